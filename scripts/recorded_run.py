@@ -1,0 +1,259 @@
+"""One small, rich offline run, made by whatever wandb SDK is installed.
+
+`record-logs` starts this file under an old interpreter with an old SDK, so it keeps to Python 3.6 syntax and to the part of
+the SDK that 0.10.33 has. It knows everything before it logs it; what the log must contain is written from that knowledge.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import signal
+import sys
+import time
+
+import wandb
+
+# What a killed log must have on disk before the kill: two whole blocks, so that also the Go engine, which writes block by
+# block, has shown rows.
+_FLUSHED = 64 * 1024
+
+_CONFIG = {
+    "lr": 0.001,
+    "epochs": 3,
+    "tiny": 1e-7,
+    "dotted.key": "literal",
+    "schlüssel": "größe",
+    "optimizer": {"name": "adam", "betas": [0.9, 0.999], "schedule": {"kind": "cosine", "warmup": 100}},
+    "layers": [64, 32],
+    "resume_from": None,
+    "amp": True,
+}
+_LATE_CONFIG = {"lr": 0.0005, "early_stop": {"patience": 7}}
+_NOTES = "first line\nsecond line, with ünïcode"
+_SAVED_NAME = "weights.bin"
+_SAVED_DATA = bytes(range(256)) * 5
+_HTML = "<!doctype html><p>loss went <b>down</b></p>"
+
+# Pieces as they are written, one write() each, and then what a terminal shows (colours taken away).
+_STDOUT = [
+    "epoch 1 of 3\n",
+    "\x1b[32mgreen: all well\x1b[0m\n",
+    "progress  10%\r",
+    "progress  50%\r",
+    "progress 100%\n",
+    "grüße, naïve ☃\n",
+    "done",
+    "\n",
+]
+_STDOUT_SHOWN = ["epoch 1 of 3", "green: all well", "progress 100%", "grüße, naïve ☃", "done"]
+_STDERR = ["warning: learning rate is high\n", "\x1b[31mred\x1b[0m alert\n"]
+_STDERR_SHOWN = ["warning: learning rate is high", "red alert"]
+
+
+def _plain_rows():
+    """Give the rows that go by their own step, 0 to 16."""
+    odd = {
+        3: {"nan": float("nan"), "inf": float("inf"), "minus_inf": float("-inf")},
+        4: {"tiny": 1e-7, "huge": 1.5e300, "exact": 0.1, "negative": -2.5},
+        5: {"int": 7, "big_int": 2**53 - 1, "minus_int": -12345678901, "zero": 0},
+        6: {"text": "grüße\n\"quoted\" ☃ \\", "empty": "", "flag": True},
+        7: {"nested": {"a": 1, "b": {"c": 2.5, "d": "deep"}}},
+        8: {"loss.total": 1.25, "validation/loss": 1.5},
+        9: {"температура": 21.5, "鍵": 1},
+        10: {"nothing": None},
+        11: {"list": [1, 2.5, "three"]},
+    }
+    return [dict({"loss": 1.0 / (step + 1), "accuracy": _accuracy(step)}, **odd.get(step, {})) for step in range(17)]
+
+
+def _accuracy(step):
+    """Rise and then fall, so that the greatest value is not the last one."""
+    return (step if step < 12 else 20 - step) / 16.0
+
+
+def _extra_row(step):
+    """Give a row of some 250 bytes that no other step has."""
+    row = {"extra/metric_%02d" % column: step + column / 8.0 for column in range(6)}
+    row["extra/text"] = hashlib.sha256(str(step).encode()).hexdigest()
+    return row
+
+
+class Recording:
+    """What is logged, and what was logged."""
+
+    def __init__(self, run, arguments):
+        self.run = run
+        self.arguments = arguments
+        self.rows = []
+        self.media = []
+        self.written = []
+
+    def log(self, step, metrics):
+        """Log one whole row, which gets that step, and remember it."""
+        self.run.log(dict(metrics))
+        self.rows.append({"step": step, "metrics": metrics})
+
+    def log_rows(self):
+        """Log the rows that every log has."""
+        for step, metrics in enumerate(_plain_rows()):
+            self.log(step, metrics)
+        self._log_in_two_parts(17)
+        self._log_html(18)
+        # An explicit step leaves a gap; the rows after it go on from there.
+        self.run.log({"loss": 0.03, "jumped": True}, step=30, commit=True)
+        self.rows.append({"step": 30, "metrics": {"loss": 0.03, "jumped": True}})
+        self.log(31, {"loss": 0.02, "jumped": False})
+
+    def log_more(self, count):
+        """Log that many more rows."""
+        first = self.rows[-1]["step"] + 1
+        for step in range(first, first + count):
+            self.log(step, _extra_row(step))
+
+    def log_until_on_disk(self):
+        """Log rows until the log's size says that earlier ones are on disk."""
+        while os.path.getsize(log_path(self.run)) < _FLUSHED:
+            self.log_more(1)
+
+    def _log_in_two_parts(self, step):
+        self.run.log({"part/one": 1}, commit=False)
+        self.run.log({"part/two": 2})
+        self.rows.append({"step": step, "metrics": {"part/one": 1, "part/two": 2}})
+
+    def _log_html(self, step):
+        path = os.path.abspath("report.html")
+        with open(path, "w") as stream:
+            stream.write(_HTML)
+        self.run.log({"report": wandb.Html(open(path), inject=False)})
+        data = _HTML.encode()
+        self.media.append(dict(_file("report", data), step=step, type="html-file", sha256=hashlib.sha256(data).hexdigest()))
+        self.rows.append({"step": step, "metrics": {}})
+
+    def print_lines(self):
+        """Write to stdout and stderr, piece by piece."""
+        for name, stream, pieces in (("stdout", sys.stdout, _STDOUT), ("stderr", sys.stderr, _STDERR)):
+            for piece in pieces:
+                stream.write(piece)
+                stream.flush()
+                self.written.append({"stream": name, "text": piece})
+
+    def save_file(self):
+        """Save a file of the project."""
+        with open(_SAVED_NAME, "wb") as stream:
+            stream.write(_SAVED_DATA)
+        self.run.save(_SAVED_NAME, policy="now")
+
+    def change_late(self):
+        """Change what init had said."""
+        self.run.name = "late name"
+        self.run.tags = ("late", "täg")
+        self.run.config.update(_LATE_CONFIG, allow_val_change=True)
+
+    def set_summary(self):
+        """Set summary values beside those that follow from the rows."""
+        self.run.summary["best_epoch"] = 2
+        self.run.summary["verdict"] = "gut ☃"
+        self.run.summary["final"] = {"loss": 0.02, "parts": {"a": 1}}
+
+    def expected(self, ended):
+        """Give what the log must contain."""
+        late = ended or self.arguments.killed
+        return {
+            "sdk": wandb.__version__,
+            "run_id": self.arguments.id,
+            "project": "recorded",
+            "name": "late name" if late else "first name",
+            "notes": _NOTES,
+            "tags": ["late", "täg"],
+            "group": "a group",
+            "job_type": "a job type",
+            "config": dict(_CONFIG, **_LATE_CONFIG),
+            "rows": self.rows,
+            "row_count": len(self.rows),
+            "media": self.media,
+            "files": [_file(_SAVED_NAME, _SAVED_DATA)],
+            "console": {
+                "written": self.written,
+                "stdout": _STDOUT_SHOWN,
+                "stderr": _STDERR_SHOWN,
+            },
+            "summary": _summary(self.rows) if ended else None,
+            "exit_code": self.arguments.exit_code if ended else None,
+            "ended": ended,
+        }
+
+
+def _file(name, data):
+    return {"name": name, "md5": hashlib.md5(data).hexdigest(), "size": len(data)}
+
+
+def _summary(rows):
+    """Give what the run's summary must hold: the last value of each key, the greatest accuracy, and what was set."""
+    values = {}
+    for row in rows:
+        values.update(row["metrics"])
+    values["accuracy"] = {"max": max(row["metrics"].get("accuracy", 0) for row in rows)}
+    values.update({"best_epoch": 2, "verdict": "gut ☃", "final": {"loss": 0.02, "parts": {"a": 1}}})
+    return values
+
+
+def log_path(run):
+    """Give the path of the run's transaction log."""
+    return os.path.join(os.path.dirname(run.dir), "run-%s.wandb" % run.id)
+
+
+def _start(arguments):
+    return wandb.init(
+        id=arguments.id,
+        project="recorded",
+        name="first name",
+        notes=_NOTES,
+        tags=["early"],
+        group="a group",
+        job_type="a job type",
+        config=_CONFIG,
+    )
+
+
+def _write(path, document):
+    # Written whole or not at all: the caller waits for this file's name.
+    with open(path + ".part", "w", encoding="utf-8") as stream:
+        json.dump(document, stream, ensure_ascii=False, indent=1, sort_keys=True)
+        stream.write("\n")
+    os.rename(path + ".part", path)
+
+
+def main():
+    """Record one run."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--id", required=True)
+    parser.add_argument("--expected", required=True)
+    parser.add_argument("--extra-rows", type=int, default=0)
+    parser.add_argument("--exit-code", type=int, default=0)
+    parser.add_argument("--killed", action="store_true", help="write EXPECTED, then wait to be killed")
+    parser.add_argument("--core", action="store_true", help="use the Go engine where it was not yet the default")
+    arguments = parser.parse_args()
+    if arguments.core:
+        wandb.require("core")
+    recording = Recording(_start(arguments), arguments)
+    recording.run.define_metric("accuracy", summary="max")
+    recording.save_file()
+    recording.log_rows()
+    recording.print_lines()
+    recording.change_late()
+    recording.log_more(arguments.extra_rows)
+    if arguments.killed:
+        recording.log_until_on_disk()
+        _write(arguments.expected, recording.expected(ended=False))
+        while True:
+            signal.pause()
+    recording.set_summary()
+    # System metrics are sampled by the clock, and nothing in these SDKs says when the first sample is in.
+    time.sleep(2)
+    recording.run.finish(exit_code=arguments.exit_code)
+    _write(arguments.expected, recording.expected(ended=True))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Backhaul brings offline Weights & Biases runs home: every run, every row, with proof."""

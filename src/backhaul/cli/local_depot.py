@@ -1,0 +1,86 @@
+"""The user's own depot on this machine, for as long as a command needs it."""
+
+from __future__ import annotations
+
+import http.client
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from backhaul.cli.depot import ADDRESS_FILE, default_data_folder
+from backhaul.depot import Depot
+from backhaul.errors import ConfigurationError
+
+_SECONDS_TO_STOP = 10
+
+
+@dataclass(frozen=True, slots=True)
+class LocalDepot:
+    """A depot that answers: its address, its key, and an address that signs a browser in."""
+
+    url: str
+    api_key: str
+    sign_in: str
+
+
+@contextmanager
+def running_depot(data: Path | None = None) -> Iterator[LocalDepot]:
+    """The depot over `data` (the user's own by default): the one that runs already, else one that ends with the block.
+
+    Raises ConfigurationError, with what the depot said, when it does not start.
+    """
+    folder = data or default_data_folder()
+    already = _address(folder)
+    if already is not None:
+        yield LocalDepot(already[0], Depot.key_of(folder), already[1])
+        return
+    arguments = [sys.executable, "-m", "backhaul", "depot", "--port", "0", "--data", str(folder), "--with-parent"]
+    with subprocess.Popen(
+        arguments,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            yield _started(process, folder)
+        finally:
+            # Closing its standard input asks it to finish what is under way and to stop.
+            process.communicate(timeout=_SECONDS_TO_STOP)
+
+
+def _started(process: subprocess.Popen[str], folder: Path) -> LocalDepot:
+    assert process.stdout is not None
+    assert process.stderr is not None
+    if not process.stdout.readline():
+        raise ConfigurationError(f"The depot over {folder} did not start: {process.stderr.read().strip()}")
+    address = _address(folder)
+    if address is None:
+        raise ConfigurationError(f"The depot over {folder} started and does not answer.")
+    return LocalDepot(address[0], Depot.key_of(folder), address[1])
+
+
+def _address(folder: Path) -> tuple[str, str] | None:
+    """Address and sign-in address of a depot that runs over `folder` and answers."""
+    try:
+        url, sign_in = (folder / ADDRESS_FILE).read_text().split()
+    except (OSError, ValueError):
+        return None
+    return (url, sign_in) if _answers(url) else None
+
+
+def _answers(url: str) -> bool:
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=5)
+    try:
+        connection.request("GET", "/login")
+        return connection.getresponse().status < 500
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

@@ -1,0 +1,60 @@
+"""The `backhaul` command: finds the subcommand's file, and turns every error into three sentences and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from importlib.metadata import version
+
+import click
+
+from backhaul.cli.render import show_error
+from backhaul.errors import BackhaulError
+
+_COMMANDS = {
+    "sync": "Bring runs to a server, and prove that they arrived.",
+    "depot": "Run our own W&B-compatible server.",
+    "demo": "Record three real runs, sync them to a depot, and show what arrived.",
+}
+
+
+class _LazyGroup(click.Group):
+    """Imports a command's file when it is asked for, so that `--help` is quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"backhaul.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("backhaul"), prog_name="backhaul")
+def cli() -> None:
+    """Bring offline Weights & Biases runs home: every run, every row, with proof."""
+
+
+def main() -> None:
+    """Run the command line. Known errors end it with their exit code, unknown ones with 1; none shows a traceback."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except click.UsageError as error:
+        error.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except BackhaulError as error:
+        show_error(error)
+        sys.exit(error.exit_code)
+    except Exception as error:  # noqa: BLE001 - the last door: whatever comes here is a bug of ours, and is told as one.
+        show_error(BackhaulError(f"{type(error).__name__}: {error}"))
+        sys.exit(1)

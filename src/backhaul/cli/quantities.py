@@ -1,0 +1,27 @@
+"""Numbers with units, as people write them on a command line."""
+
+from __future__ import annotations
+
+import re
+
+import click
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:I?B)?", re.IGNORECASE)
+_POWER = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
+
+
+class _Bytes(click.ParamType[int]):
+    """A number of bytes: 500K, 2M, 1.5GiB. Units are powers of 1024."""
+
+    name = "size"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        match = _SIZE.fullmatch(str(value).strip())
+        if match is None:
+            self.fail(f"{value!r} is no size; write 500K, 20M or 2G.", param, ctx)
+        return int(float(match[1]) * 1024 ** _POWER[match[2].upper()])
+
+
+BYTES = _Bytes()

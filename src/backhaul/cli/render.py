@@ -1,0 +1,90 @@
+"""How outcomes and errors look in a terminal. Everything for people goes to stderr."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from backhaul.errors import BackhaulError
+from backhaul.runs.rows import NUMBERED, Stream
+from backhaul.sync.outcome import Outcome, RunState
+
+STDERR = Console(stderr=True, highlight=False)
+
+_COLOUR = {
+    RunState.VERIFIED: "green",
+    RunState.SENT: "yellow",
+    RunState.RECORDING: "cyan",
+    RunState.BLOCKED: "yellow",
+    RunState.QUARANTINED: "red",
+}
+_STREAM_NAMES = {Stream.HISTORY: "history", Stream.EVENTS: "system", Stream.OUTPUT: "console"}
+
+
+def show_error(error: BackhaulError, console: Console = STDERR) -> None:
+    """Print what happened, what is safe, and what to do next."""
+    console.print(f"[bold red]error[/] [dim]{error.code}[/]  {escape(error.message)}")
+    console.print(f"  safe: {escape(error.safe)}")
+    console.print(f"  next: {escape(error.next)}")
+
+
+def show_outcomes(outcomes: Sequence[Outcome], console: Console = STDERR) -> None:
+    """Print a table of the runs, then the reason and the next step of each that is not wholly delivered."""
+    console.print(_table(outcomes))
+    for outcome in outcomes:
+        _show_details(outcome, console)
+
+
+def size(number: float) -> str:
+    """A number of bytes for people."""
+    for unit in ("B", "KiB", "MiB"):
+        if number < 1024:
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1024
+    return f"{number:.1f} GiB"
+
+
+def _table(outcomes: Sequence[Outcome]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("run", overflow="fold")
+    table.add_column("state")
+    for stream in NUMBERED:
+        table.add_column(_STREAM_NAMES[stream], justify="right")
+    table.add_column("files", justify="right")
+    table.add_column("sent", justify="right")
+    for outcome in outcomes:
+        where = "/".join(part for part in (outcome.entity, outcome.project, outcome.run_id) if part)
+        colour = _COLOUR.get(outcome.state, "white")
+        table.add_row(
+            escape(where),
+            f"[{colour}]{outcome.state}[/]",
+            *(_lines(outcome, stream) for stream in NUMBERED),
+            f"{outcome.files_remote}/{outcome.files_local}",
+            size(outcome.sent_bytes),
+        )
+    return table
+
+
+def _lines(outcome: Outcome, stream: Stream) -> str:
+    local, remote = outcome.local.get(stream), outcome.remote.get(stream)
+    if local is None:
+        return "-"
+    return str(local) if remote is None or local == remote else f"{local} → {remote}"
+
+
+def _show_details(outcome: Outcome, console: Console) -> None:
+    if outcome.error is None and not outcome.quarantined and not outcome.notes:
+        return
+    console.print(f"\n[bold]{escape(outcome.run_id)}[/]  [dim]{escape(str(outcome.path))}[/]")
+    for note in outcome.notes:
+        console.print(f"  note: {escape(note)}")
+    for item in outcome.quarantined[:20]:
+        console.print(f"  [red]not delivered[/] {escape(item.what)}: {escape(item.reason)}")
+        console.print(f"    next: {escape(item.next)}")
+    if len(outcome.quarantined) > 20:
+        console.print(f"  … and {len(outcome.quarantined) - 20} more (see --json)")
+    if outcome.error is not None:
+        show_error(outcome.error, console)

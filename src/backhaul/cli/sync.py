@@ -1,0 +1,179 @@
+"""`backhaul sync`: bring runs to a server, and prove that they arrived."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import click
+import platformdirs
+
+from backhaul.cli.depot import default_data_folder
+from backhaul.cli.local_depot import running_depot
+from backhaul.cli.plan_view import planned
+from backhaul.cli.progress import ProgressReporter
+from backhaul.cli.quantities import BYTES
+from backhaul.cli.render import STDERR, show_error, show_outcomes
+from backhaul.errors import BackhaulError, Interrupted, Terminated
+from backhaul.runs.directory import RunDirectory
+from backhaul.runs.find import find_runs
+from backhaul.sync.destination import Destination
+from backhaul.sync.engine import sync_runs
+from backhaul.sync.options import SyncOptions
+from backhaul.sync.outcome import Outcome, overall_exit_code
+from backhaul.wire.credentials import find_api_key
+from backhaul.wire.server import Server
+from backhaul.wire.settings import Settings, load_settings
+from backhaul.wire.transport import HttpTransport
+
+
+@click.command("sync")
+@click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--to", "to", metavar="URL|depot", help="The server; `depot` is your own on this machine, and needs no key."
+)
+@click.option("-e", "--entity", help="Send to this entity, whatever the log says.")
+@click.option("-p", "--project", help="Send to this project, whatever the log says.")
+@click.option("--id", "run_id", help="Send under this run id (one run only).")
+@click.option("-j", "--jobs", type=click.IntRange(1, 64), default=4, show_default=True, help="Runs at a time.")
+@click.option("--exclude", multiple=True, metavar="GLOB", help="Leave out files whose name matches.")
+@click.option("--max-file-size", type=BYTES, metavar="SIZE", help="Leave out larger files (500K, 20M, 2G).")
+@click.option(
+    "--timeout", type=click.FloatRange(min=0.1), default=60, show_default=True, help="Seconds without a byte."
+)
+@click.option("--deadline", type=click.FloatRange(min=0), help="Stop after so many seconds; keep trying until then.")
+@click.option("--force", is_flag=True, help="Overwrite what the destination holds under this run id.")
+@click.option("--dry-run", is_flag=True, help="Say what would be sent; no network.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@click.pass_context
+def command(ctx: click.Context, /, paths: tuple[Path, ...], as_json: bool, dry_run: bool, **choices: Any) -> None:
+    """Bring runs to a server, and prove that they arrived.
+
+    PATH is a run directory, a .wandb file, a wandb folder or any folder above one; without it, $WANDB_DIR or the
+    current folder. What was acknowledged is remembered beside the log, so the same command goes on where it stopped.
+    """
+    try:
+        directories = find_runs(paths, env=os.environ, cwd=Path.cwd())
+        if choices["run_id"] and len(directories) > 1:
+            raise click.UsageError("--id is for one run, and there are more under this path.")
+        if dry_run:
+            outcomes = planned(directories, _destination(choices, _settings()), _state_folder())
+            exit_code = 0
+        else:
+            outcomes = _deliver(directories, choices)
+            exit_code = overall_exit_code(outcomes)
+    except BackhaulError as error:
+        if as_json:
+            print(json.dumps({"runs": [], "error": error.as_json(), "exit_code": error.exit_code}))
+        show_error(error)
+        ctx.exit(error.exit_code)
+    if as_json:
+        runs = [outcome.as_json() for outcome in outcomes]
+        print(json.dumps({"runs": runs, "exit_code": exit_code}, ensure_ascii=False))
+    show_outcomes(outcomes)
+    ctx.exit(exit_code)
+
+
+def _deliver(directories: Sequence[RunDirectory], choices: dict[str, Any]) -> list[Outcome]:
+    settings = _settings()
+    with ExitStack() as stack:
+        if choices["to"] == "depot":
+            depot = stack.enter_context(running_depot())
+            api_key = depot.api_key
+            # The user's own depot is the same destination whatever port it has today.
+            choices = choices | {"to": depot.url, "name": f"depot {default_data_folder()}"}
+        else:
+            api_key = find_api_key(choices["to"] or settings.base_url, settings, os.environ, Path.home())
+        destination = _destination(choices, settings)
+        with ProgressReporter(STDERR) as reporter:
+            return asyncio.run(_sync(directories, choices, settings, destination, api_key, reporter))
+
+
+async def _sync(
+    directories: Sequence[RunDirectory],
+    choices: dict[str, Any],
+    settings: Settings,
+    destination: Destination,
+    api_key: str,
+    reporter: ProgressReporter,
+) -> list[Outcome]:
+    options = SyncOptions(
+        state_folder=_state_folder(),
+        jobs=choices["jobs"],
+        exclude=(*settings.ignore_globs, *choices["exclude"]),
+        max_file_size=choices["max_file_size"],
+        force=choices["force"],
+        deadline=choices["deadline"],
+    )
+    transport = HttpTransport(
+        progress_timeout=choices["timeout"],
+        http_proxy=settings.http_proxy,
+        https_proxy=settings.https_proxy,
+        insecure=settings.insecure_disable_ssl or None,
+    )
+    server = Server(
+        transport,
+        destination.base_url,
+        api_key,
+        extra_headers=settings.extra_headers,
+        username=settings.username,
+        email=settings.email,
+        graphql_timeout=settings.http_timeout,
+    )
+    stopped = _stop_on_signals(asyncio.current_task())
+    try:
+        return await sync_runs(directories, server=server, destination=destination, options=options, reporter=reporter)
+    except asyncio.CancelledError:
+        raise _interrupted(stopped) from None
+    finally:
+        await transport.close()
+
+
+def _stop_on_signals(task: asyncio.Task[Any] | None) -> list[int]:
+    """Cancel the work on the first SIGINT or SIGTERM; the list then holds which it was."""
+    received: list[int] = []
+
+    def stop(number: int) -> None:
+        received.append(number)
+        if task is not None:
+            task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop, number)
+    return received
+
+
+def _interrupted(received: list[int]) -> Interrupted:
+    if received and received[0] == signal.SIGTERM:
+        return Terminated("Asked to end by SIGTERM.")
+    return Interrupted("Stopped by Ctrl-C.")
+
+
+def _settings() -> Settings:
+    settings = load_settings(os.environ, Path.cwd(), Path.home())
+    for warning in settings.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    return settings
+
+
+def _destination(choices: dict[str, Any], settings: Settings) -> Destination:
+    return Destination(
+        base_url=choices["to"] or settings.base_url,
+        name=choices.get("name"),
+        entity=choices["entity"],
+        project=choices["project"],
+        run_id=choices["run_id"],
+        default_entity=settings.entity,
+        default_project=settings.project,
+    )
+
+
+def _state_folder() -> Path:
+    return Path(platformdirs.user_state_dir("backhaul"))

@@ -1,0 +1,126 @@
+"""The depot as an ASGI application: who may do what, and which part answers."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from backhaul.depot import body, file_stream
+from backhaul.depot.graphql import GraphQLEndpoint
+from backhaul.depot.graphql.context import Context, Services
+from backhaul.depot.graphql.endpoint import to_json
+from backhaul.depot.keys import Secrets
+from backhaul.depot.pages import Pages
+from backhaul.depot.refusal import Refused, not_found
+from backhaul.depot.storage import Storage, target_of
+
+_LOG = logging.getLogger("backhaul.depot")
+_STATIC = Path(__file__).parent / "pages" / "static"
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class App:
+    """The endpoints that clients use, over the services of one depot."""
+
+    def __init__(self, services: Services, secrets: Secrets) -> None:
+        self._services = services
+        self._secrets = secrets
+        self._graphql = GraphQLEndpoint()
+        self._storage = Storage(services.store, services.blobs, services.signer)
+        self._pages = Pages(services, secrets)
+
+    def routes(self) -> list[Route | Mount]:
+        """All paths. Storage addresses carry their own permission; all else wants the key, or a page's cookie."""
+        place = "{entity}/{project}/{run}"
+        return [
+            Route("/graphql", self._keyed(self._answer_graphql), methods=["POST"]),
+            Route(f"/files/{place}/file_stream", self._keyed(self._take_lines), methods=["POST"]),
+            Route(f"/files/{place}/{{path:path}}", self._keyed(self._give_file, cookie=True), methods=["GET"]),
+            Route(f"/storage/{place}/{{path:path}}", self._storage.put, methods=["PUT"]),
+            Route(f"/storage/{place}/{{path:path}}", self._storage.get, methods=["GET"]),
+            Route("/healthz", _healthy, methods=["GET"]),
+            Mount("/static", StaticFiles(directory=_STATIC)),
+            *self._pages.routes(),
+        ]
+
+    def _keyed(self, endpoint: Endpoint, cookie: bool = False) -> Endpoint:
+        """The endpoint for those who show the key; the cookie of the pages counts only for reading."""
+
+        async def guarded(request: Request) -> Response:
+            shown = self._secrets.accepts(request.headers.get("authorization"))
+            if not shown and not (cookie and self._pages.knows(request)):
+                raise Refused("user is not logged in", 401)
+            return await endpoint(request)
+
+        return guarded
+
+    async def _answer_graphql(self, request: Request) -> Response:
+        data = await body.read(request)
+        return await run_in_threadpool(self._execute, data, str(request.base_url))
+
+    def _execute(self, data: bytes, base: str) -> Response:
+        status, answer = self._graphql.answer(body.parse_object(data), Context(self._services, base))
+        return Response(to_json(answer), status, media_type="application/json")
+
+    async def _take_lines(self, request: Request) -> Response:
+        data = await body.read(request)
+        where = request.path_params
+        await run_in_threadpool(self._deliver, where["entity"], where["project"], where["run"], data)
+        return JSONResponse(file_stream.ANSWER)
+
+    def _deliver(self, entity: str, project: str, name: str, data: bytes) -> None:
+        """Returns when the lines are durable."""
+        run = self._services.store.run(entity, project, name)
+        if run is None:
+            raise not_found(f"run {entity}/{project}/{name}")
+        self._services.store.deliver(run.id, file_stream.parse(body.parse_object(data)))
+
+    async def _give_file(self, request: Request) -> Response:
+        return await run_in_threadpool(self._storage.file_response, target_of(request))
+
+
+def create_app(services: Services, secrets: Secrets) -> Starlette:
+    """The application for a store, its blobs and its secrets."""
+    handlers = {
+        Refused: _refused,
+        ClientDisconnect: _gone,
+        sqlite3.Error: _broken,
+        404: _no_such_path,
+        405: _no_such_path,
+        500: _broken,
+    }
+    return Starlette(routes=App(services, secrets).routes(), exception_handlers=handlers)  # type: ignore[arg-type]
+
+
+async def _healthy(_request: Request) -> Response:
+    return JSONResponse({"status": "ok"})
+
+
+async def _refused(_request: Request, error: Refused) -> Response:
+    headers = {"WWW-Authenticate": 'Basic realm="depot"'} if error.status == 401 else None
+    return JSONResponse({"errors": [{"message": error.message}]}, error.status, headers)
+
+
+async def _no_such_path(request: Request, error: Exception) -> Response:
+    status = getattr(error, "status_code", 404)
+    return JSONResponse({"errors": [{"message": f"no such address: {request.url.path}"}]}, status)
+
+
+async def _gone(_request: Request, _error: ClientDisconnect) -> Response:
+    """The client went away in the middle; nobody reads this answer."""
+    return Response(status_code=400)
+
+
+async def _broken(request: Request, error: Exception) -> Response:
+    _LOG.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return JSONResponse({"errors": [{"message": "internal error of the depot"}]}, 500)

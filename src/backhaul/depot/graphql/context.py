@@ -1,0 +1,66 @@
+"""What resolvers work with, and how one looks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from backhaul.depot.addresses import Signer
+from backhaul.depot.history import HistoryReader
+from backhaul.depot.model import Run
+from backhaul.depot.store import Blobs, Store
+
+Args = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What lives as long as the depot."""
+
+    store: Store
+    blobs: Blobs
+    history: HistoryReader
+    signer: Signer
+    entity: str
+    clock: Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What one request works with. `base` is the address under which the client reached the depot."""
+
+    services: Services
+    base: str
+    opened: set[int] = field(default_factory=set)
+    """The runs that this request opened by name; see `mutations.upsert_bucket` for what that changes."""
+
+    @property
+    def store(self) -> Store:
+        """The store."""
+        return self.services.store
+
+    @property
+    def history(self) -> HistoryReader:
+        """The reader of streams."""
+        return self.services.history
+
+    @property
+    def entity(self) -> str:
+        """The entity of a client that names none."""
+        return self.services.entity
+
+    def state_of(self, run: Run) -> str:
+        """The run's state now."""
+        return run.state_at(self.services.clock())
+
+
+Resolver = Callable[[Any, Context, Args], Any]
+Resolvers = dict[str, Resolver]
+"""The resolvers of one type by field."""
+
+
+def text(args: Args, name: str) -> str | None:
+    """A string argument; clients send `""` where they mean nothing."""
+    value = args.get(name)
+    return value if isinstance(value, str) and value else None

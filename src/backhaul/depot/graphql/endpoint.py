@@ -1,0 +1,79 @@
+"""`POST /graphql`: a document and its variables in, data or errors out."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+from graphql import ExecutionResult, GraphQLError, execute_sync
+
+from backhaul.depot.graphql.context import Context
+from backhaul.depot.graphql.documents import Documents, first_operation
+from backhaul.depot.graphql.schema import load_schema
+from backhaul.depot.refusal import Refused
+
+_LOG = logging.getLogger("backhaul.depot")
+
+Answer = tuple[int, dict[str, Any]]
+"""HTTP status and JSON body."""
+
+
+class GraphQLEndpoint:
+    """Executes requests against the depot's schema. Safe to use from any thread."""
+
+    def __init__(self, schema: Path | None = None) -> None:
+        self._schema = load_schema(schema) if schema else load_schema()
+        self._documents = Documents(self._schema)
+
+    def answer(self, request: dict[str, Any], context: Context) -> Answer:
+        """The answer to a request body; an invalid document and a refusal are answers too, `errors` in each.
+
+        The status is 200 unless the document is invalid (400) or a resolver refused (its status) or broke (500).
+        """
+        query, variables = request.get("query"), request.get("variables") or {}
+        if not isinstance(query, str) or not isinstance(variables, dict):
+            raise Refused("a GraphQL request has a 'query' text, and 'variables' that are an object")
+        document = self._documents.get(query)
+        result = execute_sync(
+            self._schema,
+            document,
+            context_value=context,
+            variable_values=variables,
+            operation_name=request.get("operationName") or first_operation(document),
+        )
+        return _answer(result)
+
+
+def to_json(body: dict[str, Any]) -> bytes:
+    """The body as strict JSON. Raises ValueError for a NaN that slipped through: clients could not read it."""
+    return json.dumps(body, allow_nan=False, separators=(",", ":")).encode()
+
+
+def _answer(result: ExecutionResult) -> Answer:
+    if not result.errors:
+        return 200, {"data": result.data}
+    body: dict[str, Any] = {"errors": [_described(error) for error in result.errors]}
+    if result.data is not None:
+        body["data"] = result.data
+    return max(_status(error) for error in result.errors), body
+
+
+def _status(error: GraphQLError) -> int:
+    original = error.original_error
+    if original is None:
+        return 400
+    return original.status if isinstance(original, Refused) else 500
+
+
+def _described(error: GraphQLError) -> dict[str, Any]:
+    original = error.original_error
+    message = error.message
+    if original is not None and not isinstance(original, Refused):
+        _LOG.error("a resolver failed at %s", error.path, exc_info=original)
+        message = "internal error of the depot"
+    described: dict[str, Any] = {"message": message}
+    if error.path:
+        described["path"] = list(error.path)
+    return described

@@ -1,0 +1,189 @@
+"""What clients may change."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from backhaul.depot import names
+from backhaul.depot.graphql import identifiers
+from backhaul.depot.graphql.context import Args, Context, Resolvers, text
+from backhaul.depot.graphql.files import FileNode
+from backhaul.depot.graphql.queries import UNCATEGORIZED
+from backhaul.depot.model import HISTORY, Run, RunEdit
+from backhaul.depot.refusal import Refused, not_found
+
+_LONGEST_TAG = 64
+_LONGEST_JOB_TYPE = 64
+
+
+def upsert_bucket(_source: Any, context: Context, args: Args) -> Any:
+    """Opens a run by `name` (the run id), or edits one by `id` alone; null leaves a value as it is.
+
+    What the answer says in `historyLineCount` decides whether the official engine appends: it starts its history at
+    that line when it is above 0. A synced run that is synced again would then come twice. So a run that is opened by
+    name answers 0: without resume, the engine writes its lines under the numbers that they have (the same lines
+    again, on a second sync). With resume the engine asks `RunResumeStatus` first, which tells the true counts, and a
+    0 here does not undo them; `rewindRun` tells the true count as well.
+
+    An edit by `id` alone (`wandb.Api`) creates nothing, and does not make a finished run a running one.
+    """
+    fields = args["input"]
+    edit = _edit(fields)
+    name, identifier = text(fields, "name"), text(fields, "id")
+    if name is None and identifier is None:
+        raise Refused("upsertBucket: a run needs a name")
+    if name is None:
+        run = _run_by_id(context, identifier)
+        return _opened(context.store.edit_run(run.id, edit), inserted=False)
+    entity, project = _place(context, fields, "modelName")
+    run, inserted = context.store.open_run(entity, project, names.run_id(name), edit)
+    context.opened.add(run.id)
+    return _opened(run, inserted)
+
+
+def _opened(run: Run, inserted: bool) -> dict[str, Any]:
+    return {"bucket": run, "inserted": inserted, "serverSettings": {"serverMessages": []}}
+
+
+def _edit(fields: Args) -> RunEdit:
+    tags, job_type = fields.get("tags"), fields.get("jobType")
+    if tags is not None and any(not 1 <= len(tag) <= _LONGEST_TAG for tag in tags):
+        raise Refused(f"invalid tags: a tag must have between 1 and {_LONGEST_TAG} characters")
+    if job_type is not None and len(job_type) > _LONGEST_JOB_TYPE:
+        raise Refused(f"invalid job type: it must not have more than {_LONGEST_JOB_TYPE} characters")
+    return RunEdit(
+        display_name=text(fields, "displayName"),
+        config=_json_object(fields, "config"),
+        summary=_json_object(fields, "summaryMetrics"),
+        notes=fields.get("notes"),
+        description=fields.get("description"),
+        tags=None if tags is None else tuple(tags),
+        group=fields.get("groupName"),
+        job_type=job_type,
+        host=fields.get("host"),
+        program=fields.get("jobProgram"),
+        commit=fields.get("commit"),
+        repo=fields.get("jobRepo"),
+        sweep=text(fields, "sweep"),
+        state=text(fields, "state"),
+    )
+
+
+def _json_object(fields: Args, name: str) -> str | None:
+    """The text of a JSON object, kept as it came (it may hold NaN). Refused with 400 when it is none."""
+    value = fields.get(name)
+    if value is None or value == "":
+        return None
+    try:
+        parsed = json.loads(value)
+    except (ValueError, RecursionError) as error:
+        raise Refused(f"{name} is not JSON: {error}") from error
+    if parsed is not None and not isinstance(parsed, dict):
+        raise Refused(f"{name} is not a JSON object")
+    return None if parsed is None else str(value)
+
+
+def _place(context: Context, fields: Args, project_field: str = "projectName") -> tuple[str, str]:
+    """Entity and project, with what counts when they are missing."""
+    entity = names.entity_name(text(fields, "entityName") or context.entity)
+    return entity, names.project_name(text(fields, project_field) or UNCATEGORIZED)
+
+
+def _run_named(context: Context, fields: Args) -> Run:
+    entity, project = _place(context, fields)
+    name = text(fields, "runName") or ""
+    run = context.store.run(entity, project, name)
+    if run is None:
+        raise not_found(f"run {entity}/{project}/{name}")
+    return run
+
+
+def _run_by_id(context: Context, identifier: str | None) -> Run:
+    parts = identifiers.decode(identifier or "")
+    run = context.store.run(parts[4], parts[3], parts[2]) if parts[:2] == ["Run", "v1"] and len(parts) == 5 else None
+    if run is None:
+        raise not_found(f"run with the id {identifier!r}")
+    return run
+
+
+def _create_run_files(_source: Any, context: Context, args: Args) -> Any:
+    fields = args["input"]
+    run = _run_named(context, fields)
+    files = [FileNode(run, names.file_name(name), None) for name in fields["files"]]
+    return {"runID": identifiers.of_run(run), "uploadHeaders": [], "files": files}
+
+
+def _mark_run_files_uploaded(_source: Any, context: Context, args: Args) -> Any:
+    """Nothing to do: a file shows as soon as its PUT is whole."""
+    _run_named(context, args["input"])
+    return {"success": True}
+
+
+def _delete_files(_source: Any, context: Context, args: Args) -> Any:
+    for identifier in args["input"].get("files") or []:
+        parts = identifiers.decode(identifier)
+        if parts[:2] != ["File", "v1"] or len(parts) < 6:
+            raise not_found(f"file with the id {identifier!r}")
+        run = context.store.run(parts[4], parts[3], parts[2])
+        blobs = context.store.delete_files(run.id, [":".join(parts[5:])]) if run else []
+        for blob in blobs:
+            context.services.blobs.remove(blob)
+    return {"success": True}
+
+
+def _delete_run(_source: Any, context: Context, args: Args) -> Any:
+    fields = args["input"]
+    run = _run_by_id(context, text(fields, "id"))
+    blobs = [file.blob for file in context.store.files(run.id)]
+    context.store.delete_run(run.id)
+    for blob in blobs:
+        context.services.blobs.remove(blob)
+    return {"clientMutationId": fields.get("clientMutationId")}
+
+
+def _update_run_state(_source: Any, context: Context, args: Args) -> Any:
+    fields = args["input"]
+    run = _run_by_id(context, text(fields, "id"))
+    context.store.edit_run(run.id, RunEdit(state=fields.get("state")))
+    return {"success": True}
+
+
+def _rewind_run(_source: Any, context: Context, args: Args) -> Any:
+    """Forgets the history after the step; the answer's `historyLineCount` is where the client goes on."""
+    fields = args["input"]
+    run = _run_named(context, fields)
+    if fields.get("metricName") != "_step":
+        raise Refused("rewindRun: only the metric _step is supported by this depot")
+    end = context.history.line_after_step(run, fields["metricValue"])
+    context.store.truncate(run.id, HISTORY, end)
+    return {"rewoundRun": run}
+
+
+def _upsert_project(_source: Any, context: Context, args: Args) -> Any:
+    entity, name = _place(context, args["input"], "name")
+    before = context.store.project(entity, name)
+    project = context.store.make_project(entity, name)
+    return {"project": project, "model": project, "inserted": before is None}
+
+
+def _alert(_source: Any, context: Context, args: Args) -> Any:
+    fields = args["input"]
+    run = _run_named(context, fields)
+    context.store.add_alert(
+        run.id, fields.get("title") or "", fields.get("text") or "", fields.get("severity") or "INFO"
+    )
+    return {"success": True}
+
+
+MUTATION: Resolvers = {
+    "upsertBucket": upsert_bucket,
+    "upsertModel": _upsert_project,
+    "createRunFiles": _create_run_files,
+    "markRunFilesUploaded": _mark_run_files_uploaded,
+    "deleteFiles": _delete_files,
+    "deleteRun": _delete_run,
+    "updateRunState": _update_run_state,
+    "rewindRun": _rewind_run,
+    "notifyScriptableRunAlert": _alert,
+}

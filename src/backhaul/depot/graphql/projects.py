@@ -1,0 +1,71 @@
+"""A project and its lists of runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backhaul.depot.graphql import viewers
+from backhaul.depot.graphql.connections import connection
+from backhaul.depot.graphql.context import Args, Context, Resolvers, text
+from backhaul.depot.graphql.filters import matches, parse_filters
+from backhaul.depot.graphql.identifiers import encode, of_project
+from backhaul.depot.graphql.ordering import ordered
+from backhaul.depot.graphql.times import iso
+from backhaul.depot.model import Project, Run
+
+
+def _selected(project: Project, context: Context, args: Args) -> list[Run]:
+    wanted = parse_filters(text(args, "filters"))
+    runs = context.store.runs(project.id)
+    return [run for run in runs if matches(wanted, run, context)]
+
+
+def _runs(project: Project, context: Context, args: Args) -> Any:
+    return connection(ordered(_selected(project, context, args), text(args, "order"), context), args)
+
+
+def _run(project: Project, context: Context, args: Args) -> Run | None:
+    return context.store.run(project.entity, project.name, text(args, "name") or "")
+
+
+def _project_user(_project: Any, context: Context, _args: Args) -> Any:
+    return viewers.user(context)
+
+
+def _nothing(_source: Any, _context: Context, _args: Args) -> None:
+    return None
+
+
+def _empty(_source: Any, _context: Context, args: Args) -> Any:
+    return connection([], args)
+
+
+PROJECT: Resolvers = {
+    "id": lambda project, _c, _a: of_project(project),
+    "internalId": lambda project, _c, _a: encode("ProjectInternalId", str(project.id)),
+    "name": lambda project, _c, _a: project.name,
+    "entityName": lambda project, _c, _a: project.entity,
+    "entity": lambda project, _c, _a: viewers.entity(project.entity),
+    "createdAt": lambda project, _c, _a: iso(project.created_at),
+    "updatedAt": lambda project, _c, _a: iso(project.created_at),
+    "isBenchmark": lambda _p, _c, _a: False,
+    "readOnly": lambda _p, _c, _a: False,
+    "user": _project_user,
+    "description": _nothing,
+    "access": lambda _p, _c, _a: "PRIVATE",
+    "views": _nothing,
+    "runCount": lambda project, context, args: len(_selected(project, context, args)),
+    "runs": _runs,
+    "run": _run,
+    "bucket": _run,
+    "sweep": _nothing,
+    "sweeps": _empty,
+    "totalSweeps": lambda _p, _c, _a: 0,
+    "artifact": _nothing,
+    "artifactType": _nothing,
+    "artifactTypes": _empty,
+    "artifactCollection": _nothing,
+    "artifactCollections": _empty,
+    "artifactCollectionMembership": _nothing,
+    "allViews": _empty,
+}

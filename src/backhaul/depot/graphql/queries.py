@@ -1,0 +1,38 @@
+"""The root of what can be asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backhaul.depot.graphql import viewers
+from backhaul.depot.graphql.connections import connection
+from backhaul.depot.graphql.context import Args, Context, Resolvers, text
+
+UNCATEGORIZED = "uncategorized"
+"""The project of runs that name none."""
+
+
+def _project(_source: Any, context: Context, args: Args) -> Any:
+    name = text(args, "name") or UNCATEGORIZED
+    return context.store.project(text(args, "entityName") or context.entity, name)
+
+
+def _projects(_source: Any, context: Context, args: Args) -> Any:
+    return connection(context.store.projects(text(args, "entityName")), args)
+
+
+def _entity(_source: Any, context: Context, args: Args) -> Any:
+    return viewers.entity(text(args, "name") or context.entity)
+
+
+QUERY: Resolvers = {
+    "viewer": lambda _s, context, _a: viewers.user(context),
+    "serverInfo": lambda _s, _c, _a: {},
+    "project": _project,
+    "model": _project,
+    "models": _projects,
+    "entity": _entity,
+    "organization": lambda _s, _c, _a: None,
+    "clientIDMapping": lambda _s, _c, _a: None,
+    "users": lambda _s, _c, args: connection([], args),
+}

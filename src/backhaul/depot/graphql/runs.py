@@ -1,0 +1,147 @@
+"""A run: what it is, its streams, its files."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from backhaul.depot import console, rows
+from backhaul.depot.graphql import files, viewers
+from backhaul.depot.graphql.connections import connection
+from backhaul.depot.graphql.context import Args, Context, Resolvers
+from backhaul.depot.graphql.identifiers import encode, of_run
+from backhaul.depot.graphql.times import iso
+from backhaul.depot.model import EVENTS, HISTORY, OUTPUT, Run
+from backhaul.depot.refusal import Refused
+
+_DEFAULT_SAMPLES = 500
+
+
+def _history_count(run: Run, context: Context, _args: Args) -> int:
+    return 0 if run.id in context.opened else context.store.line_counts(run.id).history
+
+
+def _tail(stream: str) -> Any:
+    """A JSON list of the last line, as text in a text: the client reads the next step from it."""
+    return lambda run, context, _args: json.dumps(context.history.tail(run, stream))
+
+
+def _history(run: Run, context: Context, args: Args) -> list[str]:
+    first, stop = args.get("minStep"), args.get("maxStep")
+    if first is None and stop is None:
+        return context.history.sample(run, HISTORY, _samples(args))
+    return context.history.page(run, first or 0, sys.maxsize if stop is None else stop)
+
+
+def _events(run: Run, context: Context, args: Args) -> list[str]:
+    return context.history.sample(run, EVENTS, _samples(args))
+
+
+def _samples(args: Args) -> int:
+    samples = args.get("samples")
+    return samples if isinstance(samples, int) and samples > 0 else _DEFAULT_SAMPLES
+
+
+def _sampled_history(run: Run, context: Context, args: Args) -> list[Any]:
+    return [_sampled(run, context, spec) for spec in args.get("specs") or []]
+
+
+def _sampled(run: Run, context: Context, text: str) -> Any:
+    """The rows for one spec; unlike in `history`, its `maxStep` is the last step, not the one after it."""
+    try:
+        spec = json.loads(text)
+        keys = [str(key) for key in spec["keys"]]
+        first, last = int(spec.get("minStep") or 0), spec.get("maxStep")
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise Refused(f"invalid sampling spec: {error}") from error
+    stop = sys.maxsize if last is None else int(last) + 1
+    return rows.strict(context.history.sampled(run, keys, _samples(spec), first, stop))
+
+
+def _parquet_history(run: Run, context: Context, _args: Args) -> Any:
+    """No Parquet files: the client then reads pages from the lowest live step on, so that two steps suffice here."""
+    lines = context.history.sample(run, HISTORY, 2)
+    return {"parquetUrls": [], "liveData": [{"_step": rows.step_of(line, 0)} for line in lines]}
+
+
+def _wandb_config(run: Run, _context: Context, args: Args) -> str:
+    internal = rows.parse(run.config).get("_wandb") or {}
+    value = internal.get("value") if isinstance(internal, dict) else None
+    known = value if isinstance(value, dict) else {}
+    keys = args.get("keys")
+    return json.dumps(known if keys is None else {key: known[key] for key in keys if key in known})
+
+
+def _system_metrics(run: Run, context: Context, _args: Args) -> str:
+    return next(iter(context.history.tail(run, EVENTS)), "{}")
+
+
+def _log_lines(run: Run, context: Context, args: Args) -> Any:
+    """The console, page by page from line `after` + 1, or its last `last` lines."""
+    last = args.get("last")
+    total = context.store.line_counts(run.id).output
+    after = str(args.get("after") or "")
+    start = max(0, total - last) if isinstance(last, int) else (int(after) + 1 if after.isdecimal() else 0)
+    first = args.get("first")
+    stop = start + first if isinstance(first, int) else total
+    lines = [console.parse(number, line) for number, line in context.store.lines(run.id, OUTPUT, start, stop)]
+    return {
+        "totalCount": total,
+        "edges": [{"cursor": str(line.number), "node": line.as_dict()} for line in lines],
+        "pageInfo": {"endCursor": str(max(stop - 1, 0)), "hasNextPage": stop < total},
+    }
+
+
+def _user(_run: Run, context: Context, _args: Args) -> Any:
+    return viewers.user(context)
+
+
+def _no_edges(_run: Run, _context: Context, args: Args) -> Any:
+    return connection([], args)
+
+
+RUN: Resolvers = {
+    "id": lambda run, _c, _a: of_run(run),
+    "internalId": lambda run, _c, _a: encode("RunInternalId", str(run.id)),
+    "name": lambda run, _c, _a: run.name,
+    "displayName": lambda run, _c, _a: run.display_name,
+    "description": lambda run, _c, _a: run.description,
+    "notes": lambda run, _c, _a: run.notes,
+    "tags": lambda run, _c, _a: list(run.tags),
+    "state": lambda run, context, _a: context.state_of(run),
+    "config": lambda run, _c, _a: run.config,
+    "summaryMetrics": lambda run, _c, _a: run.summary,
+    "systemMetrics": _system_metrics,
+    "wandbConfig": _wandb_config,
+    "group": lambda run, _c, _a: run.group,
+    "jobType": lambda run, _c, _a: run.job_type,
+    "commit": lambda run, _c, _a: run.commit,
+    "sweepName": lambda run, _c, _a: run.sweep,
+    "readOnly": lambda _r, _c, _a: False,
+    "createdAt": lambda run, _c, _a: iso(run.created_at),
+    "heartbeatAt": lambda run, _c, _a: iso(run.heartbeat_at),
+    "user": _user,
+    "project": lambda run, _c, _a: run.project,
+    "projectId": lambda run, _c, _a: run.project.id,
+    "historyLineCount": _history_count,
+    "eventsLineCount": lambda run, context, _a: context.store.line_counts(run.id).events,
+    "logLineCount": lambda run, context, _a: context.store.line_counts(run.id).output,
+    "historyTail": _tail(HISTORY),
+    "eventsTail": _tail(EVENTS),
+    "historyKeys": lambda run, context, _a: context.history.keys(run),
+    "history": _history,
+    "events": _events,
+    "sampledHistory": _sampled_history,
+    "parquetHistory": _parquet_history,
+    "logLines": _log_lines,
+    "files": files.of_run,
+    "fileCount": lambda run, context, _a: len(context.store.files(run.id)),
+    "outputArtifacts": _no_edges,
+    "inputArtifacts": _no_edges,
+    "stopped": lambda _r, _c, _a: False,
+    "shouldStop": lambda _r, _c, _a: False,
+    "failed": lambda run, context, _a: context.state_of(run) in ("failed", "crashed"),
+    "running": lambda run, context, _a: context.state_of(run) == "running",
+    "exitcode": lambda run, _c, _a: run.exit_code,
+}

@@ -1,0 +1,68 @@
+"""Who asks, whose runs they are, and what this server is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backhaul.depot.graphql.connections import connection
+from backhaul.depot.graphql.context import Args, Context, Resolvers
+from backhaul.depot.graphql.identifiers import encode
+
+FEATURES = (
+    "LARGE_FILENAMES",
+    "CLIENT_IDS",
+    "TOTAL_COUNT_IN_FILE_CONNECTION",
+    "MARK_RUN_FILES_UPLOADED",
+)
+"""The flags that change what a client asks, and that this depot answers. All others count as off."""
+
+
+def user(context: Context) -> dict[str, Any]:
+    """The one user of the depot, under the name of its entity."""
+    name = context.entity
+    return {
+        "id": encode("User", name),
+        "name": name,
+        "username": name,
+        "email": "",
+        "admin": True,
+        "flags": '{"code_saving_enabled": true}',
+        "entity": name,
+        "deletedAt": None,
+        "teams": connection([], {}),
+        "apiKeys": connection([], {}),
+        "organizations": [],
+    }
+
+
+def entity(name: str) -> dict[str, Any]:
+    """An entity: a name under which projects are kept."""
+    return {
+        "id": encode("Entity", name),
+        "name": name,
+        "isTeam": False,
+        "readOnlyUser": False,
+        "organization": None,
+        "xxhashDigestsEnabled": False,
+    }
+
+
+def _entity_project(source: Any, context: Context, args: Args) -> Any:
+    return context.store.project(source["name"], args.get("name") or "")
+
+
+def _entity_projects(source: Any, context: Context, args: Args) -> Any:
+    return connection(context.store.projects(source["name"]), args)
+
+
+def _entity_user(_source: Any, context: Context, _args: Args) -> Any:
+    return user(context)
+
+
+ENTITY: Resolvers = {"project": _entity_project, "projects": _entity_projects, "user": _entity_user}
+
+SERVER_INFO: Resolvers = {
+    "cliVersionInfo": lambda _s, _c, _a: {"min_cli_version": "0.8.0", "max_cli_version": "99.0.0"},
+    "latestLocalVersionInfo": lambda _s, _c, _a: None,
+    "features": lambda _s, _c, _a: [{"name": name, "isEnabled": True} for name in FEATURES],
+}

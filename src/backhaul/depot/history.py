@@ -1,0 +1,182 @@
+"""Reading a run's streams: tails, samples, pages by step, keys.
+
+A batch never changes under its id, so what was learnt from one is kept for the next question (bounded).
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from backhaul.depot import rows
+from backhaul.depot.memory import Memory
+from backhaul.depot.model import HISTORY, BatchRef, Run
+from backhaul.depot.rows import Row
+from backhaul.depot.store import Store
+
+_REMEMBERED_BATCHES = 2048
+
+
+@dataclass(slots=True)
+class _KeyFacts:
+    """What is known of one key."""
+
+    types: Counter[str] = field(default_factory=Counter)
+    last: Any = None
+    lowest: float = float("inf")
+    monotonic: bool = True
+
+
+_Keys = dict[str, _KeyFacts]
+
+
+class HistoryReader:
+    """Answers questions about the lines of runs in a store. Safe to use from any thread."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._steps: Memory[int, array[int]] = Memory(_REMEMBERED_BATCHES)
+        self._keys: Memory[int, _Keys] = Memory(_REMEMBERED_BATCHES)
+
+    def tail(self, run: Run, stream: str, count: int = 1) -> list[str]:
+        """The last `count` lines of a stream."""
+        result: list[str] = []
+        for ref in reversed(self._store.batches(run.id, stream)):
+            if len(result) >= count:
+                break
+            result = self._lines(ref) + result
+        return result[-count:] if count else []
+
+    def sample(self, run: Run, stream: str, samples: int) -> list[str]:
+        """At most `samples` lines, evenly spread, the first and the last among them."""
+        refs = self._store.batches(run.id, stream)
+        total = sum(ref.count for ref in refs)
+        wanted = _spread(total, samples)
+        result: list[str] = []
+        seen = 0
+        for ref in refs:
+            chosen = [index - seen for index in wanted if seen <= index < seen + ref.count]
+            if chosen:
+                lines = self._lines(ref)
+                result += [lines[index] for index in chosen if index < len(lines)]
+            seen += ref.count
+        return result
+
+    def page(self, run: Run, first: int, stop: int, limit: int | None = None) -> list[str]:
+        """The rows whose `_step` is at least `first` and below `stop`, in step order."""
+        found: list[tuple[int, str]] = []
+        for ref in self._store.batches(run.id, HISTORY):
+            steps = self._batch_steps(ref)
+            if not steps or max(steps) < first or min(steps) >= stop:
+                continue
+            pairs = zip(steps, self._lines(ref), strict=False)
+            found += [(step, line) for step, line in pairs if first <= step < stop]
+        found.sort(key=lambda pair: pair[0])
+        return [line for _, line in found[:limit]]
+
+    def sampled(self, run: Run, keys: list[str], samples: int, first: int, stop: int) -> list[Row]:
+        """Rows that have all of `keys`, with these only, at most `samples`, evenly spread over the steps."""
+        wanted = list(dict.fromkeys(keys))
+        found = [row for line in self.page(run, first, stop) if (row := _picked(line, wanted)) is not None]
+        return [found[index] for index in _spread(len(found), samples)]
+
+    def last_step(self, run: Run) -> int:
+        """The highest `_step`; -1 for a run without history."""
+        refs = self._store.batches(run.id, HISTORY)
+        return max((max(steps) for ref in refs if (steps := self._batch_steps(ref))), default=-1)
+
+    def line_after_step(self, run: Run, step: float) -> int:
+        """The number of the first line whose `_step` is above `step`; the end of the stream when there is none."""
+        refs = self._store.batches(run.id, HISTORY)
+        for ref in refs:
+            for number, found in enumerate(self._batch_steps(ref), ref.first):
+                if found > step:
+                    return number
+        return refs[-1].first + refs[-1].count if refs else 0
+
+    def keys(self, run: Run, stream: str = HISTORY) -> dict[str, Any] | None:
+        """The JSON of the field `historyKeys`; None for a run without history."""
+        refs = self._store.batches(run.id, stream)
+        if not refs:
+            return None
+        merged: _Keys = {}
+        for ref in refs:
+            _merge(merged, self._batch_keys(ref))
+        return {
+            "sets": [],
+            "keys": {key: _described(facts) for key, facts in merged.items()},
+            "lastStep": self.last_step(run),
+        }
+
+    def _lines(self, ref: BatchRef) -> list[str]:
+        return self._store.batch_lines(ref.id) or []
+
+    def _batch_steps(self, ref: BatchRef) -> array[int]:
+        def read() -> array[int]:
+            lines = enumerate(self._lines(ref), ref.first)
+            return array("q", [_bounded(rows.step_of(line, number)) for number, line in lines])
+
+        return self._steps.get(ref.id, read)
+
+    def _batch_keys(self, ref: BatchRef) -> _Keys:
+        def read() -> _Keys:
+            facts: _Keys = {}
+            for line in self._lines(ref):
+                _note(facts, rows.flat(rows.parse(line)))
+            return facts
+
+        return self._keys.get(ref.id, read)
+
+
+def _bounded(step: int) -> int:
+    return max(-sys.maxsize, min(step, sys.maxsize))
+
+
+def _spread(total: int, wanted: int) -> list[int]:
+    """`wanted` indexes below `total`, evenly spread, both ends included; all of them when they are few."""
+    if total <= wanted:
+        return list(range(total))
+    if wanted < 2:
+        return [total - 1] if wanted == 1 else []
+    return [index * (total - 1) // (wanted - 1) for index in range(wanted)]
+
+
+def _picked(line: str, keys: list[str]) -> Row | None:
+    row = rows.parse(line)
+    picked = {key: rows.value_at(row, key) for key in keys}
+    return None if any(value is None for value in picked.values()) else picked
+
+
+def _note(known: _Keys, row: Row) -> None:
+    for key, value in row.items():
+        facts = known.setdefault(key, _KeyFacts())
+        facts.types[_type_name(value)] += 1
+        if isinstance(value, (int, float)) and isinstance(facts.last, (int, float)) and value < facts.last:
+            facts.monotonic = False
+        if isinstance(value, (int, float)):
+            facts.lowest = min(facts.lowest, value)
+        facts.last = value
+
+
+def _merge(known: _Keys, later: _Keys) -> None:
+    for key, facts in later.items():
+        before = known.setdefault(key, _KeyFacts())
+        descends = isinstance(before.last, (int, float)) and facts.lowest < before.last
+        before.monotonic = before.monotonic and facts.monotonic and not descends
+        before.types.update(facts.types)
+        before.last = facts.last
+
+
+def _described(facts: _KeyFacts) -> dict[str, Any]:
+    counts = [{"type": name, "count": count} for name, count in facts.types.items()]
+    return {"typeCounts": counts, "monotonic": facts.monotonic, "previousValue": rows.strict(facts.last)}
+
+
+def _type_name(value: Any) -> str:
+    if isinstance(value, dict):
+        return str(value.get("_type", "map"))
+    names = {bool: "bool", int: "number", float: "number", str: "string", list: "list", type(None): "nil"}
+    return names[type(value)]

@@ -1,0 +1,72 @@
+"""The depot's secrets: the API key that clients show, and the secret that signs addresses and cookies."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import os
+import secrets
+from pathlib import Path
+
+_KEY_BYTES = 20  # 40 hexadecimal characters: clients up to 0.22 accept no other length
+
+
+class Secrets:
+    """The two secrets of a data folder, made at the first start with mode 0600 and read ever after."""
+
+    def __init__(self, api_key: str, signing: bytes) -> None:
+        self.api_key = api_key
+        self.signing = signing
+
+    @classmethod
+    def open(cls, folder: Path) -> Secrets:
+        """Reads the secrets in `folder`, making those that are missing. Raises OSError when it cannot."""
+        key = _read_or_make(folder / "api-key", secrets.token_hex(_KEY_BYTES))
+        signing = _read_or_make(folder / "signing-secret", secrets.token_hex(32))
+        return cls(key, bytes.fromhex(signing))
+
+    def accepts(self, authorization: str | None) -> bool:
+        """Whether the value of an `Authorization` header shows the API key, as Basic `api:<key>` or Bearer."""
+        shown = _shown_key(authorization or "")
+        return shown is not None and self.accepts_key(shown)
+
+    def accepts_key(self, key: str) -> bool:
+        """Whether `key` is the API key, compared in constant time."""
+        return hmac.compare_digest(key.encode("utf-8", "replace"), self.api_key.encode())
+
+
+def _shown_key(authorization: str) -> str | None:
+    scheme, _, value = authorization.strip().partition(" ")
+    if scheme.lower() == "bearer":
+        return value.strip()
+    if scheme.lower() != "basic":
+        return None
+    try:
+        decoded = base64.b64decode(value.strip(), validate=True).decode("utf-8")
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    user, _, password = decoded.partition(":")
+    return password if user == "api" else None
+
+
+def _read_or_make(path: Path, fresh: str) -> str:
+    """The secret in `path`, or `fresh` when there was none.
+
+    A new one is written beside it and linked into place: nobody reads half of it, and two depots that start
+    together agree on the one that came first.
+    """
+    if not path.exists():
+        draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(fresh + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass  # another depot was first; its secret counts
+        finally:
+            draft.unlink()
+    return path.read_text(encoding="ascii").strip()

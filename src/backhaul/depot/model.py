@@ -1,0 +1,143 @@
+"""What the depot keeps, as plain values. Times are seconds since 1970 (UTC); ids are the store's row numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+HISTORY = "wandb-history.jsonl"
+EVENTS = "wandb-events.jsonl"
+SUMMARY = "wandb-summary.json"
+OUTPUT = "output.log"
+
+CRASHED_AFTER = 300.0
+"""Seconds without a heartbeat (clients send one every 30 s) after which a running run is shown as crashed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A named place for runs, made on first use."""
+
+    id: int
+    entity: str
+    name: str
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run as the store holds it; `name` is the run id, `display_name` what people call it."""
+
+    id: int
+    project: Project
+    name: str
+    display_name: str
+    state: str
+    config: str
+    summary: str
+    created_at: float
+    updated_at: float
+    heartbeat_at: float
+    exit_code: int | None = None
+    notes: str | None = None
+    description: str | None = None
+    tags: tuple[str, ...] = ()
+    group: str | None = None
+    job_type: str | None = None
+    host: str | None = None
+    program: str | None = None
+    commit: str | None = None
+    repo: str | None = None
+    sweep: str | None = None
+
+    def state_at(self, now: float) -> str:
+        """The state to show at the time `now`: a silent run is crashed, a silent preempted one preempted."""
+        silent = now - self.heartbeat_at > CRASHED_AFTER
+        if silent and self.state == "running":
+            return "crashed"
+        if silent and self.state == "preempting":
+            return "preempted"
+        return self.state
+
+
+@dataclass(frozen=True, slots=True)
+class RunEdit:
+    """What an upsert changes. `None` leaves a value alone; an empty `tags` clears them."""
+
+    display_name: str | None = None
+    config: str | None = None
+    summary: str | None = None
+    notes: str | None = None
+    description: str | None = None
+    tags: tuple[str, ...] | None = None
+    group: str | None = None
+    job_type: str | None = None
+    host: str | None = None
+    program: str | None = None
+    commit: str | None = None
+    repo: str | None = None
+    sweep: str | None = None
+    state: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LineCounts:
+    """How far each stream of a run reaches: the highest line number plus one, holes included."""
+
+    history: int = 0
+    events: int = 0
+    output: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Neighbouring lines of one stream, compressed. `first` is the number of its first line."""
+
+    first: int
+    count: int
+    size: int
+    body: bytes
+
+    @property
+    def end(self) -> int:
+        """The number after that of the last line."""
+        return self.first + self.count
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRef:
+    """Where a stored batch lies. The same `id` always means the same lines: a batch is replaced, never changed."""
+
+    id: int
+    first: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """All that one `file_stream` request brings; it is stored as a whole or not at all."""
+
+    batches: dict[str, list[Batch]] = field(default_factory=dict)
+    summary: str | None = None
+    complete: bool = False
+    exit_code: int | None = None
+    preempting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A run's file that arrived whole. `md5` is hexadecimal, `blob` the name of its bytes in the blob store."""
+
+    name: str
+    blob: str
+    size: int
+    md5: str
+    updated_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """Bytes that arrived whole and are durable. `md5` is hexadecimal."""
+
+    name: str
+    size: int
+    md5: str

@@ -1,0 +1,52 @@
+"""Which names a client may give to entities, projects, runs and files.
+
+The rules are those of the official client and server: project names up to 128 characters without ``/ \\ # ? % :``,
+run ids up to 128 without ``: ; , # ? / '`` and without blanks at either end.
+"""
+
+from __future__ import annotations
+
+from backhaul.depot.refusal import Refused
+
+_LONGEST_NAME = 128
+_LONGEST_FILE_NAME = 4096
+_NOT_IN_PROJECT = frozenset("/\\#?%:")
+_NOT_IN_FILE = frozenset("\0\\\r\n")
+_NOT_IN_RUN = frozenset(":;,#?/'\\")
+
+
+def project_name(name: str) -> str:
+    """The name, if a project may be called so. Refused with 400 otherwise."""
+    return _checked("project name", name, _NOT_IN_PROJECT)
+
+
+def entity_name(name: str) -> str:
+    """The name, if an entity may be called so. Refused with 400 otherwise."""
+    return _checked("entity name", name, _NOT_IN_PROJECT)
+
+
+def run_id(name: str) -> str:
+    """The name, if it is a run id. Refused with 400 otherwise."""
+    return _checked("run id", name, _NOT_IN_RUN)
+
+
+def file_name(name: str) -> str:
+    """The name, if it stays inside its run's folder: relative, slashes only, no empty, `.` or `..` part.
+
+    Refused with 400 otherwise.
+    """
+    parts = name.split("/")
+    bad_part = any(part in ("", ".", "..") for part in parts)
+    bad_character = any(character in _NOT_IN_FILE or "\ud800" <= character <= "\udfff" for character in name)
+    if bad_part or bad_character or len(name) > _LONGEST_FILE_NAME:
+        raise Refused(f"invalid file name {name[:200]!r}: it must be a relative path inside the run's folder")
+    return name
+
+
+def _checked(what: str, name: str, forbidden: frozenset[str]) -> str:
+    if not name or name in (".", "..") or name != name.strip() or len(name) > _LONGEST_NAME:
+        raise Refused(f"invalid {what} {name[:200]!r}: it must have 1 to {_LONGEST_NAME} characters")
+    if any(character in forbidden or ord(character) < 32 for character in name):
+        shown = " ".join(sorted(forbidden))
+        raise Refused(f"invalid {what} {name!r}: it must not contain any of {shown} or control characters")
+    return name

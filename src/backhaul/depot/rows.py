@@ -1,0 +1,70 @@
+"""History rows: what a line says, found without reading more of it than needed.
+
+A line is a JSON object, in which NaN and the infinities may occur as bare words. Nested values are named by dotted
+keys (`a.b`), which may also occur literally.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any
+
+_STEP = re.compile(r'"_step": ?(-?\d+)[,}]')
+
+Row = dict[str, Any]
+
+
+def parse(line: str) -> Row:
+    """The row of a line; an empty one for a line that is no JSON object."""
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return {}
+    return row if isinstance(row, dict) else {}
+
+
+def step_of(line: str, number: int) -> int:
+    """The row's `_step`, or its line number when it has none."""
+    found = _STEP.findall(line)
+    if len(found) == 1 and line.find("{", 1) < 0:  # no nested object, to which the match could belong
+        return int(found[0])
+    step = parse(line).get("_step")
+    return int(step) if isinstance(step, (int, float)) and math.isfinite(step) else number
+
+
+def value_at(row: Row, key: str) -> Any:
+    """The value of a dotted key, or None: the literal key first, then the path."""
+    if key in row:
+        return row[key]
+    head, dot, rest = key.partition(".")
+    while dot:
+        below = row.get(head)
+        if isinstance(below, dict) and (found := value_at(below, rest)) is not None:
+            return found
+        more, dot, rest = rest.partition(".")
+        head = f"{head}.{more}"
+    return None
+
+
+def flat(row: Row, prefix: str = "") -> Row:
+    """The row with nested objects spelled as dotted keys; media (objects with `_type`) stay whole."""
+    result: Row = {}
+    for key, value in row.items():
+        if isinstance(value, dict) and "_type" not in value and value:
+            result.update(flat(value, f"{prefix}{key}."))
+        else:
+            result[f"{prefix}{key}"] = value
+    return result
+
+
+def strict(value: Any) -> Any:
+    """The value as strict JSON allows it: NaN and the infinities become the strings that clients know."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+    if isinstance(value, dict):
+        return {key: strict(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [strict(item) for item in value]
+    return value

@@ -1,0 +1,161 @@
+"""The depot as one object: open a data folder, then run."""
+
+from __future__ import annotations
+
+import fcntl
+import getpass
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from urllib.parse import urlencode
+
+import uvicorn
+
+from backhaul.depot.addresses import Signer
+from backhaul.depot.app import create_app
+from backhaul.depot.graphql.context import Services
+from backhaul.depot.history import HistoryReader
+from backhaul.depot.keys import Secrets
+from backhaul.depot.pages.login import Login
+from backhaul.depot.store.folder import FolderBlobs
+from backhaul.depot.store.sqlite import SqliteStore
+
+_IDLE_CONNECTION = 75  # seconds; longer than the 30 s between a run's heartbeats
+_LAST_ANSWERS = 5  # seconds for requests under way when the depot is told to stop
+_BACKLOG = 1024
+
+OnReady = Callable[[str], None]
+
+
+class Depot:
+    """A W&B-compatible server over one data folder. Only one process may have a folder open."""
+
+    def __init__(self, data: Path, secrets: Secrets, entity: str) -> None:
+        self._lock = _locked(data / "lock")
+        self._secrets = secrets
+        self._signer = Signer(secrets.signing)
+        self._store = SqliteStore(data / "depot.sqlite")
+        self._entity = entity
+        self._blobs = FolderBlobs(data / "blobs")
+
+    @classmethod
+    def open(cls, data: Path, entity: str | None = None) -> Depot:
+        """Opens the folder, making it with its API key at the first start.
+
+        `entity` is where runs go that name none; the name of the system's user by default. Raises OSError when the
+        folder cannot be written, RuntimeError when it belongs to a newer depot or is in use by another one.
+        """
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return cls(data, Secrets.open(data), entity or _user_name())
+
+    @staticmethod
+    def key_of(data: Path) -> str:
+        """The API key of a data folder, made when there is none yet; works while a depot runs over it."""
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return Secrets.open(data).api_key
+
+    @property
+    def api_key(self) -> str:
+        """The key that clients show: 40 hexadecimal characters."""
+        return self._secrets.api_key
+
+    @property
+    def entity(self) -> str:
+        """Where runs go that name no entity."""
+        return self._entity
+
+    def sign_in_address(self, url: str) -> str:
+        """An address that signs a browser in, once, and leads to the list of runs; good for an hour."""
+        return f"{url.rstrip('/')}/?{urlencode({'key': Login(self._secrets, self._signer).ticket()})}"
+
+    def run(self, host: str = "127.0.0.1", port: int = 8765, on_ready: OnReady | None = None) -> None:
+        """Serves until SIGTERM or SIGINT, then finishes what is under way, closes the store and returns.
+
+        Port 0 takes a free one; `on_ready` hears the address once requests are answered. Raises OSError when the
+        port is taken.
+        """
+        try:
+            with _listening(host, port) as sock:
+                _Server(self._config(), on_ready, _url(sock)).run(sockets=[sock])
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Closes the store; what was acknowledged stays."""
+        self._store.close()
+        os.close(self._lock)
+
+    def _config(self) -> uvicorn.Config:
+        services = Services(self._store, self._blobs, HistoryReader(self._store), self._signer, self._entity, time.time)
+        return uvicorn.Config(
+            create_app(services, self._secrets),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=_IDLE_CONNECTION,
+            timeout_graceful_shutdown=_LAST_ANSWERS,
+        )
+
+
+class _Server(uvicorn.Server):
+    """A server that says when it is ready, and returns on a signal instead of raising it again."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: OnReady | None, url: str) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+        self._url = url
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self._on_ready and not self.should_exit:
+            self._on_ready(self._url)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        def stop(_number: int, _frame: FrameType | None) -> None:
+            self.force_exit = self.should_exit  # a second signal does not wait for requests under way
+            self.should_exit = True
+
+        before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _locked(path: Path) -> int:
+    """The descriptor that holds the folder's lock. The system frees it when the process ends, however it ends."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise RuntimeError(f"another depot is using {path.parent}") from None
+    return descriptor
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, port), family=family, backlog=_BACKLOG) as sock:
+        yield sock
+
+
+def _url(sock: socket.socket) -> str:
+    host, port = sock.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _user_name() -> str:
+    """The system's user, or `local` where the system knows none (a container's bare number)."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):
+        return "local"
+    return "".join(character if character.isalnum() or character in "-_." else "-" for character in name) or "local"

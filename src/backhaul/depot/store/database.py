@@ -1,0 +1,167 @@
+"""One SQLite file: many readers, one writer thread that commits what waits in one go.
+
+Write-ahead log with full synchronisation: a commit is on the disk when it returns. One fsync costs far more than one
+small transaction, so everything that arrived while the last commit was under way shares the next.
+"""
+
+from __future__ import annotations
+
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from backhaul.depot.refusal import Refused
+
+T = TypeVar("T")
+
+_VERSION = 1
+_MOST_AT_ONCE = 256
+_WAITING_WRITES = 1024  # a full queue makes callers wait; nothing is dropped
+
+
+class Database:
+    """The connections to one database file. Safe to use from any thread."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._idle: list[sqlite3.Connection] = []
+        self._lock = threading.Lock()
+        self._jobs: queue.Queue[_Job | None] = queue.Queue(_WAITING_WRITES)
+        self._closed = False
+        connection = self._connect()
+        _prepare(connection)
+        self._writer = threading.Thread(target=self._write_all, args=(connection,), name="depot-writer")
+        self._writer.start()
+
+    def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """What `work` returns; it sees one unchanging state of the database."""
+        with self._borrowed() as connection:
+            connection.execute("BEGIN")
+            try:
+                return work(connection)
+            finally:
+                connection.execute("COMMIT")
+
+    def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """What `work` returns, once its changes are durable. When it raises, nothing of it was stored."""
+        if self._closed:
+            raise Refused("the depot is stopping", 503)
+        job = _Job(work, Future())
+        self._jobs.put(job)
+        result: T = job.outcome.result()
+        return result
+
+    def close(self) -> None:
+        """Finishes the writes that wait, then closes every connection."""
+        if self._closed:
+            return
+        self._closed = True
+        self._jobs.put(None)
+        self._writer.join()
+        with self._lock:
+            for connection in self._idle:
+                connection.close()
+            self._idle.clear()
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=30)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        return connection
+
+    @contextmanager
+    def _borrowed(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            connection = self._idle.pop() if self._idle else None
+        connection = connection or self._connect()
+        try:
+            yield connection
+        finally:
+            with self._lock:
+                self._idle.append(connection)
+
+    def _write_all(self, connection: sqlite3.Connection) -> None:
+        while jobs := self._waiting():
+            _commit(connection, jobs)
+        connection.close()
+
+    def _waiting(self) -> list[_Job]:
+        """The next jobs in their order; none when the database closes."""
+        job = self._jobs.get()
+        jobs: list[_Job] = []
+        while job is not None:
+            jobs.append(job)
+            if len(jobs) == _MOST_AT_ONCE or self._jobs.empty():
+                return jobs
+            job = self._jobs.get()
+        if jobs:
+            self._jobs.put(None)  # finish these first, then see the end again
+        return jobs
+
+
+class _Job:
+    """A piece of work for the writer, and where its outcome goes."""
+
+    def __init__(self, work: Callable[[sqlite3.Connection], Any], outcome: Future[Any]) -> None:
+        self.work = work
+        self.outcome = outcome
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    """Makes the tables in a new file. Raises RuntimeError for a file of a newer depot."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > _VERSION:
+        raise RuntimeError(f"the depot's data is of version {version}; this program knows up to {_VERSION}")
+    if version == 0:
+        schema = (Path(__file__).parent / "schema.sql").read_text(encoding="utf-8")
+        connection.executescript(f"BEGIN; {schema} PRAGMA user_version = {_VERSION}; COMMIT;")
+
+
+def _commit(connection: sqlite3.Connection, jobs: list[_Job]) -> None:
+    """Does all jobs in one transaction; one that fails takes only itself back, unless the disk fails."""
+    done: list[tuple[_Job, Any]] = []
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        for job in jobs:
+            _attempt(connection, job, done)
+        connection.execute("COMMIT")
+    except sqlite3.Error as error:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        _fail([job for job in jobs if not job.outcome.done()], error)
+        return
+    for job, result in done:
+        job.outcome.set_result(result)
+
+
+def _attempt(connection: sqlite3.Connection, job: _Job, done: list[tuple[_Job, Any]]) -> None:
+    connection.execute("SAVEPOINT job")
+    try:
+        result = job.work(connection)
+    except Exception as error:
+        if not connection.in_transaction:  # SQLite gave up the whole transaction (disk full, I/O error)
+            raise sqlite3.OperationalError(str(error)) from error
+        connection.execute("ROLLBACK TO job")
+        connection.execute("RELEASE job")
+        job.outcome.set_exception(_explained(error))
+        return
+    connection.execute("RELEASE job")
+    done.append((job, result))
+
+
+def _fail(jobs: list[_Job], error: sqlite3.Error) -> None:
+    for job in jobs:
+        job.outcome.set_exception(_explained(error))
+
+
+def _explained(error: Exception) -> Exception:
+    """A full disk is a state that passes, and is told as such; anything else stays what it is."""
+    if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
+        return Refused("the depot's disk is full; nothing of this request was stored", 507)
+    return error

@@ -1,0 +1,41 @@
+"""Which blob is the content of which file of a run."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from backhaul.depot.model import Blob, StoredFile
+from backhaul.depot.store import runs
+
+_COLUMNS = "name, blob, size, md5, updated_at"
+
+
+def put(connection: sqlite3.Connection, run_id: int, name: str, blob: Blob, now: float) -> str | None:
+    """Names the blob; returns the one that it replaces."""
+    runs.get(connection, run_id)
+    before = find(connection, run_id, name)
+    connection.execute(
+        f"INSERT OR REPLACE INTO files (run_id, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)",
+        (run_id, name, blob.name, blob.size, blob.md5, now),
+    )
+    return before.blob if before else None
+
+
+def find(connection: sqlite3.Connection, run_id: int, name: str) -> StoredFile | None:
+    """The file of that name, or None."""
+    row = connection.execute(f"SELECT {_COLUMNS} FROM files WHERE run_id = ? AND name = ?", (run_id, name)).fetchone()
+    return StoredFile(*row) if row else None
+
+
+def every(connection: sqlite3.Connection, run_id: int) -> list[StoredFile]:
+    """The run's files by name."""
+    rows = connection.execute(f"SELECT {_COLUMNS} FROM files WHERE run_id = ? ORDER BY name", (run_id,))
+    return [StoredFile(*row) for row in rows]
+
+
+def delete(connection: sqlite3.Connection, run_id: int, names: list[str]) -> list[str]:
+    """Forgets those files; returns their blobs."""
+    found = [file for name in names if (file := find(connection, run_id, name))]
+    for file in found:
+        connection.execute("DELETE FROM files WHERE run_id = ? AND name = ?", (run_id, file.name))
+    return [file.blob for file in found]

@@ -1,0 +1,98 @@
+"""Blobs in a local folder.
+
+A body is written under `incoming/`, flushed to the disk, and only then renamed to its place, `ab/abcdef…`. Names are
+random: nothing that a client sends becomes part of a path. What a crash leaves in `incoming/` goes at the next start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import secrets
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from backhaul.depot.model import Blob
+from backhaul.depot.refusal import Refused
+
+_WRITE_AT = 1 << 20  # bytes gathered before a thread hashes and writes them
+
+
+class FolderBlobs:
+    """A `Blobs` in one folder."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._incoming = root / "incoming"
+        self._incoming.mkdir(parents=True, exist_ok=True)
+        for leftover in self._incoming.iterdir():
+            leftover.unlink()
+
+    async def receive(self, chunks: AsyncIterator[bytes], accept: Callable[[Blob], None]) -> Blob:
+        """See `Blobs`. A full disk is refused with 507."""
+        name = secrets.token_hex(16)
+        draft = self._incoming / name
+        try:
+            size, md5 = await _write(draft, chunks)
+            blob = Blob(name, size, md5)
+            accept(blob)
+            await asyncio.to_thread(_settle, draft, self.path(name))
+        except OSError as error:
+            raise Refused(f"the depot could not store this file: {error.strerror}", 507) from error
+        finally:
+            draft.unlink(missing_ok=True)
+        return blob
+
+    def path(self, name: str) -> Path:
+        """See `Blobs`."""
+        return self._root / name[:2] / name
+
+    def remove(self, name: str) -> None:
+        """See `Blobs`."""
+        self.path(name).unlink(missing_ok=True)
+
+
+async def _write(draft: Path, chunks: AsyncIterator[bytes]) -> tuple[int, str]:
+    """Size and hexadecimal MD5 of what was written; it is on the disk when this returns."""
+    digest = hashlib.md5(usedforsecurity=False)
+    size = 0
+    waiting: list[bytes] = []
+    gathered = 0
+    with draft.open("xb", buffering=0) as file:
+        async for chunk in chunks:
+            waiting.append(chunk)
+            gathered += len(chunk)
+            if gathered >= _WRITE_AT:
+                await asyncio.to_thread(_append, file, digest, b"".join(waiting))
+                size += gathered
+                waiting, gathered = [], 0
+        await asyncio.to_thread(_append, file, digest, b"".join(waiting))
+        await asyncio.to_thread(os.fsync, file.fileno())
+    return size + gathered, digest.hexdigest()
+
+
+def _append(file: BinaryIO, digest: hashlib._Hash, data: bytes) -> None:
+    digest.update(data)
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]
+
+
+def _settle(draft: Path, place: Path) -> None:
+    """Renames and makes the rename durable."""
+    new_folder = not place.parent.exists()
+    place.parent.mkdir(exist_ok=True)
+    draft.rename(place)
+    _sync_folder(place.parent)
+    if new_folder:
+        _sync_folder(place.parent.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

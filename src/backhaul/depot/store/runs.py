@@ -1,0 +1,151 @@
+"""Projects and runs as rows."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import Any
+
+from backhaul.depot.model import Project, Run, RunEdit
+from backhaul.depot.refusal import Refused, not_found
+from backhaul.depot.store import petnames
+
+_RUN_COLUMNS = (
+    "runs.id, projects.id, projects.entity, projects.name, projects.created_at, runs.name, runs.display_name,"
+    " runs.state, runs.config, runs.summary, runs.created_at, runs.updated_at, runs.heartbeat_at, runs.exit_code,"
+    " runs.notes, runs.description, runs.tags, runs.run_group, runs.job_type, runs.host, runs.program,"
+    " runs.commit_hash, runs.repo, runs.sweep"
+)
+_RUN = f"SELECT {_RUN_COLUMNS} FROM runs JOIN projects ON projects.id = runs.project_id WHERE runs.deleted_at IS NULL"
+
+# Which column an edit's field goes to. Everything is text; tags are a JSON list.
+_COLUMN_OF = {
+    "display_name": "display_name",
+    "config": "config",
+    "summary": "summary",
+    "notes": "notes",
+    "description": "description",
+    "tags": "tags",
+    "group": "run_group",
+    "job_type": "job_type",
+    "host": "host",
+    "program": "program",
+    "commit": "commit_hash",
+    "repo": "repo",
+    "sweep": "sweep",
+    "state": "state",
+}
+
+
+def make_project(connection: sqlite3.Connection, entity: str, name: str, now: float) -> Project:
+    """The project of that name, made if it is new."""
+    connection.execute(
+        "INSERT INTO projects (entity, name, created_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (entity, name, now)
+    )
+    found = project(connection, entity, name)
+    assert found is not None
+    return found
+
+
+def project(connection: sqlite3.Connection, entity: str, name: str) -> Project | None:
+    """The project of that name, or None."""
+    row = connection.execute(
+        "SELECT id, entity, name, created_at FROM projects WHERE entity = ? AND name = ?", (entity, name)
+    ).fetchone()
+    return Project(*row) if row else None
+
+
+def projects(connection: sqlite3.Connection, entity: str | None) -> list[Project]:
+    """All projects, or those of one entity, newest first."""
+    rows = connection.execute(
+        "SELECT id, entity, name, created_at FROM projects WHERE ?1 IS NULL OR entity = ?1 ORDER BY id DESC", (entity,)
+    )
+    return [Project(*row) for row in rows]
+
+
+def find(connection: sqlite3.Connection, entity: str, project: str, name: str) -> Run | None:
+    """The run of that id, or None when there is none or it was deleted."""
+    row = connection.execute(
+        f"{_RUN} AND projects.entity = ? AND projects.name = ? AND runs.name = ?", (entity, project, name)
+    ).fetchone()
+    return _run(row) if row else None
+
+
+def get(connection: sqlite3.Connection, run_id: int) -> Run:
+    """The run of that row number. Refused with 404 when it is gone."""
+    row = connection.execute(f"{_RUN} AND runs.id = ?", (run_id,)).fetchone()
+    if row is None:
+        raise not_found("run")
+    return _run(row)
+
+
+def every(connection: sqlite3.Connection, project_id: int | None, limit: int | None) -> list[Run]:
+    """The runs of a project or of all, newest first."""
+    rows = connection.execute(
+        f"{_RUN} AND (?1 IS NULL OR runs.project_id = ?1) ORDER BY runs.created_at DESC, runs.id DESC LIMIT ?2",
+        (project_id, -1 if limit is None else limit),
+    )
+    return [_run(row) for row in rows]
+
+
+def open_run(connection: sqlite3.Connection, home: Project, name: str, change: RunEdit, now: float) -> tuple[Run, bool]:
+    """The run of that id, running, with `change` applied, and whether it is new."""
+    row = connection.execute(
+        "SELECT id, deleted_at FROM runs WHERE project_id = ? AND name = ?", (home.id, name)
+    ).fetchone()
+    if row is None:
+        run_id = _insert(connection, home, name, now)
+    elif row[1] is not None:
+        text = f"run {home.entity}/{home.name}/{name} was previously created and deleted; try a new run name"
+        raise Refused(text, 409)
+    else:
+        (run_id, _) = row
+    set_state(connection, run_id, "running", None, now)
+    return edit(connection, run_id, change, now), row is None
+
+
+def edit(connection: sqlite3.Connection, run_id: int, change: RunEdit, now: float) -> Run:
+    """The run with `change` applied."""
+    columns = {column: getattr(change, field) for field, column in _COLUMN_OF.items()}
+    values: dict[str, Any] = {column: value for column, value in columns.items() if value is not None}
+    if change.tags is not None:
+        values["tags"] = json.dumps(list(change.tags))
+    values["updated_at"] = now
+    assignments = ", ".join(f"{column} = ?" for column in values)
+    connection.execute(f"UPDATE runs SET {assignments} WHERE id = ?", (*values.values(), run_id))
+    return get(connection, run_id)
+
+
+def set_state(connection: sqlite3.Connection, run_id: int, state: str, exit_code: int | None, now: float) -> None:
+    """A sign of life: the heartbeat, and the state that it brings."""
+    connection.execute(
+        "UPDATE runs SET state = ?, exit_code = ?, heartbeat_at = ? WHERE id = ?", (state, exit_code, now, run_id)
+    )
+
+
+def delete(connection: sqlite3.Connection, run_id: int, now: float) -> None:
+    """Removes a run's lines and files and hides it; the row stays, so that its id is not used again."""
+    get(connection, run_id)
+    for table in ("batches", "files", "alerts"):
+        connection.execute(f"DELETE FROM {table} WHERE run_id = ?", (run_id,))
+    connection.execute("UPDATE runs SET deleted_at = ?, config = '{}', summary = '{}' WHERE id = ?", (now, run_id))
+
+
+def _insert(connection: sqlite3.Connection, home: Project, name: str, now: float) -> int:
+    (count,) = connection.execute("SELECT count(*) FROM runs WHERE project_id = ?", (home.id,)).fetchone()
+    cursor = connection.execute(
+        "INSERT INTO runs (project_id, name, display_name, state, created_at, updated_at, heartbeat_at)"
+        " VALUES (?, ?, ?, 'running', ?, ?, ?)",
+        (home.id, name, petnames.invent(name, count + 1), now, now, now),
+    )
+    run_id = cursor.lastrowid
+    assert run_id is not None
+    return run_id
+
+
+def _run(row: tuple[Any, ...]) -> Run:
+    (run_id, project_id, entity, project_name, project_made, name, display_name, state, config, summary, created,
+     updated, heartbeat, exit_code, notes, description, tags, *rest) = row  # fmt: skip
+    home = Project(project_id, entity, project_name, project_made)
+    return Run(run_id, home, name, display_name, state, config, summary, created, updated, heartbeat, exit_code,
+               notes, description, tuple(json.loads(tags)), *rest)  # fmt: skip

@@ -1,0 +1,144 @@
+"""The store on one machine: SQLite."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from backhaul.depot.model import (
+    HISTORY,
+    BatchRef,
+    Blob,
+    Delivery,
+    LineCounts,
+    Project,
+    Run,
+    RunEdit,
+    StoredFile,
+)
+from backhaul.depot.store import files, lines, runs, streams
+from backhaul.depot.store.database import Database
+from backhaul.depot.store.interface import Clock
+
+
+class SqliteStore:
+    """A `Store` in one SQLite file. The clock comes in from outside."""
+
+    def __init__(self, path: Path, clock: Clock = time.time) -> None:
+        self._database = Database(path)
+        self._clock = clock
+
+    def make_project(self, entity: str, name: str) -> Project:
+        """See `Store`."""
+        found = self.project(entity, name)
+        return found or self._database.write(lambda c: runs.make_project(c, entity, name, self._clock()))
+
+    def project(self, entity: str, name: str) -> Project | None:
+        """See `Store`."""
+        return self._database.read(lambda c: runs.project(c, entity, name))
+
+    def projects(self, entity: str | None = None) -> list[Project]:
+        """See `Store`."""
+        return self._database.read(lambda c: runs.projects(c, entity))
+
+    def open_run(self, entity: str, project: str, name: str, edit: RunEdit) -> tuple[Run, bool]:
+        """See `Store`."""
+
+        def work(connection: sqlite3.Connection) -> tuple[Run, bool]:
+            now = self._clock()
+            home = runs.make_project(connection, entity, project, now)
+            return runs.open_run(connection, home, name, edit, now)
+
+        return self._database.write(work)
+
+    def edit_run(self, run_id: int, edit: RunEdit) -> Run:
+        """See `Store`."""
+        return self._database.write(lambda c: runs.edit(c, run_id, edit, self._clock()))
+
+    def delete_run(self, run_id: int) -> None:
+        """See `Store`."""
+        self._database.write(lambda c: runs.delete(c, run_id, self._clock()))
+
+    def run(self, entity: str, project: str, name: str) -> Run | None:
+        """See `Store`."""
+        return self._database.read(lambda c: runs.find(c, entity, project, name))
+
+    def runs(self, project_id: int | None = None, limit: int | None = None) -> list[Run]:
+        """See `Store`."""
+        return self._database.read(lambda c: runs.every(c, project_id, limit))
+
+    def deliver(self, run_id: int, delivery: Delivery) -> None:
+        """See `Store`."""
+        self._database.write(lambda c: _deliver(c, run_id, delivery, self._clock()))
+
+    def line_counts(self, run_id: int) -> LineCounts:
+        """See `Store`."""
+        return self._database.read(lambda c: streams.counts(c, run_id))
+
+    def truncate(self, run_id: int, stream: str, end: int) -> None:
+        """See `Store`."""
+        self._database.write(lambda c: streams.truncate(c, run_id, stream, end))
+
+    def batches(self, run_id: int, stream: str = HISTORY) -> list[BatchRef]:
+        """See `Store`."""
+        return self._database.read(lambda c: streams.refs(c, run_id, stream))
+
+    def batch_lines(self, batch_id: int) -> list[str] | None:
+        """See `Store`."""
+        body = self._database.read(lambda c: streams.body(c, batch_id))
+        return None if body is None else lines.unpack(body)
+
+    def lines(self, run_id: int, stream: str, first: int = 0, end: int | None = None) -> Iterator[tuple[int, str]]:
+        """See `Store`. Batch by batch, so that a long stream needs little memory."""
+        for ref in self.batches(run_id, stream):
+            if ref.first + ref.count <= first or (end is not None and ref.first >= end):
+                continue
+            for number, line in enumerate(self.batch_lines(ref.id) or (), ref.first):
+                if number >= first and (end is None or number < end):
+                    yield number, line
+
+    def put_file(self, run_id: int, name: str, blob: Blob) -> str | None:
+        """See `Store`."""
+        return self._database.write(lambda c: files.put(c, run_id, name, blob, self._clock()))
+
+    def file(self, run_id: int, name: str) -> StoredFile | None:
+        """See `Store`."""
+        return self._database.read(lambda c: files.find(c, run_id, name))
+
+    def files(self, run_id: int) -> list[StoredFile]:
+        """See `Store`."""
+        return self._database.read(lambda c: files.every(c, run_id))
+
+    def delete_files(self, run_id: int, names: list[str]) -> list[str]:
+        """See `Store`."""
+        return self._database.write(lambda c: files.delete(c, run_id, names))
+
+    def add_alert(self, run_id: int, title: str, text: str, severity: str) -> None:
+        """See `Store`."""
+        row = (run_id, title, text, severity, self._clock())
+        self._database.write(
+            lambda c: c.execute(
+                "INSERT INTO alerts (run_id, title, text, severity, created_at) VALUES (?, ?, ?, ?, ?)", row
+            )
+        )
+
+    def close(self) -> None:
+        """See `Store`."""
+        self._database.close()
+
+
+def _deliver(connection: sqlite3.Connection, run_id: int, delivery: Delivery, now: float) -> None:
+    runs.get(connection, run_id)  # a run deleted meanwhile takes no more lines
+    for stream, batches in delivery.batches.items():
+        streams.put(connection, run_id, stream, batches)
+    if delivery.summary is not None:
+        connection.execute("UPDATE runs SET summary = ?, updated_at = ? WHERE id = ?", (delivery.summary, now, run_id))
+    runs.set_state(connection, run_id, _state_after(delivery), delivery.exit_code, now)
+
+
+def _state_after(delivery: Delivery) -> str:
+    if delivery.complete:
+        return "failed" if delivery.exit_code else "finished"
+    return "preempting" if delivery.preempting else "running"

@@ -1,0 +1,105 @@
+"""Streams of numbered lines, kept as batches that never overlap.
+
+Nearly every write starts where the stream ends, and is one INSERT. A write into lines that exist first makes room:
+batches that it covers go, those that it touches are cut and written again.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+from backhaul.depot.model import EVENTS, HISTORY, OUTPUT, Batch, BatchRef, LineCounts
+from backhaul.depot.store import lines
+
+# A live run posts a few lines every 15 s. Such crumbs are joined to the batch before them until it is this big.
+_JOIN_BELOW = 64 * 1024
+
+
+def put(connection: sqlite3.Connection, run_id: int, stream: str, batches: list[Batch]) -> None:
+    """Stores the batches; lines that exist under the same numbers are replaced."""
+    for batch in batches:
+        if batch.first < end(connection, run_id, stream):
+            _make_room(connection, run_id, stream, batch.first, batch.end)
+        _insert(connection, run_id, stream, _joined(connection, run_id, stream, batch))
+
+
+def end(connection: sqlite3.Connection, run_id: int, stream: str) -> int:
+    """The highest line number plus one; 0 for a stream without lines."""
+    row = connection.execute(
+        "SELECT first + count FROM batches WHERE run_id = ? AND stream = ? ORDER BY first DESC LIMIT 1",
+        (run_id, stream),
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def counts(connection: sqlite3.Connection, run_id: int) -> LineCounts:
+    """How far the streams reach."""
+    return LineCounts(*(end(connection, run_id, stream) for stream in (HISTORY, EVENTS, OUTPUT)))
+
+
+def truncate(connection: sqlite3.Connection, run_id: int, stream: str, stop: int) -> None:
+    """Forgets the lines from number `stop` on."""
+    _make_room(connection, run_id, stream, stop, end(connection, run_id, stream))
+
+
+def refs(connection: sqlite3.Connection, run_id: int, stream: str) -> list[BatchRef]:
+    """The stream's batches in the order of their lines."""
+    rows = connection.execute(
+        "SELECT id, first, count FROM batches WHERE run_id = ? AND stream = ? ORDER BY first", (run_id, stream)
+    )
+    return [BatchRef(*row) for row in rows]
+
+
+def body(connection: sqlite3.Connection, batch_id: int) -> bytes | None:
+    """The compressed lines of a batch, or None when it was replaced."""
+    row = connection.execute("SELECT body FROM batches WHERE id = ?", (batch_id,)).fetchone()
+    return row[0] if row else None
+
+
+def _touching(
+    connection: sqlite3.Connection, run_id: int, stream: str, first: int, stop: int
+) -> Iterator[tuple[int, Batch]]:
+    rows = connection.execute(
+        "SELECT id, first, count, size, body FROM batches WHERE run_id = ? AND stream = ?"
+        " AND first > ? AND first < ? AND first + count > ?",
+        (run_id, stream, first - lines.LONGEST_BATCH, stop, first),
+    ).fetchall()
+    return ((batch_id, Batch(*rest)) for batch_id, *rest in rows)
+
+
+def _make_room(connection: sqlite3.Connection, run_id: int, stream: str, first: int, stop: int) -> None:
+    for batch_id, batch in _touching(connection, run_id, stream, first, stop):
+        connection.execute("DELETE FROM batches WHERE id = ?", (batch_id,))
+        if batch.first >= first and batch.end <= stop:
+            continue
+        kept = lines.unpack(batch.body)
+        before = lines.pack(batch.first, kept[: max(0, first - batch.first)])
+        after = lines.pack(stop, kept[stop - batch.first :]) if batch.end > stop else []
+        for piece in before + after:
+            _insert(connection, run_id, stream, piece)
+
+
+def _joined(connection: sqlite3.Connection, run_id: int, stream: str, batch: Batch) -> Batch:
+    """The batch together with the small one right before it, which then goes; or the batch alone."""
+    row = connection.execute(
+        "SELECT id, first, count, size, body FROM batches WHERE run_id = ? AND stream = ? AND first < ?"
+        " ORDER BY first DESC LIMIT 1",
+        (run_id, stream, batch.first),
+    ).fetchone()
+    if row is None:
+        return batch
+    before = Batch(*row[1:])
+    too_big = before.size + batch.size > _JOIN_BELOW or before.count + batch.count > lines.LONGEST_BATCH
+    if before.end != batch.first or too_big:
+        return batch
+    connection.execute("DELETE FROM batches WHERE id = ?", (row[0],))
+    (joined,) = lines.pack(before.first, lines.unpack(before.body) + lines.unpack(batch.body))
+    return joined
+
+
+def _insert(connection: sqlite3.Connection, run_id: int, stream: str, batch: Batch) -> None:
+    connection.execute(
+        "INSERT INTO batches (run_id, stream, first, count, size, body) VALUES (?, ?, ?, ?, ?, ?)",
+        (run_id, stream, batch.first, batch.count, batch.size, batch.body),
+    )

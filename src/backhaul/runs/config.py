@@ -1,0 +1,55 @@
+"""The run's config: config records and W&B's own part of it → the `config` of UpsertBucket and `config.yaml`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import yaml
+
+from backhaul.runs.environment import Environment
+from backhaul.runs.keytree import Tree, encode_key, is_json, merge_value, remove_value, set_value, to_json
+from backhaul.runs.metrics import MetricDefinitions
+from backhaul.runs.telemetry import Telemetry
+
+
+class Config:
+    """Takes the config of the run record and the config records in order."""
+
+    def __init__(self) -> None:
+        self._tree: Tree = {}
+
+    def apply(self, config: Any) -> None:
+        """Take one ConfigRecord: updates (objects are merged), then removals. What is not JSON is passed over."""
+        for item in config.update:
+            if is_json(item.value_json):
+                merge_value(self._tree, tuple(item.nested_key) or (item.key,), item.value_json)
+        for item in config.remove:
+            remove_value(self._tree, tuple(item.nested_key) or (item.key,))
+
+    def to_json(self, telemetry: Telemetry, metrics: MetricDefinitions, environment: Environment) -> str:
+        """The whole config as UpsertBucket takes it: `{"key": {"value": …}, …, "_wandb": {"value": {…}}}`."""
+        self._add_internal(telemetry, metrics, environment)
+        members = (encode_key(key) + b':{"value":' + _raw(value) + b"}" for key, value in self._tree.items())
+        return (b"{" + b",".join(members) + b"}").decode()
+
+    def to_yaml(self, telemetry: Telemetry, metrics: MetricDefinitions, environment: Environment) -> bytes:
+        """The content of `config.yaml`: the same, as YAML, keys sorted."""
+        content = json.loads(self.to_json(telemetry, metrics, environment))
+        return yaml.safe_dump(content, sort_keys=True, indent=4, allow_unicode=True).encode()
+
+    def _add_internal(self, telemetry: Telemetry, metrics: MetricDefinitions, environment: Environment) -> None:
+        values: dict[str, Any] = {
+            "cli_version": telemetry.cli_version or None,
+            "python_version": telemetry.python_version or None,
+            "t": telemetry.config_value(),
+            "m": metrics.config_value(),
+            "e": environment.config_value(),
+        }
+        for key, value in values.items():
+            if value is not None:
+                set_value(self._tree, ("_wandb", key), json.dumps(value, ensure_ascii=False).encode())
+
+
+def _raw(value: Any) -> bytes:
+    return to_json(value) if isinstance(value, dict) else bytes(value)

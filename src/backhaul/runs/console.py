@@ -1,0 +1,150 @@
+"""Console records → lines of `output.log`.
+
+A record holds what the program wrote, not lines: progress bars return the carriage and move the cursor up. Like the
+official client, each of stdout and stderr writes to a small terminal of 32 lines; both share one numbering of lines.
+``\\r`` goes to column 0, ``\\n`` to the next line, ``ESC [ A`` and ``ESC [ B`` up and down one line; every other escape
+sequence is text. A character overwrites what stands there, and nothing is erased. A line is final, and leaves here,
+when 32 newer lines exist (or at the end). Source: core/internal/terminalemulator and runconsolelogs of SDK 0.31.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+HEIGHT = 32
+MAX_LINE_LENGTH = 4096
+
+_TOKENS = re.compile(r"[^\r\n\x1b]+|[\r\n\x1b]")
+
+
+@dataclass(slots=True)
+class ConsoleLine:
+    """One line of the console. `level` is "ERROR " for stderr; `seconds` and `nanos` are when it was begun (UTC)."""
+
+    level: str
+    seconds: int
+    nanos: int
+    content: str = ""
+
+    def put(self, text: str, column: int) -> None:
+        """Write `text` at `column`; what does not fit into the longest line allowed is cut."""
+        if column >= MAX_LINE_LENGTH:
+            return
+        text = text[: MAX_LINE_LENGTH - column]
+        here = self.content
+        if column > len(here):
+            here = here.ljust(column)
+        self.content = here[:column] + text + here[column + len(text) :]
+
+    def plain(self) -> str:
+        """The line as `file_stream` takes it: `[ERROR ]YYYY-MM-DDTHH:MM:SS.ffffff text`."""
+        return f"{self.level}{self._time()} {self.content}"
+
+    def structured(self) -> str:
+        """The line as JSON, for a server with the feature STRUCTURED_CONSOLE_LOGS."""
+        line = {"level": "error"} if self.level else {}
+        return json.dumps(line | {"ts": self._time(), "content": self.content}, ensure_ascii=False)
+
+    def _time(self) -> str:
+        moment = datetime.fromtimestamp(self.seconds, UTC)
+        return f"{moment:%Y-%m-%dT%H:%M:%S}.{self.nanos // 1000:06d}"
+
+
+class Console:
+    """The lines of a run's console; `final` holds those that can no longer change, until the caller takes them."""
+
+    def __init__(self) -> None:
+        self.final: list[ConsoleLine] = []
+        self._window: list[ConsoleLine] = []
+        self._terminals = {"": _Terminal("", self), "ERROR ": _Terminal("ERROR ", self)}
+        self._now = (0, 0)
+
+    def write(self, record: Any) -> None:
+        """Take an OutputRecord (0.10 to 0.12) or OutputRawRecord (0.13 on)."""
+        self._now = (record.timestamp.seconds, record.timestamp.nanos)
+        self._terminals["" if record.output_type == 1 else "ERROR "].write(record.line)
+
+    def write_lines(self, text: str) -> None:
+        """Take the text of an OutputLoggerRecord (`run.write_logs`): whole lines, which never change."""
+        for line in text.removesuffix("\n").split("\n"):
+            self.new_line("").content = line
+
+    def finish(self) -> None:
+        """Nothing more will come: all lines are final."""
+        self.final.extend(self._window)
+        self._window = []
+
+    def new_line(self, level: str) -> ConsoleLine:
+        """Begin the next line of the shared numbering."""
+        line = ConsoleLine(level, *self._now)
+        self._window.append(line)
+        if len(self._window) > HEIGHT:
+            self.final.append(self._window.pop(0))
+        return line
+
+    def is_open(self, line: ConsoleLine) -> bool:
+        """Whether `line` may still change."""
+        return any(line is candidate for candidate in reversed(self._window))
+
+
+class _Terminal:
+    def __init__(self, level: str, console: Console) -> None:
+        self._level = level
+        self._console = console
+        self._view: list[ConsoleLine] = []
+        self._x = 0
+        self._y = 0
+        self._escape = ""
+
+    def write(self, text: str) -> None:
+        """Take text as the program wrote it; an escape sequence may go on in the next write."""
+        for token in _TOKENS.findall(text):
+            rest = self._resume_escape(token) if self._escape else token
+            if rest:
+                self._token(rest)
+
+    def _token(self, token: str) -> None:
+        if token == "\n":
+            self._x = 0
+            self._down()
+        elif token == "\r":
+            self._x = 0
+        elif token == "\x1b":
+            self._escape = token
+        else:
+            self._put(token)
+
+    def _resume_escape(self, token: str) -> str:
+        """Use up the characters of `token` that belong to the escape sequence begun; return the rest."""
+        while self._escape and token:
+            char, token = token[0], token[1:]
+            if self._escape == "\x1b" and char == "[":
+                self._escape = "\x1b["
+                continue
+            moves = self._escape == "\x1b["
+            escape, self._escape = self._escape, ""
+            if moves and char == "A":
+                self._y = max(0, self._y - 1)
+            elif moves and char == "B":
+                self._down()
+            else:
+                self._put(escape + char)
+        return token
+
+    def _put(self, text: str) -> None:
+        while self._y >= len(self._view):
+            self._view.append(self._console.new_line(self._level))
+        line = self._view[self._y]
+        if self._console.is_open(line):
+            line.put(text, self._x)
+        self._x += len(text)
+
+    def _down(self) -> None:
+        self._y += 1
+        if self._y >= HEIGHT:
+            self._y -= 1
+            del self._view[:1]

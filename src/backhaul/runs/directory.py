@@ -1,0 +1,48 @@
+"""A run directory: one fragment of a run, as it lies on disk. Nothing here writes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+# <kind>-<YYYYMMDD_HHMMSS>-<run id>[suffix]; the id in the name is a hint only, the log's run record decides.
+_NAME = re.compile(r"(?P<kind>offline-run|run)-(?P<time>\d{8}_\d{6})-(?P<run_id>.+)")
+
+
+@dataclass(frozen=True, slots=True)
+class RunDirectory:
+    """One run directory with its one transaction log.
+
+    `path` is the directory, `log` the `.wandb` file in it, `offline` whether the run was recorded in offline mode
+    (by the directory's name), `run_id_hint` the id by the log's name.
+    """
+
+    path: Path
+    log: Path
+
+    @property
+    def files(self) -> Path:
+        """Where the run's saved files and media lie."""
+        return self.path / "files"
+
+    @property
+    def synced_marker(self) -> Path:
+        """W&B's own marker. Its existence is its whole state; it proves nothing."""
+        return self.log.with_name(self.log.name + ".synced")
+
+    @property
+    def offline(self) -> bool:
+        """Whether the folder's name says that the run was recorded offline."""
+        match = _NAME.fullmatch(self.path.name)
+        return match is None or match["kind"] == "offline-run"
+
+    @property
+    def run_id_hint(self) -> str:
+        """The run id by the log's file name."""
+        return self.log.stem.removeprefix("run-")
+
+
+def is_run_directory_name(name: str) -> bool:
+    """Whether a folder of this name is what the SDK makes for a run."""
+    return _NAME.fullmatch(name) is not None

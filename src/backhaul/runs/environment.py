@@ -1,0 +1,53 @@
+"""Environment records (SDK 0.21 on) → the text of `wandb-metadata.json`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from google.protobuf import json_format
+
+from backhaul.wandblog.schema import DecodeError, EnvironmentRecord
+
+
+class Environment:
+    """What the run was recorded on; later non-empty fields replace earlier ones."""
+
+    def __init__(self) -> None:
+        self._merged = EnvironmentRecord()
+        self._seen = False
+
+    def apply(self, data: bytes) -> None:
+        """Take the bytes of record type 26.
+
+        0.16.5 and 0.16.6 wrote another message under this number; what does not decode, or decodes to nothing that an
+        environment has, is passed over.
+        """
+        try:
+            record = EnvironmentRecord.FromString(data)
+        except DecodeError:
+            return
+        if record.os or record.python or record.HasField("cpu") or record.cpu_count or record.writer_id:
+            self._seen = True
+        self._merged.MergeFrom(record)
+
+    @property
+    def program(self) -> str | None:
+        """The script that was run, as the recording process saw it."""
+        return self._merged.program or None
+
+    @property
+    def git(self) -> tuple[str | None, str | None]:
+        """Remote address and commit of the script's repository."""
+        return self._merged.git.remote_url or None, self._merged.git.commit or None
+
+    def config_value(self) -> dict[str, Any] | None:
+        """The object for `_wandb.e`: the environment by the writer's id. None when the log has no environment."""
+        if not self._seen:
+            return None
+        return {self._merged.writer_id or "recorded": json_format.MessageToDict(self._merged)}
+
+    def metadata_json(self) -> bytes | None:
+        """The content of `wandb-metadata.json`, or None when the log has no environment."""
+        if not self._seen:
+            return None
+        return json_format.MessageToJson(self._merged, indent=2, ensure_ascii=False).encode()

@@ -1,0 +1,31 @@
+"""Stats records → lines of `wandb-events.jsonl` (system metrics)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from backhaul.runs.keytree import encode_key, is_json
+
+
+def seconds(timestamp: Any) -> float:
+    """A protobuf Timestamp as Unix seconds."""
+    return float(timestamp.seconds + timestamp.nanos / 1e9)
+
+
+def event_line(stats: Any, start_seconds: int, start_nanos: int) -> str:
+    """The line of one StatsRecord. `_runtime` counts from the run's start, given in Unix seconds and nanoseconds.
+
+    A value that is not JSON is left out.
+    """
+    timestamp = stats.timestamp
+    runtime = (timestamp.seconds - start_seconds) + (timestamp.nanos - start_nanos) / 1e9
+    members = [
+        '"_wandb":true',
+        f'"_timestamp":{json.dumps(seconds(timestamp))}',
+        f'"_runtime":{json.dumps(runtime)}',
+    ]
+    for item in stats.item:
+        if is_json(item.value_json):
+            members.append(f"{encode_key('system.' + item.key).decode()}:{item.value_json.decode()}")
+    return "{" + ",".join(members) + "}"

@@ -1,0 +1,94 @@
+"""Finding run directories under whatever path a user gives."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from backhaul.errors import NoRunsFound, UnreadableFile
+from backhaul.runs.directory import RunDirectory, is_run_directory_name
+
+# A `wandb` folder seldom lies deeper below a project; without a bound a home directory would be walked whole.
+_MAX_DEPTH = 12
+_PASSED_OVER = frozenset({".git", "node_modules", "__pycache__", ".venv", "site-packages"})
+
+
+def find_runs(
+    paths: Iterable[Path], *, env: Mapping[str, str], cwd: Path, include_online: bool = False
+) -> list[RunDirectory]:
+    """The run directories under `paths`, each once, ordered by name (which starts with the recording time).
+
+    A path may be a run directory, its `files` folder, a `.wandb` file, `latest-run`, a `wandb` folder, or any folder
+    above one; without paths, `$WANDB_DIR` or `cwd` is taken. Online runs (`run-…`) are left out unless they are named
+    directly or `include_online` is set. Raises `NoRunsFound`, naming the path, and `UnreadableFile`.
+    """
+    found: dict[Path, RunDirectory] = {}
+    for path in list(paths) or [default_path(env, cwd)]:
+        runs = list(_under(path, include_online))
+        if not runs:
+            raise NoRunsFound(_nothing_there(path))
+        found.update({run.log.resolve(): run for run in runs})
+    return sorted(found.values(), key=lambda run: (run.path.name.removeprefix("offline-"), str(run.path)))
+
+
+def default_path(env: Mapping[str, str], cwd: Path) -> Path:
+    """Where to look when the user names no path."""
+    return Path(env["WANDB_DIR"]) if env.get("WANDB_DIR") else cwd
+
+
+def _nothing_there(path: Path) -> str:
+    if not path.exists():
+        return f"There is nothing at {path}."
+    return f"No offline run was found under {path}."
+
+
+def _under(path: Path, include_online: bool) -> Iterator[RunDirectory]:
+    if path.is_file():
+        yield RunDirectory(path.resolve().parent, path.resolve())
+        return
+    for direct in (path, path.parent if path.name == "files" else path):
+        if runs := _of_folder(direct):
+            yield from runs
+            return
+    for run in _walk(path, _MAX_DEPTH):
+        if run.offline or include_online:
+            yield run
+
+
+def _of_folder(folder: Path) -> list[RunDirectory]:
+    """The logs that lie directly in `folder`. Resolved, so that `latest-run` and the run itself are one."""
+    home = folder.resolve()
+    try:
+        logs = sorted(entry.path for entry in os.scandir(home) if entry.name.endswith(".wandb"))
+    except NotADirectoryError:
+        return []
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise UnreadableFile(f"{folder} cannot be read: {error.strerror}") from error
+    return [RunDirectory(home, Path(log)) for log in logs]
+
+
+def _walk(folder: Path, depth: int) -> Iterator[RunDirectory]:
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError:
+        # A folder below the one asked for that cannot be listed is someone else's; the runs beside it still count.
+        return
+    for entry in entries:
+        if not entry.is_dir(follow_symlinks=False) or entry.name in _PASSED_OVER:
+            continue
+        if is_run_directory_name(entry.name) and (runs := _readable(Path(entry.path))):
+            yield from runs
+        elif depth > 0:
+            yield from _walk(Path(entry.path), depth - 1)
+
+
+def _readable(folder: Path) -> list[RunDirectory]:
+    """The logs of a run directory; one that cannot be listed stands for itself, so that it is told, not passed over."""
+    try:
+        return _of_folder(folder)
+    except UnreadableFile:
+        run_id = folder.name.split("-")[-1]
+        return [RunDirectory(folder, folder / f"run-{run_id}.wandb")]

@@ -1,0 +1,93 @@
+"""History records → lines of `wandb-history.jsonl`, as the official client sends them.
+
+One line per history record. The step is the row's `_step` when that is an integer, else the next one; a step lower than
+the one expected next is raised to it (spec: sync protocol, history rows).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from backhaul.runs.keytree import Tree, is_json, merge_value, to_json
+from backhaul.runs.plain_items import plain_items
+from backhaul.wandblog.schema import DecodeError, HistoryRecord
+
+# What the official client sends at most in one line: 10 MiB less 100 KiB. Servers are built for that.
+MAX_LINE_BYTES = (10 << 20) - (100 << 10)
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """A row or value that cannot be sent, kept with the reason."""
+
+    what: str
+    reason: str
+
+
+class HistoryRows:
+    """Makes one line of each history record, in order."""
+
+    def __init__(self, starting_step: int = 0) -> None:
+        self.next_step = starting_step
+        self.last_step: int | None = None
+        self.set_aside: list[SetAside] = []
+
+    def line(self, history: bytes) -> str | None:
+        """The line of one HistoryRecord, given as its bytes.
+
+        None for a row that is too long to send, or that does not decode; it is told in `set_aside`.
+        """
+        items = plain_items(history, step_follows=True)
+        if items is None:
+            return self._general_line(history)
+        logged = items.get("_step")
+        step = self._advance(json.loads(logged) if logged is not None else None)
+        items["_step"] = str(step)
+        return self._bounded("{" + ",".join([f'"{key}":{value}' for key, value in items.items()]) + "}", step)
+
+    def _general_line(self, history: bytes) -> str | None:
+        """Nested keys, objects as values, typed values, values that are not JSON, keys beyond ASCII."""
+        try:
+            record = HistoryRecord.FromString(history)
+        except DecodeError:
+            self.set_aside.append(SetAside(f"history row after step {self.next_step - 1}", "its bytes do not decode"))
+            return None
+        tree: Tree = {}
+        for item in record.item:
+            path = tuple(item.nested_key) or (item.key,)
+            raw = item.value_json or typed_value(item)
+            if is_json(raw):
+                merge_value(tree, path, raw)
+            else:
+                reason = "it is not JSON; the rest of the row is sent"
+                self.set_aside.append(SetAside(f"value of {'.'.join(path)}", reason))
+        raw_step = tree.get("_step")
+        step = self._advance(json.loads(raw_step) if isinstance(raw_step, bytes) else None)
+        tree["_step"] = b"%d" % step
+        return self._bounded(to_json(tree).decode(), step)
+
+    def _advance(self, logged: Any) -> int:
+        step = logged if type(logged) is int and logged > self.next_step else self.next_step
+        self.last_step = step
+        self.next_step = step + 1
+        return step
+
+    def _bounded(self, line: str, step: int) -> str | None:
+        if len(line) * 4 > MAX_LINE_BYTES and len(line.encode()) > MAX_LINE_BYTES:
+            self.set_aside.append(SetAside(f"history row of step {step}", f"it is longer than {MAX_LINE_BYTES} bytes"))
+            return None
+        return line
+
+
+def typed_value(item: Any) -> bytes:
+    """The JSON of an item that has only the typed form (SDK 0.31 on); empty when it has none."""
+    kind = item.WhichOneof("value")
+    if kind is None:
+        return b""
+    if kind == "none":
+        return b"null"
+    if kind == "json":
+        return bytes(item.json.encode())
+    return json.dumps(getattr(item, kind), ensure_ascii=False).encode()

@@ -1,0 +1,74 @@
+"""Metric definitions (`define_metric`): MetricRecords → the list under `_wandb.m` of the config.
+
+Later records for a name add to the earlier ones, unless they say `overwrite`. In the list a message is an object by
+field number (as a string), a set of booleans the list of the numbers that are set. Source: SDK 0.31, runmetric.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+_OPTIONS = {"step_sync": 1, "hidden": 2, "defined": 3}
+# `best` and `copy` are never sent by the official client.
+_SUMMARY = {"min": 1, "max": 2, "mean": 3, "last": 5, "none": 6, "first": 8}
+
+
+@dataclass(slots=True)
+class _Definition:
+    step: str = ""
+    options: set[str] = field(default_factory=set)
+    summary: set[str] = field(default_factory=set)
+    goal: int = 0
+
+
+class MetricDefinitions:
+    """The metrics that a run has defined, by name and by glob, in order of their definition."""
+
+    def __init__(self) -> None:
+        self._metrics: dict[tuple[str, bool], _Definition] = {}
+
+    def apply(self, record: Any) -> None:
+        """Take one MetricRecord. One that the SDK made by expanding a glob is not sent and is passed over."""
+        if record.expanded_from_glob:
+            return
+        key = (record.name or record.glob_name, not record.name)
+        if record.control.overwrite:
+            self._metrics.pop(key, None)
+        _merge(self._metrics.setdefault(key, _Definition()), record)
+
+    def summary_kinds(self, name: str) -> frozenset[str]:
+        """Which summaries (`min`, `max`, `mean`, `first`, `last`, `none`) are asked for a metric of this name."""
+        definition = self._metrics.get((name, False))
+        return frozenset(definition.summary) if definition else frozenset()
+
+    def config_value(self) -> list[dict[str, Any]]:
+        """The list for `_wandb.m`. A step metric is named by its 1-based position and gets an entry of its own."""
+        order = dict(self._metrics)
+        for definition in self._metrics.values():
+            if definition.step:
+                order.setdefault((definition.step, False), _Definition())
+        position = {key: index for index, key in enumerate(order, start=1)}
+        return [_encode(name, is_glob, definition, position) for (name, is_glob), definition in order.items()]
+
+
+def _merge(definition: _Definition, record: Any) -> None:
+    definition.step = record.step_metric or definition.step
+    definition.options |= {name for name in ("step_sync", "hidden") if getattr(record.options, name)}
+    if record.name:
+        definition.options.add("defined")
+    if record.HasField("summary"):
+        kinds = {name for name in _SUMMARY if getattr(record.summary, name)}
+        definition.summary = (definition.summary - {"none"}) | kinds
+    definition.goal = record.goal or definition.goal
+
+
+def _encode(name: str, is_glob: bool, definition: _Definition, position: dict[tuple[str, bool], int]) -> dict[str, Any]:
+    entry: dict[str, Any] = {"2" if is_glob else "1": name}
+    if definition.step:
+        entry["5"] = position[definition.step, False]
+    entry["6"] = sorted(_OPTIONS[option] for option in definition.options)
+    entry["7"] = sorted(_SUMMARY[kind] for kind in definition.summary)
+    if definition.goal:
+        entry["8"] = definition.goal
+    return entry

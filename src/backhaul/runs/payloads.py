@@ -1,0 +1,95 @@
+"""The files of a run: those that the log names, and those that are made from it. Nothing is written into `files/`."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from backhaul.errors import PayloadMissing, UnreadableFile
+
+_READ_SIZE = 1 << 20
+# Patterns of `run.save("*.pt")` that old SDKs logged; a name with these characters that exists is a file all the same.
+_GLOB_CHARACTERS = frozenset("*?[")
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """A file to send: its name on the server (slashes, relative), where its content lies, or the content itself."""
+
+    name: str
+    path: Path | None = None
+    content: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """Size in bytes and MD5 of a payload; MD5 as W&B writes it, base64 of the 16 bytes."""
+
+    size: int
+    md5: str
+
+
+def recorded_payloads(files: Path, names: Iterable[str], *, all_on_disk: bool) -> Iterator[Payload | PayloadMissing]:
+    """The files that the log names, each as a payload or, where there is none, as the error that says so.
+
+    `files` is the run's `files/` folder. `all_on_disk` adds every file in it: the Python engine (SDK to 0.17) uploaded
+    the whole folder and did not log each name. Links are followed: `run.save` makes links to the originals.
+    """
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            continue
+        seen.add(name)
+        payload = _named(files, name)
+        if payload is not None:
+            yield payload
+        elif not (all_on_disk and _GLOB_CHARACTERS & set(name)):
+            yield PayloadMissing(f"The run saved {name}, which is not at {files / name}{_whither(files / name)}.")
+    if all_on_disk:
+        yield from (Payload(name, files / name) for name in _on_disk(files) if name not in seen)
+
+
+def digest_of(payload: Payload) -> Digest:
+    """Size and MD5 of a payload's content; raises PayloadMissing or UnreadableFile."""
+    if payload.path is None:
+        return Digest(len(payload.content), _base64(hashlib.md5(payload.content, usedforsecurity=False).digest()))
+    size, md5 = 0, hashlib.md5(usedforsecurity=False)
+    try:
+        with payload.path.open("rb") as file:
+            while block := file.read(_READ_SIZE):
+                size += len(block)
+                md5.update(block)
+    except FileNotFoundError as error:
+        raise PayloadMissing(f"The run saved {payload.name}, which is not at {payload.path}.") from error
+    except OSError as error:
+        raise UnreadableFile(f"{payload.path} cannot be read: {error.strerror or error}") from error
+    return Digest(size, _base64(md5.digest()))
+
+
+def _base64(digest: bytes) -> str:
+    return b64encode(digest).decode()
+
+
+def _named(files: Path, name: str) -> Payload | None:
+    relative = PurePosixPath(name)
+    if relative.is_absolute() or ".." in relative.parts:
+        return None
+    path = files / relative
+    return Payload(name, path) if path.is_file() else None
+
+
+def _whither(path: Path) -> str:
+    """Where a dangling link points to: what the user has to bring back."""
+    return f" (a link to {path.readlink()}, which is not there)" if path.is_symlink() else ""
+
+
+def _on_disk(files: Path) -> Iterator[str]:
+    for folder, _, names in sorted(os.walk(files)):
+        for name in sorted(names):
+            path = Path(folder, name)
+            if path.is_file():
+                yield path.relative_to(files).as_posix()

@@ -1,0 +1,215 @@
+"""Records → what a server is sent: the lines of the streams, the config, the summary, the names of the files.
+
+One `Rows` reads one log from its start. It is a pure function of the records fed to it: the same log gives the same
+lines under the same numbers, in every process and however often.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from backhaul.runs.config import Config
+from backhaul.runs.console import Console
+from backhaul.runs.environment import Environment
+from backhaul.runs.events import event_line
+from backhaul.runs.history import MAX_LINE_BYTES, HistoryRows, SetAside
+from backhaul.runs.identity import RunIdentity, identity_of, updated
+from backhaul.runs.metrics import MetricDefinitions
+from backhaul.runs.summary import Summary, SummaryOfHistory
+from backhaul.runs.telemetry import Telemetry
+from backhaul.wandblog import LogRecord
+
+
+class Stream(StrEnum):
+    """The run's ordered line files on the server, by their name on the wire."""
+
+    HISTORY = "wandb-history.jsonl"
+    EVENTS = "wandb-events.jsonl"
+    OUTPUT = "output.log"
+    SUMMARY = "wandb-summary.json"
+
+
+NUMBERED = (Stream.HISTORY, Stream.EVENTS, Stream.OUTPUT)
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How the script ended. `complete` is False when it asked that the run stay open."""
+
+    code: int
+    complete: bool = True
+
+
+@dataclass(slots=True)
+class Pending:
+    """Lines made and not yet taken: `first` is the number of the first one, `size` their length in characters."""
+
+    first: int = 0
+    lines: list[str] = field(default_factory=list)
+    size: int = 0
+
+    @property
+    def next(self) -> int:
+        """The number that the next line will have."""
+        return self.first + len(self.lines)
+
+    def add(self, line: str) -> None:
+        """Put one more line at the end."""
+        self.lines.append(line)
+        self.size += len(line)
+
+    def take(self) -> tuple[int, list[str]]:
+        """Hand over the lines with the number of the first of them."""
+        taken = self.first, self.lines
+        self.first, self.lines, self.size = self.next, [], 0
+        return taken
+
+
+class Rows:
+    """Takes the records of one log in order; see `pending` for the lines made so far.
+
+    `structured_console` makes console lines JSON, for servers with that feature. `starting_step` is the first step that
+    a row may have (a resumed run goes on where the server stands).
+    """
+
+    def __init__(self, identity: RunIdentity, *, structured_console: bool = False, starting_step: int = 0) -> None:
+        self.identity = identity
+        self.pending = {stream: Pending() for stream in NUMBERED}
+        self.history = HistoryRows(starting_step)
+        self.telemetry = Telemetry()
+        self.metrics = MetricDefinitions()
+        self.environment = Environment()
+        self.config = Config()
+        self.files: dict[str, None] = {}
+        self.artifacts: list[Any] = []
+        self.alerts: list[Any] = []
+        self.exit: Exit | None = None
+        self.preempting = False
+        self.recorded_by_python_engine = True
+        self.set_aside = self.history.set_aside
+        self.output_text: list[str] = []
+        self._structured = structured_console
+        self._summary = Summary()
+        self._summary_of_history: SummaryOfHistory | None = None
+        self._console = Console()
+        self._handlers: dict[str, Callable[[Any], None]] = {
+            name.removeprefix("_take_"): getattr(self, name) for name in dir(self) if name.startswith("_take_")
+        }
+
+    def feed(self, record: LogRecord) -> None:
+        """Take the next record. Types that no server is told about, and unknown ones, are passed over."""
+        handler = self._handlers.get(record.kind or "")
+        if handler is not None:
+            handler(record.message)
+
+    def finish(self, *, recording: bool = False) -> None:
+        """There are no more records: a missing summary is computed, and console lines are final, unless `recording`."""
+        if not recording:
+            self._console.finish()
+        self._take_console_lines()
+        if not self._summary.from_records and self._summary_of_history is not None:
+            self._summary_of_history.fill(self._summary, self.metrics)
+
+    @property
+    def size(self) -> int:
+        """Characters in all lines not yet taken."""
+        return sum(pending.size for pending in self.pending.values())
+
+    def summary_json(self) -> str | None:
+        """The summary as it stands, one line; None when the run has none."""
+        return self._summary.to_json(self.history.last_step)
+
+    def config_json(self) -> str:
+        """The config as it stands, as UpsertBucket takes it."""
+        return self.config.to_json(self.telemetry, self.metrics, self.environment)
+
+    def config_yaml(self) -> bytes:
+        """The content of `config.yaml`."""
+        return self.config.to_yaml(self.telemetry, self.metrics, self.environment)
+
+    def _take_header(self, message: Any) -> None:
+        # Only the Go engine signs the header; the Python engine's is an empty message.
+        self.recorded_by_python_engine = not message.header.version_info.producer
+        if self.recorded_by_python_engine:
+            self._summary_of_history = SummaryOfHistory()
+
+    def _take_run(self, message: Any) -> None:
+        run = message.run
+        self.identity = updated(self.identity, run) if self.identity.project else identity_of(run)
+        self.config.apply(run.config)
+        if run.HasField("summary"):
+            self._summary.apply(run.summary.SerializeToString())
+        if run.telemetry:
+            self.telemetry.apply(run.telemetry)
+
+    def _take_history(self, message: Any) -> None:
+        line = self.history.line(message.history)
+        if line is None:
+            return
+        self.pending[Stream.HISTORY].add(line)
+        if self._summary_of_history is not None:
+            self._summary_of_history.add(line)
+
+    def _take_summary(self, message: Any) -> None:
+        self._summary.apply(message.summary)
+
+    def _take_stats(self, message: Any) -> None:
+        if self.identity.start_seconds is None:
+            return
+        line = event_line(message.stats, self.identity.start_seconds, self.identity.start_nanos)
+        if len(line) > MAX_LINE_BYTES:
+            self.set_aside.append(SetAside("system metrics row", f"it is longer than {MAX_LINE_BYTES} bytes"))
+            return
+        self.pending[Stream.EVENTS].add(line)
+
+    def _take_output(self, message: Any) -> None:
+        self._console.write(message.output)
+        self._take_console_lines()
+
+    def _take_output_raw(self, message: Any) -> None:
+        self._console.write(message.output_raw)
+        self._take_console_lines()
+
+    def _take_output_logger(self, message: Any) -> None:
+        self._console.write_lines(message.output_logger.line)
+        self._take_console_lines()
+
+    def _take_console_lines(self) -> None:
+        if not self._console.final:
+            return
+        pending = self.pending[Stream.OUTPUT]
+        for line in self._console.final:
+            pending.add(line.structured() if self._structured else line.plain())
+            self.output_text.append(line.content)
+        self._console.final.clear()
+
+    def _take_config(self, message: Any) -> None:
+        self.config.apply(message.config)
+
+    def _take_telemetry(self, message: Any) -> None:
+        self.telemetry.apply(message.telemetry)
+
+    def _take_metric(self, message: Any) -> None:
+        self.metrics.apply(message.metric)
+
+    def _take_environment(self, message: Any) -> None:
+        if not self.recorded_by_python_engine:
+            self.environment.apply(message.environment)
+
+    def _take_files(self, message: Any) -> None:
+        self.files.update(dict.fromkeys(item.path for item in message.files.files))
+
+    def _take_artifact(self, message: Any) -> None:
+        self.artifacts.append(message.artifact)
+
+    def _take_alert(self, message: Any) -> None:
+        self.alerts.append(message.alert)
+
+    def _take_preempting(self, _: Any) -> None:
+        self.preempting = True
+
+    def _take_exit(self, message: Any) -> None:
+        self.exit = self.exit or Exit(message.exit.exit_code, not message.exit.not_complete)

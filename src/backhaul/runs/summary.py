@@ -1,0 +1,134 @@
+"""The run's summary, from the log's summary records, or, where a killed run left none, from its history.
+
+The Go engine (0.18 on) logs every automatic summary value, so applying the records in order yields the summary. The
+Python engine (to 0.17) writes one summary record, after the exit record; killed before that, the summary is the last
+value of each key, or what `define_metric` asked for. `_step` is always that of the last row (spec: sync protocol 6).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from backhaul.runs.keytree import Tree, is_json, remove_value, set_value, to_json
+from backhaul.runs.metrics import MetricDefinitions
+from backhaul.runs.plain_items import plain_items
+from backhaul.wandblog.schema import DecodeError, SummaryRecord
+
+
+class Summary:
+    """Takes summary records in order."""
+
+    def __init__(self) -> None:
+        self.from_records = False
+        self._flat: dict[str, str] = {}
+        self._tree: Tree = {}
+
+    def apply(self, summary: bytes) -> None:
+        """Take one SummaryRecord, given as its bytes: its updates, then its removals; void if it does not decode."""
+        self.from_records = True
+        # Nearly every record is plain keys: kept apart, as text, until the tree is asked for or written below one.
+        if (items := plain_items(summary)) is not None:
+            self._flat.update(items)
+            return
+        try:
+            record = SummaryRecord.FromString(summary)
+        except DecodeError:
+            return
+        self._apply_general(record)
+
+    def _apply_general(self, record: Any) -> None:
+        for item in record.update:
+            path = tuple(item.nested_key) or (item.key,)
+            if len(path) > 1 and path[0] in self._flat:
+                self._settle()
+            if len(path) == 1:
+                self._flat[path[0]] = item.value_json.decode(errors="replace")
+            else:
+                set_value(self._tree, path, item.value_json)
+        if record.remove:
+            self._settle()
+        for item in record.remove:
+            remove_value(self._tree, tuple(item.nested_key) or (item.key,))
+
+    def set(self, key: str, raw: bytes) -> None:
+        """Set a top-level key to a raw JSON value."""
+        self._settle()
+        set_value(self._tree, (key,), raw)
+
+    def to_json(self, last_step: int | None) -> str | None:
+        """The summary as one line, or None when there is nothing to tell.
+
+        Null values and values that are not JSON are left out. `last_step` becomes `_step`; None leaves it out.
+        """
+        self._settle()
+        tree = _without_nulls(self._tree)
+        tree.pop("_step", None)
+        if last_step is not None:
+            tree["_step"] = b"%d" % last_step
+        return to_json(tree).decode() if tree else None
+
+    def _settle(self) -> None:
+        for key, raw in self._flat.items():
+            set_value(self._tree, (key,), raw.encode())
+        self._flat.clear()
+
+
+class SummaryOfHistory:
+    """The summary that the SDK would have written at the end, computed from the lines of the history."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, Any] = {}
+        self._numbers: dict[str, _Aggregate] = {}
+
+    def add(self, line: str) -> None:
+        """Take one history line."""
+        for key, value in json.loads(line).items():
+            self._last[key] = value
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                self._numbers.setdefault(key, _Aggregate()).add(float(value))
+
+    def fill(self, summary: Summary, metrics: MetricDefinitions) -> None:
+        """Put into `summary` what the history says."""
+        for key, value in self._values(metrics):
+            summary.set(key, json.dumps(value).encode())
+
+    def _values(self, metrics: MetricDefinitions) -> Iterator[tuple[str, Any]]:
+        for key, last in self._last.items():
+            kinds = metrics.summary_kinds(key)
+            if "none" in kinds:
+                continue
+            numbers = self._numbers.get(key)
+            wanted = {kind: getattr(numbers, kind) for kind in ("min", "max", "mean", "first", "last") if kind in kinds}
+            yield key, wanted if wanted and numbers is not None else last
+
+
+class _Aggregate:
+    def __init__(self) -> None:
+        self.count = 0
+        self.total = 0.0
+        self.first = self.last = self.min = self.max = 0.0
+
+    def add(self, value: float) -> None:
+        if not self.count:
+            self.first = self.min = self.max = value
+        self.count += 1
+        self.total += value
+        self.last = value
+        self.min = min(self.min, value)
+        self.max = max(self.max, value)
+
+    @property
+    def mean(self) -> float:
+        return self.total / self.count
+
+
+def _without_nulls(tree: Tree) -> Tree:
+    kept: Tree = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            kept[key] = _without_nulls(value)
+        elif value != b"null" and is_json(value):
+            kept[key] = value
+    return kept

@@ -1,0 +1,1 @@
+"""Bringing a run to its destination, and proving that it arrived."""

@@ -1,0 +1,128 @@
+"""Batches: the lines of one `file_stream` request, addressed by their line numbers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import IO
+
+from backhaul.runs.identity import RunIdentity
+from backhaul.runs.rows import NUMBERED, Rows, Stream
+from backhaul.wandblog import LogReader
+
+# The official client fills a request to 10 MiB of lines; smaller ones lose less when a connection breaks.
+BATCH_BYTES = 6 << 20
+# Looking at the size after every record would cost more than the records.
+_RECORDS_BETWEEN_LOOKS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Consecutive lines per stream. `first` and `lines` count within the fragment, not on the server.
+
+    `position` is the byte of the log up to which it has been read.
+    """
+
+    first: Mapping[Stream, int]
+    lines: Mapping[Stream, list[str]]
+    position: int = 0
+
+    @property
+    def next(self) -> dict[Stream, int]:
+        """Per stream the number of the line after this batch: what is acknowledged once the batch is."""
+        return {stream: self.first[stream] + len(self.lines[stream]) for stream in NUMBERED}
+
+    @property
+    def count(self) -> int:
+        """Lines in all streams."""
+        return sum(map(len, self.lines.values()))
+
+    def without(self, acknowledged: Mapping[Stream, int]) -> Batch:
+        """The batch without the lines that the destination has."""
+        first, lines = {}, {}
+        for stream in NUMBERED:
+            known = min(max(0, acknowledged[stream] - self.first[stream]), len(self.lines[stream]))
+            first[stream] = self.first[stream] + known
+            lines[stream] = self.lines[stream][known:] if known else self.lines[stream]
+        return Batch(first, lines, self.position)
+
+    def body(self, base: Mapping[Stream, int]) -> bytes:
+        """The request's body; `base` is the number on the server of the fragment's line 0."""
+        files = {
+            str(stream): {"offset": base[stream] + self.first[stream], "content": self.lines[stream]}
+            for stream in NUMBERED
+            if self.lines[stream]
+        }
+        return json.dumps({"files": files}, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+@dataclass(slots=True)
+class BatchMaker:
+    """Reads one log from its start and cuts its lines into batches.
+
+    A pure function of the log: made again, in any process, the same lines have the same numbers; only where one batch
+    ends and the next begins is free. `console_text` receives the plain text of the console (the content of
+    `output.log`). `recording` says that the log goes on: console lines that may still change are then held back. After
+    the last batch `rows` and `reader` tell the rest.
+    """
+
+    log: Path
+    identity: RunIdentity
+    structured: bool
+    starting_step: int
+    console_text: IO[bytes]
+    batch_bytes: int = BATCH_BYTES
+    recording: bool = False
+    rows: Rows = field(init=False)
+    reader: LogReader = field(init=False)
+    _batches: Iterator[Batch] = field(init=False)
+    _position: int = 0
+
+    def __post_init__(self) -> None:
+        self.rows = Rows(self.identity, structured_console=self.structured, starting_step=self.starting_step)
+        self.reader = LogReader(self.log)
+        self._batches = self._cut()
+
+    def next(self) -> Batch | None:
+        """The next batch, or None after the last. Raises what LogReader raises."""
+        return next(self._batches, None)
+
+    def _cut(self) -> Iterator[Batch]:
+        records = iter(self.reader)
+        rows, feed = self.rows, self.rows.feed
+        while some := list(islice(records, _RECORDS_BETWEEN_LOOKS)):
+            for record in some:
+                feed(record)
+            self._position = some[-1].offset
+            if rows.size >= self.batch_bytes:
+                yield self._take()
+        rows.finish(recording=self.recording)
+        yield self._take()
+
+    def _take(self) -> Batch:
+        taken = {stream: pending.take() for stream, pending in self.rows.pending.items()}
+        for line in self.rows.output_text:
+            self.console_text.write(line.encode() + b"\n")
+        self.rows.output_text.clear()
+        return Batch(
+            {stream: first for stream, (first, _) in taken.items()},
+            {stream: lines for stream, (_, lines) in taken.items()},
+            self._position,
+        )
+
+
+def end_body(summary: str | None, uploaded: list[str], exit_code: int | None, *, preempting: bool = False) -> bytes:
+    """The last request of a run: its summary, the files that are there, and how it ended (None: it goes on)."""
+    body: dict[str, object] = {}
+    if summary is not None:
+        body["files"] = {str(Stream.SUMMARY): {"offset": 0, "content": [summary]}}
+    if uploaded:
+        body["uploaded"] = uploaded
+    if preempting:
+        body["preempting"] = True
+    if exit_code is not None:
+        body |= {"complete": True, "exitcode": exit_code}
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()

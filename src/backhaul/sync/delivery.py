@@ -1,0 +1,332 @@
+"""Bringing one fragment home: its lines, its files, its end; then reading back, receipt and marker."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import tempfile
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import IO, TypeVar
+
+from backhaul.errors import LogDamaged, StillRecording, VerificationFailed
+from backhaul.runs.inspect import Inspection
+from backhaul.runs.rows import NUMBERED, Stream
+from backhaul.runs.writer_alive import is_open_for_writing
+from backhaul.sync.batch import Batch, BatchMaker, end_body
+from backhaul.sync.destination import Destination
+from backhaul.sync.first_contact import settle, still_held
+from backhaul.sync.ledger import Ledger
+from backhaul.sync.marker import write_synced_marker
+from backhaul.sync.options import SyncOptions
+from backhaul.sync.outcome import Outcome, Quarantined, RunState
+from backhaul.sync.progress import LogStamp, Progress, lines_entry, verified_entry
+from backhaul.sync.read_back import read_back
+from backhaul.sync.receipt import Receipt, write_receipt
+from backhaul.sync.reporter import Reporter
+from backhaul.sync.retry import Retrier
+from backhaul.sync.upload import Uploader
+from backhaul.sync.verify import Expected
+from backhaul.wandblog import LogEnd
+from backhaul.wire.remote import RunAddress, RunStatus, RunUpsert
+from backhaul.wire.server import Server
+
+Result = TypeVar("Result")
+
+# What the official client reports for a script that was killed and left no exit record.
+_EXIT_CODE_OF_A_KILLED_RUN = 1
+
+
+@dataclass(slots=True)
+class Delivery:
+    """One fragment on its way to one destination.
+
+    `continues` says that fragments of the same run were delivered before it. Every method that talks to the server goes
+    through the retrier; every acknowledgement is in the ledger before the next thing happens.
+    """
+
+    run: Inspection
+    destination: Destination
+    server: Server
+    options: SyncOptions
+    reporter: Reporter
+    retrier: Retrier
+    continues: bool = False
+    outcome: Outcome = field(init=False)
+    _key: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        identity, to = self.run.identity, self.destination
+        self._key = to.key(identity)
+        self.outcome = Outcome(self.run.directory.path, to.run_id_of(identity), to.entity_of(identity))
+        self.outcome.project = to.project_of(identity)
+
+    async def deliver(self) -> Outcome:
+        """Send what the destination lacks, read it back, write the receipt. Raises what ends it early."""
+        log = self.run.directory.log
+        with ExitStack() as stack:
+            ledger = stack.enter_context(Ledger.open(log, self.options.state_folder))
+            stamp = stamp_of(log)
+            progress = ledger.progress(self._key)
+            if progress.verified == stamp and not self.options.force:
+                return self._known_as_verified(progress)
+            self.reporter.started(self.run)
+            self.outcome.state = RunState.SENDING
+            console_text = stack.enter_context(tempfile.NamedTemporaryFile(prefix="backhaul-console-"))
+            await self._send(ledger, stamp, console_text)
+        return self.outcome
+
+    def _known_as_verified(self, progress: Progress) -> Outcome:
+        self.outcome.state = RunState.VERIFIED
+        self.outcome.local = self.outcome.remote = progress.lines
+        self.outcome.files_local = self.outcome.files_remote = len(progress.files)
+        self.outcome.receipt = progress.receipt
+        return self.outcome
+
+    async def _send(self, ledger: Ledger, stamp: LogStamp, console_text: IO[bytes]) -> None:
+        recording = self.run.end is not LogEnd.COMPLETE and is_open_for_writing(self.run.directory.log)
+        digest = asyncio.create_task(asyncio.to_thread(_sha256, self.run.directory.log, stamp.size))
+        try:
+            status = await self._status()
+            progress = await self._begin(ledger, status)
+            address = await self._ask(lambda: self.server.upsert_run(self._first_upsert()))
+            self.outcome.entity, self.outcome.project = address.entity, address.project
+            maker = self._maker(progress, console_text, recording=recording)
+            last_line = await self._send_lines(ledger, address, maker)
+            expected = await self._send_rest(ledger, address, maker, console_text, last_line, recording)
+            self.outcome.state = RunState.SENT
+            if recording:
+                self.outcome.state = RunState.RECORDING
+                raise StillRecording(f"{self.run.directory.log} is still being written; what is whole was sent.")
+            await self._prove(ledger, address, expected, stamp, await digest)
+        finally:
+            digest.cancel()
+
+    async def _status(self) -> RunStatus | None:
+        identity, to = self.run.identity, self.destination
+        entity, project, run_id = to.entity_of(identity), to.project_of(identity), to.run_id_of(identity)
+        return await self._ask(lambda: self.server.run_status(entity, project, run_id))
+
+    async def _begin(self, ledger: Ledger, status: RunStatus | None) -> Progress:
+        """Settle the numbering on first contact; later, forget acknowledgements that the server no longer backs."""
+        progress = ledger.progress(self._key)
+        if progress.begun:
+            held = still_held(progress, status)
+            if held != dict(progress.lines):
+                progress = ledger.record(self._key, lines_entry(held))
+            return progress
+        features = await self._ask(self.server.features)
+        structured = "STRUCTURED_CONSOLE_LOGS" in features
+        entry = await asyncio.to_thread(
+            settle,
+            status,
+            structured=structured,
+            resumes=self.run.identity.resumes,
+            continues=self.continues,
+            force=self.options.force,
+            line_at=self._line_at,
+        )
+        return ledger.record(self._key, entry)
+
+    def _line_at(self, stream: Stream, number: int) -> str | None:
+        with tempfile.TemporaryFile() as nowhere:
+            maker = self._maker(Progress(), nowhere)
+            while (batch := maker.next()) is not None:
+                if number < batch.next[stream]:
+                    return batch.lines[stream][number - batch.first[stream]]
+        return None
+
+    def _maker(self, progress: Progress, console_text: IO[bytes], *, recording: bool = False) -> BatchMaker:
+        return BatchMaker(
+            self.run.directory.log,
+            self.run.identity,
+            progress.structured,
+            progress.starting_step,
+            console_text,
+            self.options.batch_bytes,
+            recording,
+        )
+
+    async def _send_lines(self, ledger: Ledger, address: RunAddress, maker: BatchMaker) -> str | None:
+        """Send all lines, making the next batch while one is on its way. Returns the last history line."""
+        progress = ledger.progress(self._key)
+        last_line: str | None = None
+        coming = asyncio.create_task(asyncio.to_thread(maker.next))
+        try:
+            while (batch := await coming) is not None:
+                coming = asyncio.create_task(asyncio.to_thread(maker.next))
+                if batch.lines[Stream.HISTORY]:
+                    last_line = batch.lines[Stream.HISTORY][-1]
+                self.outcome.local = batch.next
+                progress = await self._send_batch(ledger, address, batch, progress)
+        finally:
+            if not coming.done():
+                await asyncio.wait([coming])
+        self.outcome.damage = maker.reader.damage
+        return last_line
+
+    async def _send_batch(self, ledger: Ledger, address: RunAddress, batch: Batch, progress: Progress) -> Progress:
+        batch = batch.without(progress.lines)
+        if not batch.count:
+            return progress
+        body = await asyncio.to_thread(batch.body, progress.base)
+        await self._ask(lambda: self.server.file_stream(address, body))
+        acknowledged = {stream: max(progress.lines[stream], batch.next[stream]) for stream in NUMBERED}
+        progress = await asyncio.to_thread(ledger.record, self._key, lines_entry(acknowledged))
+        self.outcome.sent_lines += batch.count
+        self.outcome.sent_bytes += len(body)
+        self.reporter.sent(self.run, batch.count, len(body), batch.position)
+        return progress
+
+    async def _send_rest(
+        self,
+        ledger: Ledger,
+        address: RunAddress,
+        maker: BatchMaker,
+        console_text: IO[bytes],
+        last_line: str | None,
+        recording: bool,
+    ) -> Expected:
+        """Send what is known only at the end: the whole config, the files, the summary, the exit."""
+        rows, progress = maker.rows, ledger.progress(self._key)
+        config, summary = rows.config_json(), rows.summary_json()
+        await self._ask(lambda: self.server.upsert_run(self._last_upsert(maker, address, config)))
+        uploader = Uploader(self.run, address, self.server, self.options, self.reporter, self.retrier, self.outcome)
+        files = await uploader.upload(rows, console_text, ledger, self._key)
+        await self._send_alerts(ledger, address, maker)
+        exit_code = None if recording else rows.exit.code if rows.exit else _EXIT_CODE_OF_A_KILLED_RUN
+        if rows.exit is not None and not rows.exit.complete:
+            exit_code = None
+        body = end_body(summary, sorted(files), exit_code, preempting=rows.preempting)
+        await self._ask(lambda: self.server.file_stream(address, body))
+        ledger.record(self._key, {"what": "completed", "completed": exit_code is not None})
+        self._set_aside(maker)
+        lines = {stream: progress.base[stream] + self.outcome.local.get(stream, 0) for stream in NUMBERED}
+        return Expected(lines, last_line, summary, config, files, finished=exit_code is not None)
+
+    async def _send_alerts(self, ledger: Ledger, address: RunAddress, maker: BatchMaker) -> None:
+        """Each alert once: it becomes somebody's mail."""
+        for count, alert in enumerate(maker.rows.alerts, start=1):
+            if count > ledger.progress(self._key).alerts:
+                level = alert.level or "INFO"
+                send = partial(self.server.send_alert, address, alert.title, alert.text, level, alert.wait_duration)
+                await self._ask(send)
+                ledger.record(self._key, {"what": "alerts", "count": count})
+
+    def _set_aside(self, maker: BatchMaker) -> None:
+        nothing_lost = "The log still has it; nothing is lost. Export it from there if you need it."
+        self.outcome.quarantined += [Quarantined(item.what, item.reason, nothing_lost) for item in maker.rows.set_aside]
+        self.outcome.quarantined += [
+            Quarantined(f"artifact {artifact.name}", "this version does not send artifacts", "Keep the run directory.")
+            for artifact in maker.rows.artifacts
+        ]
+        if maker.reader.end is LogEnd.TORN:
+            self.outcome.notes.append(
+                "The log ends in a torn record: the job was killed; at most its newest data is lost."
+            )
+        elif maker.reader.end is LogEnd.NO_EXIT:
+            self.outcome.notes.append("The log has no exit record: the job was killed. It is shown as failed.")
+
+    async def _prove(
+        self, ledger: Ledger, address: RunAddress, expected: Expected, stamp: LogStamp, digest: str
+    ) -> None:
+        """Read back; only here a run becomes verified."""
+        self.reporter.verifying(self.run)
+        differences, remote = await read_back(self.server, address, expected, self.retrier, self.options.read_back_for)
+        self.outcome.remote = remote.lines
+        self.outcome.files_remote = sum(name in remote.files for name in expected.files)
+        if differences:
+            told = "; ".join(map(str, differences[:5])) + (" …" if len(differences) > 5 else "")
+            raise VerificationFailed(f"{address} was read back and differs from the log: {told}.")
+        receipt = Receipt(
+            url=self.destination.base_url,
+            entity=address.entity,
+            project=address.project,
+            run_id=address.run_id,
+            log=self.run.directory.log,
+            log_size=stamp.size,
+            log_digest=digest,
+            verified_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            expected=expected,
+            remote=remote,
+        )
+        self.outcome.receipt = str(write_receipt(receipt, self.options.state_folder))
+        self._conclude(ledger, stamp)
+
+    def _conclude(self, ledger: Ledger, stamp: LogStamp) -> None:
+        losses = [damage for damage in self.outcome.damage if damage.kind not in ("torn", "zeroed range")]
+        if self.outcome.quarantined:
+            # What could be sent is there; the rest needs the user, so nothing is marked as done.
+            self.outcome.state = RunState.QUARANTINED
+            return
+        self.outcome.state = RunState.VERIFIED
+        if losses:
+            lost = sum(damage.length for damage in losses)
+            self.outcome.error = LogDamaged(
+                f"{lost} bytes of {self.run.directory.log} are damaged, from byte {losses[0].offset} on "
+                f"({losses[0].kind}); all that can be read was delivered."
+            )
+            return
+        ledger.record(self._key, verified_entry(stamp, self.outcome.receipt or ""))
+        write_synced_marker(self.run.directory)
+
+    def _first_upsert(self) -> RunUpsert:
+        """The run as its first record has it; config and the rest follow when the log has been read."""
+        identity, to = self.run.identity, self.destination
+        return RunUpsert(
+            run_id=to.run_id_of(identity),
+            project=to.project_of(identity),
+            entity=to.entity_of(identity),
+            display_name=identity.display_name or None,
+            notes=identity.notes or None,
+            tags=identity.tags or None,
+            group=identity.group or None,
+            job_type=identity.job_type or None,
+            host=identity.host or None,
+            commit=identity.commit or None,
+            repo=identity.repo or None,
+            sweep=identity.sweep or None,
+        )
+
+    def _last_upsert(self, maker: BatchMaker, address: RunAddress, config: str) -> RunUpsert:
+        """The run as the whole log has it. What the script took away again (all tags, the notes) is sent as empty."""
+        first, last = self.run.identity, maker.rows.identity
+        remote, commit = maker.rows.environment.git
+        return replace(
+            self._first_upsert(),
+            storage_id=address.storage_id or None,
+            project=address.project,
+            entity=address.entity,
+            config=config,
+            display_name=last.display_name or None,
+            notes=last.notes or ("" if first.notes else None),
+            tags=last.tags if last.tags or first.tags else None,
+            group=last.group or None,
+            job_type=last.job_type or None,
+            program=maker.rows.environment.program,
+            commit=last.commit or commit,
+            repo=last.repo or remote,
+        )
+
+    async def _ask(self, request: Callable[[], Awaitable[Result]]) -> Result:
+        return await self.retrier.run(request)
+
+
+def stamp_of(log: Path) -> LogStamp:
+    """Size and time of change of a log."""
+    status = log.stat()
+    return LogStamp(status.st_size, status.st_mtime_ns)
+
+
+def _sha256(log: Path, size: int) -> str:
+    """SHA-256 of the first `size` bytes: of what was there when the sync began."""
+    digest = hashlib.sha256()
+    with log.open("rb") as file:
+        while size and (block := file.read(min(size, 1 << 20))):
+            digest.update(block)
+            size -= len(block)
+    return digest.hexdigest()

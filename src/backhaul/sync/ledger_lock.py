@@ -1,0 +1,150 @@
+"""The ledger's file: one writer at a time, every append durable.
+
+An advisory lock (flock) on the file itself; the system lets go of it when its owner dies, so there is no leftover to
+remove. On a file system without locks the lock is not to be had, and the last writer's name is looked at instead:
+beside the ledger lies then `….owner` with host, pid and start time, which is taken over only when its owner is provably
+gone.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import socket
+from pathlib import Path
+
+import psutil
+
+from backhaul.errors import RunBusy
+
+_NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK, errno.EINVAL})
+_HELD = frozenset({errno.EWOULDBLOCK, errno.EACCES})
+
+
+class LedgerLock:
+    """Exclusive hold of a ledger file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._owner_path = path.with_name(path.name + ".owner")
+        self._descriptor = -1
+        self._owns_file = False
+
+    def acquire(self) -> bytes:
+        """Take the file, making it if need be, and return its content. Raises RunBusy and OSError."""
+        while True:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+            try:
+                self._lock(descriptor)
+                # Between open and lock the file may have been replaced by a compacted one.
+                if _same_file(descriptor, self._path):
+                    content = _read_all(descriptor)
+                    self._descriptor = descriptor
+                    return content
+            except BaseException:
+                os.close(descriptor)
+                raise
+            os.close(descriptor)
+
+    def append(self, data: bytes) -> None:
+        """Write at the end; on the disk when this returns. Raises OSError; a part may then have been written."""
+        _write_all(self._descriptor, data)
+        os.fsync(self._descriptor)
+
+    def replace(self, content: bytes) -> None:
+        """Put a new file in the old one's place, keeping hold. Raises OSError; the old file is then as it was."""
+        fresh = self._path.with_name(self._path.name + ".new")
+        descriptor = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        try:
+            self._lock(descriptor)
+            _write_all(descriptor, content)
+            os.fsync(descriptor)
+            fresh.replace(self._path)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(self._descriptor)
+        self._descriptor = descriptor
+        sync_folder(self._path.parent)
+
+    def release(self) -> None:
+        """Let go; nothing happens when nothing is held."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+        if self._owns_file:
+            self._owner_path.unlink(missing_ok=True)
+            self._owns_file = False
+
+    def _lock(self, descriptor: int) -> None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in _HELD:
+                raise RunBusy(f"Another process is syncing this run: it holds {self._path}.") from error
+            if error.errno not in _NO_LOCKS:
+                raise
+            self._claim()
+
+    def _claim(self) -> None:
+        if self._owns_file:
+            return
+        me = {"host": socket.gethostname(), "pid": os.getpid(), "started": psutil.Process().create_time()}
+        try:
+            with self._owner_path.open("x") as file:
+                json.dump(me, file)
+        except FileExistsError:
+            if not _is_gone(self._owner_path):
+                raise RunBusy(
+                    f"Another process may be syncing this run: see {self._owner_path}.",
+                    next=f"If no Backhaul process works on this run on any host, remove {self._owner_path}.",
+                ) from None
+            self._owner_path.write_text(json.dumps(me))
+        self._owns_file = True
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in `folder` durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _is_gone(owner_path: Path) -> bool:
+    """Whether the process named there is provably not running: it was on this host, and is no more."""
+    try:
+        owner = json.loads(owner_path.read_text())
+        host, pid, started = str(owner["host"]), int(owner["pid"]), float(owner["started"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    if host != socket.gethostname():
+        return False
+    try:
+        return abs(psutil.Process(pid).create_time() - started) > 1
+    except psutil.NoSuchProcess:
+        return True
+
+
+def _same_file(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _read_all(descriptor: int) -> bytes:
+    parts = []
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    while part := os.read(descriptor, 1 << 20):
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]

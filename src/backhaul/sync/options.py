@@ -1,0 +1,40 @@
+"""What a user may ask of a sync."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from pathlib import Path
+
+from backhaul.sync.batch import BATCH_BYTES
+from backhaul.sync.retry import Patience
+
+
+@dataclass(frozen=True, slots=True)
+class SyncOptions:
+    """How runs are sent.
+
+    `state_folder` holds receipts, and ledgers that cannot lie beside their log. `exclude` are glob patterns of file
+    names, `max_file_size` bytes (None: any). `read_back_for` is how long, in seconds, the destination may take to show
+    what it acknowledged. `force` sends although the destination holds other content.
+    """
+
+    state_folder: Path
+    jobs: int = 4
+    uploads: int = 8
+    exclude: tuple[str, ...] = ()
+    max_file_size: int | None = None
+    force: bool = False
+    deadline: float | None = None
+    patience: Patience = field(default_factory=Patience)
+    read_back_for: float = 60.0
+    batch_bytes: int = BATCH_BYTES
+
+    def excludes(self, name: str, size: int) -> str | None:
+        """Why a file is left out by the user's own wish, or None."""
+        for pattern in self.exclude:
+            if fnmatch(name, pattern):
+                return f"excluded by {pattern!r}"
+        if self.max_file_size is not None and size > self.max_file_size:
+            return f"larger than the {self.max_file_size} bytes allowed"
+        return None

@@ -1,0 +1,117 @@
+"""How it went: the outcome of each run, and what it means for the whole command."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from backhaul.errors import BackhaulError, ConfigurationError, QuarantineError, TemporaryError
+from backhaul.runs.rows import NUMBERED, Stream
+from backhaul.wandblog import Damage
+
+
+class RunState(StrEnum):
+    """Where a run stands on its way home."""
+
+    RECORDING = "recording"
+    PENDING = "pending"
+    SENDING = "sending"
+    SENT = "sent"
+    VERIFIED = "verified"
+    BLOCKED = "blocked"
+    QUARANTINED = "quarantined"
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """A row, value or payload that was not delivered, with the reason and the next step."""
+
+    what: str
+    reason: str
+    next: str
+
+    def as_json(self) -> dict[str, str]:
+        """The form in `--json`."""
+        return {"what": self.what, "reason": self.reason, "next": self.next}
+
+
+@dataclass(slots=True)
+class Outcome:
+    """One run directory's outcome.
+
+    `local` and `remote` count lines per stream (of the fragment, and as far as known at the destination); `files` the
+    files to deliver and those that are there. `error` is why the run is not verified, or LogDamaged beside verified.
+    """
+
+    path: Path
+    run_id: str
+    entity: str | None = None
+    project: str | None = None
+    state: RunState = RunState.PENDING
+    local: Mapping[Stream, int] = field(default_factory=dict)
+    remote: Mapping[Stream, int] = field(default_factory=dict)
+    files_local: int = 0
+    files_remote: int = 0
+    quarantined: list[Quarantined] = field(default_factory=list)
+    damage: list[Damage] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    error: BackhaulError | None = None
+    receipt: str | None = None
+    url: str | None = None
+    sent_lines: int = 0
+    sent_bytes: int = 0
+
+    @property
+    def exit_code(self) -> int:
+        """What this run alone would make the command's exit code."""
+        if self.error is not None:
+            return self.error.exit_code
+        if self.quarantined:
+            return QuarantineError.exit_code
+        if self.state is RunState.VERIFIED:
+            return 0
+        return TemporaryError.exit_code
+
+    def fail(self, error: BackhaulError) -> None:
+        """The run did not get home; what it waits for decides its state."""
+        self.error = error
+        waits = isinstance(error, TemporaryError | ConfigurationError) or error.exit_code in (8, 130, 143)
+        self.state = RunState.BLOCKED if waits else RunState.QUARANTINED
+
+    def as_json(self) -> dict[str, Any]:
+        """The run's entry in the `--json` document."""
+        return {
+            "path": str(self.path),
+            "run_id": self.run_id,
+            "entity": self.entity,
+            "project": self.project,
+            "state": str(self.state),
+            "streams": {
+                stream.name.lower(): {"local": self.local.get(stream), "remote": self.remote.get(stream)}
+                for stream in NUMBERED
+            },
+            "files": {"local": self.files_local, "remote": self.files_remote},
+            "artifacts": {},
+            "quarantined": [item.as_json() for item in self.quarantined],
+            "damage": [
+                {"offset": damage.offset, "length": damage.length, "kind": str(damage.kind)} for damage in self.damage
+            ],
+            "notes": self.notes,
+            "error": self.error.as_json() if self.error else None,
+            "receipt": self.receipt,
+            "url": self.url,
+        }
+
+
+# Of several outcomes the first in this row is the command's: a bug, then what the user must mend before anything else
+# helps, then what waiting helps, then what nothing helps, then losses.
+_MOST_URGENT_FIRST = (1, 130, 143, 4, 8, 5, 10, 7, 6, 9)
+
+
+def overall_exit_code(outcomes: Iterable[Outcome]) -> int:
+    """The exit code of a command over these runs; 0 only when every one is verified."""
+    codes = {outcome.exit_code for outcome in outcomes}
+    return next((code for code in _MOST_URGENT_FIRST if code in codes), max(codes, default=0))

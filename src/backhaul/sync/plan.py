@@ -1,0 +1,48 @@
+"""What a sync would do, without the network: the log's own lines and files against the ledger."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from backhaul.errors import PayloadMissing
+from backhaul.runs.inspect import Inspection
+from backhaul.runs.payloads import recorded_payloads
+from backhaul.sync.batch import BatchMaker
+from backhaul.sync.delivery import stamp_of
+from backhaul.sync.destination import Destination
+from backhaul.sync.ledger import read_progress
+from backhaul.sync.outcome import Outcome, Quarantined, RunState
+
+
+def plan_fragment(run: Inspection, destination: Destination, state_folder: Path) -> Outcome:
+    """The outcome as it stands before anything is sent: lines here, lines acknowledged, files, what is missing.
+
+    Reads the whole log. Raises what reading it raises.
+    """
+    progress = read_progress(run.directory.log, state_folder, destination.key(run.identity))
+    outcome = Outcome(run.directory.path, destination.run_id_of(run.identity), destination.entity_of(run.identity))
+    outcome.project = destination.project_of(run.identity)
+    outcome.remote = progress.lines
+    outcome.files_remote = len(progress.files)
+    outcome.receipt = progress.receipt
+    if progress.verified == stamp_of(run.directory.log):
+        outcome.state = RunState.VERIFIED
+    _read(run, outcome)
+    return outcome
+
+
+def _read(run: Inspection, outcome: Outcome) -> None:
+    with tempfile.TemporaryFile() as console_text:
+        maker = BatchMaker(
+            run.directory.log, run.identity, structured=False, starting_step=0, console_text=console_text
+        )
+        while (batch := maker.next()) is not None:
+            outcome.local = batch.next
+    outcome.damage = maker.reader.damage
+    rows = maker.rows
+    for payload in recorded_payloads(run.directory.files, rows.files, all_on_disk=rows.recorded_by_python_engine):
+        if isinstance(payload, PayloadMissing):
+            outcome.quarantined.append(Quarantined("file", payload.message, payload.next))
+        else:
+            outcome.files_local += 1

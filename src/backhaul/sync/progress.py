@@ -1,0 +1,123 @@
+"""What a destination has acknowledged of a fragment: the value that the ledger keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from backhaul.runs.payloads import Digest
+from backhaul.runs.rows import NUMBERED, Stream
+
+
+def no_lines() -> dict[Stream, int]:
+    """Zero for each numbered stream."""
+    return dict.fromkeys(NUMBERED, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class LogStamp:
+    """Which bytes were read: size of the log and its time of change (ns)."""
+
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A fragment's progress at one destination.
+
+    `begun` says that numbering is settled: line n of the fragment is line `base` + n on the server, steps start at
+    `starting_step`, console lines are JSON if `structured`. `lines` are acknowledged lines of the fragment per stream;
+    `files` the acknowledged files; `alerts` how many were sent; `completed` that the end of the run was acknowledged.
+    `verified` is the log that was read back whole, with the path of the receipt.
+    """
+
+    begun: bool = False
+    base: Mapping[Stream, int] = field(default_factory=no_lines)
+    starting_step: int = 0
+    structured: bool = False
+    lines: Mapping[Stream, int] = field(default_factory=no_lines)
+    files: Mapping[str, Digest] = field(default_factory=dict)
+    alerts: int = 0
+    completed: bool = False
+    verified: LogStamp | None = None
+    receipt: str | None = None
+
+    def after(self, entry: Mapping[str, Any]) -> Progress:
+        """The progress after one ledger entry. Raises KeyError, TypeError or ValueError for an entry that is none."""
+        match entry["what"]:
+            case "begin":
+                return replace(
+                    self,
+                    begun=True,
+                    base=_lines(entry["base"]),
+                    lines=_lines(entry["lines"]),
+                    starting_step=int(entry["starting_step"]),
+                    structured=bool(entry["structured"]),
+                    completed=False,
+                )
+            case "lines":
+                return replace(self, lines=_lines(entry["lines"]))
+            case "files":
+                files = {str(name): Digest(int(size), str(md5)) for name, (size, md5) in entry["files"].items()}
+                return replace(self, files={**self.files, **files})
+            case "alerts":
+                return replace(self, alerts=int(entry["count"]))
+            case "completed":
+                return replace(self, completed=bool(entry["completed"]))
+            case "verified":
+                stamp = LogStamp(int(entry["size"]), int(entry["mtime_ns"]))
+                return replace(self, verified=stamp, receipt=str(entry["receipt"]))
+        raise ValueError(entry["what"])
+
+    def entries(self) -> list[dict[str, Any]]:
+        """The fewest entries that give this progress again."""
+        entries: list[dict[str, Any]] = []
+        if self.begun:
+            entries.append(begin_entry(self.base, self.lines, self.starting_step, self.structured))
+        if self.files:
+            entries.append(files_entry(self.files))
+        if self.alerts:
+            entries.append({"what": "alerts", "count": self.alerts})
+        if self.completed:
+            entries.append({"what": "completed", "completed": True})
+        if self.verified is not None:
+            entries.append(verified_entry(self.verified, self.receipt or ""))
+        return entries
+
+
+def begin_entry(
+    base: Mapping[Stream, int], lines: Mapping[Stream, int], starting_step: int, structured: bool
+) -> dict[str, Any]:
+    """Numbering is settled: written before the first line is sent."""
+    return {
+        "what": "begin",
+        "base": _names(base),
+        "lines": _names(lines),
+        "starting_step": starting_step,
+        "structured": structured,
+    }
+
+
+def lines_entry(lines: Mapping[Stream, int]) -> dict[str, Any]:
+    """So many lines of each stream were acknowledged."""
+    return {"what": "lines", "lines": _names(lines)}
+
+
+def files_entry(files: Mapping[str, Digest]) -> dict[str, Any]:
+    """Files were acknowledged."""
+    return {"what": "files", "files": {name: [digest.size, digest.md5] for name, digest in files.items()}}
+
+
+def verified_entry(log: LogStamp, receipt: str) -> dict[str, Any]:
+    """The run was read back and equals the log."""
+    return {"what": "verified", "size": log.size, "mtime_ns": log.mtime_ns, "receipt": receipt}
+
+
+def _names(lines: Mapping[Stream, int]) -> dict[str, int]:
+    return {stream.name.lower(): lines[stream] for stream in NUMBERED}
+
+
+def _lines(names: Mapping[str, Any]) -> dict[Stream, int]:
+    return {stream: int(names[stream.name.lower()]) for stream in NUMBERED}

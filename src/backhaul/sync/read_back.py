@@ -1,0 +1,44 @@
+"""Asking the destination what it holds, until it agrees with the log or the time for that is over."""
+
+from __future__ import annotations
+
+from backhaul.errors import NotFound
+from backhaul.sync.first_contact import counts_of
+from backhaul.sync.retry import Retrier
+from backhaul.sync.verify import Difference, Expected, Remote, compare
+from backhaul.wire.remote import RunAddress
+from backhaul.wire.server import Server
+
+# Servers show line counts and summaries some seconds after they acknowledged them.
+_FIRST_WAIT = 0.25
+_LONGEST_WAIT = 5.0
+
+
+async def read_back(
+    server: Server, address: RunAddress, expected: Expected, retrier: Retrier, patience: float
+) -> tuple[list[Difference], Remote]:
+    """What differs between log and destination after at most `patience` seconds, and what the destination holds."""
+    began, wait = retrier.clock(), _FIRST_WAIT
+    while True:
+        remote = await _read(server, address, retrier)
+        differences = compare(expected, remote)
+        if not differences or retrier.clock() - began + wait > patience:
+            return differences, remote
+        await retrier.sleep(wait)
+        wait = min(2 * wait, _LONGEST_WAIT)
+
+
+async def _read(server: Server, address: RunAddress, retrier: Retrier) -> Remote:
+    status = await retrier.run(lambda: server.run_status(address.entity, address.project, address.run_id))
+    run = await retrier.run(lambda: server.run(address))
+    if status is None or run is None:
+        raise NotFound(f"{address} was sent, and the server says that there is no such run.")
+    files = await retrier.run(lambda: server.run_files(address))
+    return Remote(
+        lines=counts_of(status),
+        history_tail=status.history_tail,
+        summary=run.summary,
+        config=run.config,
+        files={file.name: (file.size, file.md5) for file in files},
+        state=run.state,
+    )

@@ -1,0 +1,139 @@
+"""A run's files on their way: those on disk and those made from the log, each only if the destination lacks it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from backhaul.errors import BackhaulError, PayloadMissing, QuarantineError, RefusedError, UnexpectedAnswer
+from backhaul.runs.inspect import Inspection
+from backhaul.runs.payloads import Digest, Payload, digest_of, recorded_payloads
+from backhaul.runs.rows import Rows
+from backhaul.sync.ledger import Ledger
+from backhaul.sync.options import SyncOptions
+from backhaul.sync.outcome import Outcome, Quarantined
+from backhaul.sync.progress import files_entry
+from backhaul.sync.reporter import Reporter
+from backhaul.sync.retry import Retrier
+from backhaul.wire.message import FileSlice
+from backhaul.wire.remote import RunAddress, UploadTarget
+from backhaul.wire.server import Server
+
+_NAMES_AT_ONCE = 200
+_SUMMARY, _CONFIG, _METADATA, _OUTPUT = "wandb-summary.json", "config.yaml", "wandb-metadata.json", "output.log"
+
+
+@dataclass(slots=True)
+class Uploader:
+    """Sends the files of one run. A file that cannot be sent is quarantined with its reason; the others go on."""
+
+    run: Inspection
+    address: RunAddress
+    server: Server
+    options: SyncOptions
+    reporter: Reporter
+    retrier: Retrier
+    outcome: Outcome
+    _slots: asyncio.Semaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._slots = asyncio.Semaphore(self.options.uploads)
+
+    async def upload(self, rows: Rows, console_text: IO[bytes], ledger: Ledger, key: str) -> dict[str, Digest]:
+        """Send what the destination lacks; returns every file that it must now hold, with its digest."""
+        payloads = list(self._wanted(rows, console_text))
+        held = {file.name: file for file in await self.retrier.run(lambda: self.server.run_files(self.address))}
+        there: dict[str, Digest] = {}
+        for start in range(0, len(payloads), _NAMES_AT_ONCE):
+            some = await self._digested(payloads[start : start + _NAMES_AT_ONCE])
+            lacking = [
+                (payload, digest)
+                for payload, digest in some
+                if (file := held.get(payload.name)) is None or (file.size, file.md5) != (digest.size, digest.md5)
+            ]
+            sent = await self._send(lacking)
+            if sent:
+                await asyncio.to_thread(ledger.record, key, files_entry(sent))
+            refused = {payload.name for payload, _ in lacking} - sent.keys()
+            there |= {payload.name: digest for payload, digest in some if payload.name not in refused}
+        self.outcome.files_local = len(payloads)
+        return there
+
+    def _wanted(self, rows: Rows, console_text: IO[bytes]) -> Iterator[Payload]:
+        made = {payload.name: payload for payload in _made_from_log(rows, console_text)}
+        yield from made.values()
+        files = self.run.directory.files
+        for found in recorded_payloads(files, rows.files, all_on_disk=rows.recorded_by_python_engine):
+            if isinstance(found, PayloadMissing):
+                self._quarantine("file", found)
+            elif found.name not in made:
+                yield found
+
+    async def _digested(self, payloads: list[Payload]) -> list[tuple[Payload, Digest]]:
+        digested = []
+        for payload in payloads:
+            try:
+                digest = await asyncio.to_thread(digest_of, payload)
+            except QuarantineError as error:
+                self._quarantine(f"file {payload.name}", error)
+                continue
+            if reason := self.options.excludes(payload.name, digest.size):
+                self.outcome.notes.append(f"{payload.name} was left out: {reason}.")
+            else:
+                digested.append((payload, digest))
+        return digested
+
+    async def _send(self, lacking: list[tuple[Payload, Digest]]) -> dict[str, Digest]:
+        if not lacking:
+            return {}
+        names = [payload.name for payload, _ in lacking]
+        targets = {
+            target.name: target
+            for target in await self.retrier.run(lambda: self.server.create_run_files(self.address, names))
+        }
+        results = await asyncio.gather(
+            *(self._put(payload, digest, targets.get(payload.name)) for payload, digest in lacking)
+        )
+        return {payload.name: digest for (payload, digest), sent in zip(lacking, results, strict=True) if sent}
+
+    async def _put(self, payload: Payload, digest: Digest, first: UploadTarget | None) -> bool:
+        """Send one file; True when it is there. A used-up or expired address is asked for anew at each further try."""
+        if first is None:
+            self._quarantine(f"file {payload.name}", UnexpectedAnswer("the server gave no address to upload it to"))
+            return False
+        addresses: list[UploadTarget] = [first]
+        body = FileSlice(payload.path, 0, digest.size) if payload.path is not None else payload.content
+
+        async def attempt() -> None:
+            fresh = addresses or await self.server.create_run_files(self.address, [payload.name])
+            target = fresh[0]
+            addresses.clear()
+            await self.server.put_file(target, body, digest.md5)
+
+        try:
+            async with self._slots:
+                await self.retrier.run(attempt)
+        except (RefusedError, QuarantineError) as error:
+            self._quarantine(f"file {payload.name}", error)
+            return False
+        self.outcome.sent_bytes += digest.size
+        self.reporter.uploaded(self.run, payload.name, digest.size)
+        return True
+
+    def _quarantine(self, what: str, error: BackhaulError) -> None:
+        self.outcome.quarantined.append(Quarantined(what, error.message, error.next))
+
+
+def _made_from_log(rows: Rows, console_text: IO[bytes]) -> Iterator[Payload]:
+    """The files that the official client makes at the end of a run; ours are not written into the run directory."""
+    if (metadata := rows.environment.metadata_json()) is not None:
+        yield Payload(_METADATA, content=metadata)
+    if (summary := rows.summary_json()) is not None:
+        yield Payload(_SUMMARY, content=summary.encode())
+    yield Payload(_CONFIG, content=rows.config_yaml())
+    console_text.flush()
+    if console_text.tell():
+        yield Payload(_OUTPUT, Path(console_text.name))

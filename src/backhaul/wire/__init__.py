@@ -1,0 +1,1 @@
+"""How a W&B server is spoken to."""

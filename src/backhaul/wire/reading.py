@@ -1,0 +1,174 @@
+"""From the `data` of a GraphQL answer to values: one function an operation, each from shape to shape."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from backhaul.errors import NotFound, UnexpectedAnswer
+from backhaul.wire.message import Response
+from backhaul.wire.remote import RemoteFile, RemoteRun, RunAddress, RunStatus, UploadTarget, Viewer
+from backhaul.wire.shape import Node
+
+_SHOWN_NAMES = 5
+
+
+def viewer_of(response: Response) -> Viewer | None:
+    """The account in an answer to `Viewer`, or None; errors beside a known account are passed over."""
+    try:
+        document = json.loads(response.body)
+    except (ValueError, RecursionError):
+        return None
+    data = document.get("data") if isinstance(document, dict) else None
+    viewer = data.get("viewer") if isinstance(data, dict) else None
+    if not isinstance(viewer, dict):
+        return None
+    node = Node(viewer, "data.viewer")
+    return Viewer(node.text_or("entity"), node.text_or("username"), node.text_or("email"))
+
+
+def features_of(data: Node) -> frozenset[str]:
+    """The names of the features that are on; a server without `serverInfo` has none."""
+    info = data.node_or_none("serverInfo")
+    if info is None or info.raw("features") is None:
+        return frozenset()
+    return frozenset(node.text("name") for node in info.nodes("features") if node.flag("isEnabled"))
+
+
+def address_of(data: Node) -> RunAddress:
+    """Where the run is, from the answer to `UpsertBucket`."""
+    answer = data.node("upsertBucket")
+    bucket = answer.node("bucket")
+    project = bucket.node("project")
+    inserted = answer.flag("inserted")
+    # Unknown is not zero: only a new run is known to have no lines without being told.
+    lines = bucket.count_or_none("historyLineCount") if inserted else bucket.count("historyLineCount")
+    return RunAddress(
+        entity=project.node("entity").text("name"),
+        project=project.text("name"),
+        run_id=bucket.text("name"),
+        storage_id=bucket.text("id"),
+        display_name=bucket.text_or("displayName"),
+        history_line_count=lines or 0,
+        inserted=inserted,
+    )
+
+
+def status_of(data: Node) -> RunStatus | None:
+    """What the server holds of a run, from the answer to `RunResumeStatus`."""
+    model = data.node_or_none("model")
+    bucket = model.node_or_none("bucket") if model is not None else None
+    if bucket is None:
+        return None
+    return RunStatus(
+        history_lines=bucket.count("historyLineCount"),
+        events_lines=bucket.count("eventsLineCount"),
+        output_lines=bucket.count("logLineCount"),
+        summary=bucket.text_or("summaryMetrics", "{}"),
+        config=bucket.text_or("config", "{}"),
+        history_tail=bucket.lines("historyTail"),
+        events_tail=bucket.lines("eventsTail"),
+        display_name=bucket.text_or("displayName"),
+        tags=tuple(bucket.texts("tags")),
+        notes=bucket.text_or("notes"),
+        started=_has_started(bucket.raw("wandbConfig")),
+    )
+
+
+def _has_started(wandb_config: object) -> bool:
+    try:
+        config = json.loads(wandb_config) if isinstance(wandb_config, str) else wandb_config
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(config, dict) and "t" in config
+
+
+def run_of(data: Node) -> RemoteRun | None:
+    """The run in an answer to `Run`, or None."""
+    run = _run_node(data)
+    if run is None:
+        return None
+    return RemoteRun(
+        state=run.text_or("state"),
+        summary=run.text_or("summaryMetrics", "{}"),
+        config=run.text_or("config", "{}"),
+        display_name=run.text_or("displayName"),
+        tags=tuple(run.texts("tags")),
+        notes=run.text_or("notes"),
+        group=run.text_or("group"),
+        job_type=run.text_or("jobType"),
+        commit=run.text_or("commit"),
+        description=run.text_or("description"),
+        sweep=run.text_or("sweepName"),
+        storage_id=run.text_or("id"),
+        history_lines=run.count_or_none("historyLineCount"),
+    )
+
+
+def last_step_of(data: Node) -> int | None:
+    """The last step in an answer to `RunHistoryKeys`; None when the server names none (-1 means none as well)."""
+    run = _run_node(data)
+    keys = None if run is None else run.raw("historyKeys")
+    if isinstance(keys, str):
+        # The scalar is JSON, but some servers send it as text.
+        try:
+            keys = json.loads(keys)
+        except (ValueError, RecursionError):
+            keys = None
+    step = keys.get("lastStep") if isinstance(keys, Mapping) else None
+    return step if isinstance(step, int) and not isinstance(step, bool) and step >= 0 else None
+
+
+def rows_of(data: Node, doing: str) -> list[str]:
+    """The rows of an answer to `HistoryPage`; NotFound when there is no such run."""
+    return _existing_run(data, doing).texts("history")
+
+
+def targets_of(data: Node, names: Sequence[str], base_url: str, doing: str) -> list[UploadTarget]:
+    """One target for each of `names` that the server wants, in their order."""
+    answer = data.node("createRunFiles")
+    headers = dict(_header(line) for line in answer.texts("uploadHeaders"))
+    urls = {file.text("name"): file.text_or("uploadUrl") for file in answer.nodes("files")}
+    missing = [name for name in names if name not in urls]
+    if missing:
+        shown = ", ".join(missing[:_SHOWN_NAMES]) + (", …" if len(missing) > _SHOWN_NAMES else "")
+        raise UnexpectedAnswer(f"{doing} failed: no answer about {len(missing)} of {len(names)} files: {shown}")
+    return [UploadTarget(name, _absolute(urls[name], base_url), headers) for name in names if urls[name]]
+
+
+def file_page_of(data: Node, doing: str) -> tuple[list[RemoteFile], str | None]:
+    """The files of one page of `RunFiles`, and the cursor of the next page if there is one."""
+    connection = _existing_run(data, doing).node("files")
+    files = [_file(edge.node("node")) for edge in connection.nodes("edges")]
+    page = connection.node("pageInfo")
+    return files, page.text("endCursor") if page.flag("hasNextPage") else None
+
+
+def _file(node: Node) -> RemoteFile:
+    return RemoteFile(
+        name=node.text("name"),
+        size=node.count_or_none("sizeBytes") or 0,
+        md5=node.text_or("md5") or None,
+        url=node.text_or("url"),
+    )
+
+
+def _run_node(data: Node) -> Node | None:
+    project = data.node_or_none("project")
+    return None if project is None else project.node_or_none("run")
+
+
+def _existing_run(data: Node, doing: str) -> Node:
+    run = _run_node(data)
+    if run is None:
+        raise NotFound(f"{doing} failed: the server has no such run")
+    return run
+
+
+def _header(line: str) -> tuple[str, str]:
+    name, _, value = line.partition(":")
+    return name.strip(), value.strip()
+
+
+def _absolute(url: str, base_url: str) -> str:
+    return base_url + url if url.startswith("/") else url

@@ -1,0 +1,205 @@
+"""A W&B server as the sync engine speaks to it: one method a question."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from urllib.parse import quote
+
+from backhaul.errors import UnexpectedAnswer
+from backhaul.wire import documents, reading, storage
+from backhaul.wire.answers import error_of
+from backhaul.wire.graphql import GraphQL
+from backhaul.wire.message import FileSlice, Request, Transport
+from backhaul.wire.remote import (
+    RemoteFile,
+    RemoteRun,
+    RunAddress,
+    RunStatus,
+    RunUpsert,
+    UploadTarget,
+    Viewer,
+)
+from backhaul.wire.shape import strict_json
+
+_FILES_PER_PAGE = 200
+_NAMES_PER_REQUEST = 1000
+# With these the server, or what stands before it, says nothing about the question itself.
+_NO_ANSWER = {401, 407, 408, 425, 429, 502, 503, 504}
+
+
+class Server:
+    """One W&B server, asked with one API key. Nothing is tried twice here.
+
+    `base_url` is the API's address without a last slash needed. `extra_headers` go with every request, uploads too;
+    `username` and `email` with GraphQL. `graphql_timeout` (seconds) is for one GraphQL request as a whole; history and
+    file pages have the transport's limit on stalls alone. Every method raises what the transport raises and what
+    `answers.error_of` makes of an answer, and UnexpectedAnswer for an answer of another shape.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        base_url: str,
+        api_key: str,
+        *,
+        extra_headers: Mapping[str, str] | None = None,
+        username: str = "",
+        email: str = "",
+        graphql_timeout: float = 30.0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._transport = transport
+        self._base_url = base_url.rstrip("/")
+        self._clock = clock
+        basic = base64.b64encode(f"api:{api_key}".encode()).decode("ascii")
+        self._secrets = (basic, api_key)
+        self._headers = {**(extra_headers or {}), "User-Agent": _user_agent()}
+        self._private_headers = {**self._headers, "Authorization": f"Basic {basic}"}
+        self._graphql = GraphQL(
+            transport,
+            f"{self._base_url}/graphql",
+            {**self._private_headers, "X-WANDB-USERNAME": username, "X-WANDB-USER-EMAIL": email},
+            graphql_timeout,
+            self._secrets,
+            clock,
+        )
+
+    async def viewer(self) -> Viewer | None:
+        """Return whose key this is; None when the server does not know the key but does not refuse it either."""
+        doing = "Asking whose API key this is"
+        response = await self._graphql.send(documents.VIEWER, {}, doing)
+        # A known account counts even if some of its fields could not be had.
+        error = self._graphql.error_of(response, doing)
+        viewer = reading.viewer_of(response)
+        if viewer is None and error is not None:
+            raise error
+        return viewer
+
+    async def features(self) -> frozenset[str]:
+        """Return the names of the features that are switched on; none when the server refuses the question.
+
+        An answer that is about something else (401, 429, 502 …) is raised, so that it is not taken for "no features".
+        """
+        doing = "Asking for the server's features"
+        response = await self._graphql.send(documents.SERVER_FEATURES, {}, doing)
+        error = self._graphql.error_of(response, doing)
+        if error is None:
+            return reading.features_of(self._graphql.data_of(response, doing))
+        if response.status in _NO_ANSWER or isinstance(error, UnexpectedAnswer):
+            raise error
+        return frozenset()
+
+    async def upsert_run(self, run: RunUpsert) -> RunAddress:
+        """Create the run or change what is given of it, and return where it is."""
+        where = "/".join(part or "(default)" for part in (run.entity, run.project, run.run_id))
+        data = await self._graphql.ask(
+            documents.UPSERT_BUCKET, run.variables(), f"Creating or updating the run {where}"
+        )
+        return reading.address_of(data)
+
+    async def run_status(self, entity: str | None, project: str | None, run_id: str) -> RunStatus | None:
+        """Return what the server holds of a run; None when there is no such project or run."""
+        variables = {"project": project, "entity": entity, "name": run_id}
+        data = await self._graphql.ask(
+            documents.RUN_RESUME_STATUS, variables, f"Asking for the state of the run {run_id}", patient=True
+        )
+        return reading.status_of(data)
+
+    async def run(self, address: RunAddress) -> RemoteRun | None:
+        """Return the run as `wandb.Api` reads it; None when there is no such project or run."""
+        data = await self._graphql.ask(documents.RUN, _by_name(address), f"Reading the run {address}", patient=True)
+        return reading.run_of(data)
+
+    async def last_step(self, address: RunAddress) -> int | None:
+        """Return the last history step that the server knows; None without history (or without the run)."""
+        data = await self._graphql.ask(
+            documents.HISTORY_KEYS, _by_name(address), f"Asking for the history keys of {address}", patient=True
+        )
+        return reading.last_step_of(data)
+
+    async def history_rows(self, address: RunAddress, min_step: int, max_step: int, page_size: int) -> list[str]:
+        """Return the history rows with `min_step` <= _step < `max_step` as raw JSON texts, `page_size` at most."""
+        variables = {
+            "entity": address.entity,
+            "project": address.project,
+            "run": address.run_id,
+            "minStep": min_step,
+            "maxStep": max_step,
+            "pageSize": page_size,
+        }
+        doing = f"Reading history of {address} from step {min_step}"
+        data = await self._graphql.ask(documents.HISTORY_PAGE, variables, doing, patient=True)
+        return reading.rows_of(data, doing)
+
+    async def file_stream(self, address: RunAddress, body: bytes) -> None:
+        """Send one ready `file_stream` body (JSON); it is acknowledged when this returns."""
+        path = "/".join(quote(part, safe="") for part in (address.entity, address.project, address.run_id))
+        headers = {**self._private_headers, "Content-Type": "application/json"}
+        doing = f"Sending lines of {address}"
+        request = Request("POST", f"{self._base_url}/files/{path}/file_stream", headers, body)
+        response = await self._transport.send(request)
+        error = error_of(response, doing, self._clock(), self._secrets)
+        if error is not None:
+            raise error
+        if response.body.strip():
+            strict_json(response.body, doing)
+
+    async def create_run_files(self, address: RunAddress, names: Sequence[str]) -> list[UploadTarget]:
+        """Return where each named run file is to be PUT; a file that the server does not want is left out.
+
+        Raises UnexpectedAnswer, with the names, when the server is silent about some of them.
+        """
+        targets: list[UploadTarget] = []
+        for start in range(0, len(names), _NAMES_PER_REQUEST):
+            targets += await self._create_some(address, names[start : start + _NAMES_PER_REQUEST])
+        return targets
+
+    async def _create_some(self, address: RunAddress, names: Sequence[str]) -> list[UploadTarget]:
+        variables = {
+            "entity": address.entity,
+            "project": address.project,
+            "run": address.run_id,
+            "files": list(names),
+        }
+        doing = f"Asking where to upload files of {address}"
+        data = await self._graphql.ask(documents.CREATE_RUN_FILES, variables, doing)
+        return reading.targets_of(data, names, self._base_url, doing)
+
+    async def put_file(self, target: UploadTarget, body: bytes | FileSlice, md5: str | None = None) -> None:
+        """PUT a file without the API key; with `md5` (hex or base64) the store's own MD5 is compared.
+
+        Raises ConnectionLost when the store received other bytes, ServerUnavailable when the address has expired: a new
+        one must be asked for, so a retry begins at `create_run_files`.
+        """
+        await storage.put_file(self._transport, target, body, self._headers, md5, self._clock())
+
+    async def run_files(self, address: RunAddress) -> list[RemoteFile]:
+        """Return every file that the server holds of a run, over all pages; NotFound when there is no such run."""
+        doing = f"Listing the files of {address}"
+        files: list[RemoteFile] = []
+        cursor: str | None = None
+        seen: set[str] = set()
+        while True:
+            variables = {**_by_name(address), "fileLimit": _FILES_PER_PAGE, "fileCursor": cursor}
+            data = await self._graphql.ask(documents.RUN_FILES, variables, doing, patient=True)
+            page, cursor = reading.file_page_of(data, doing)
+            files += page
+            if cursor is None:
+                return files
+            if cursor in seen:
+                raise UnexpectedAnswer(f"{doing} failed: the server gives the same page again and again")
+            seen.add(cursor)
+
+
+def _by_name(address: RunAddress) -> dict[str, object]:
+    return {"project": address.project, "entity": address.entity, "name": address.run_id}
+
+
+def _user_agent() -> str:
+    try:
+        return f"backhaul/{version('backhaul')}"
+    except PackageNotFoundError:
+        return "backhaul/unknown"

@@ -1,0 +1,103 @@
+"""Put one file at the address that the server signed for it, and check that it arrived whole.
+
+The address belongs to a W&B server or to an object store (S3, Google, Azure); it carries its own permission, so the API
+key is never sent there.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+
+from backhaul.errors import BackhaulError, ConnectionLost, ServerUnavailable, TimedOut
+from backhaul.wire.answers import error_of
+from backhaul.wire.message import FileSlice, Request, Response, Transport
+from backhaul.wire.remote import UploadTarget
+
+_PLAIN_MD5 = re.compile(r"[0-9a-f]{32}")
+_STORE_CODE = re.compile(rb"<Code>\s*([A-Za-z]{1,64})\s*</Code>")
+_EXPIRED = re.compile(rb"ExpiredToken|has expired|Request signature expired|not valid in the specified time frame")
+# Codes that object stores send with a 4xx status although another try helps (S3 and Google Cloud Storage).
+_PASSING_CODES: Mapping[bytes, type[BackhaulError]] = {
+    b"RequestTimeout": TimedOut,
+    b"BadDigest": ConnectionLost,
+    b"IncompleteBody": ConnectionLost,
+    b"XAmzContentSHA256Mismatch": ConnectionLost,
+    b"OperationAborted": ServerUnavailable,
+    b"SlowDown": ServerUnavailable,
+    b"InternalError": ServerUnavailable,
+}
+
+
+async def put_file(
+    transport: Transport,
+    target: UploadTarget,
+    body: bytes | FileSlice,
+    headers: Mapping[str, str],
+    md5: str | None,
+    now: float,
+) -> None:
+    """PUT `body` at `target`; `md5` (hex or base64) is compared with what the store says it received.
+
+    Raises what the transport raises and what `error_of` makes of an answer; ConnectionLost when the store's MD5
+    differs, ServerUnavailable when the address is expired (ask for a new one).
+    """
+    request = Request("PUT", target.url, {**headers, **target.headers}, body)
+    response = await transport.send(request)
+    doing = f"Uploading {target.name}"
+    passing = _passing_failure(response, doing)
+    error = passing or error_of(response, doing, now)
+    if error is not None:
+        raise error
+    received = stored_md5(response.headers)
+    if md5 is not None and received is not None and received != hex_md5(md5):
+        raise ConnectionLost(f"{doing} failed: the store received other bytes than were sent (MD5 {received})")
+
+
+def hex_md5(md5: str) -> str | None:
+    """An MD5 in lower-case hex, whether it was written in hex or in base64; None if it is neither."""
+    if _PLAIN_MD5.fullmatch(md5.lower()):
+        return md5.lower()
+    try:
+        digest = base64.b64decode(md5, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return digest.hex() if len(digest) == 16 else None
+
+
+def stored_md5(headers: Mapping[str, str]) -> str | None:
+    """The MD5 (hex) of what a store received, from its answer; None if it does not say.
+
+    An ETag counts only when it is the plain MD5 of one part: with a customer's or a managed encryption key, S3 and
+    Google send an ETag of the same look that is none.
+    """
+    google = re.search(r"md5=([A-Za-z0-9+/]{22}==)", headers.get("x-goog-hash", ""))
+    if google is not None:
+        return hex_md5(google[1])
+    if "content-md5" in headers:
+        return hex_md5(headers["content-md5"].strip())
+    if _is_encrypted_by_key(headers):
+        return None
+    etag = headers.get("etag", "").strip().removeprefix("W/").strip('"')
+    return etag.lower() if _PLAIN_MD5.fullmatch(etag.lower()) else None
+
+
+def _is_encrypted_by_key(headers: Mapping[str, str]) -> bool:
+    return (
+        headers.get("x-amz-server-side-encryption", "").startswith("aws:kms")
+        or "x-amz-server-side-encryption-customer-algorithm" in headers
+        or any(name.startswith("x-goog-encryption") for name in headers)
+    )
+
+
+def _passing_failure(response: Response, doing: str) -> BackhaulError | None:
+    if not 400 <= response.status < 500:
+        return None
+    head = response.body[:4096]
+    if _EXPIRED.search(head):
+        return ServerUnavailable(f"{doing} failed: the upload address has expired")
+    code = _STORE_CODE.search(head)
+    kind = _PASSING_CODES.get(code[1]) if code else None
+    return kind(f"{doing} failed: the store says {code[1].decode()}") if kind and code else None

@@ -1,0 +1,176 @@
+"""The only door to the network."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+from collections.abc import Mapping
+
+import aiohttp
+from yarl import URL
+
+from backhaul.errors import ProxyRefused, TimedOut, UnexpectedAnswer
+from backhaul.wire.body import BodyPayload
+from backhaul.wire.breakage import breakage
+from backhaul.wire.message import FileSlice, Request, Response, Transport
+from backhaul.wire.proxy import proxy_for
+from backhaul.wire.stall import StallWatch
+from backhaul.wire.tls import tls_context
+from backhaul.wire.truth import is_true
+
+__all__ = ["FileSlice", "HttpTransport", "Request", "Response", "Transport"]
+
+_MAX_REDIRECTS = 5
+# Shorter than what common servers allow (uvicorn: 5 s), so that we hang up first and no request meets a closing door.
+_IDLE_SECONDS = 4.0
+_ADDED_BY_AIOHTTP = ("Content-Type", "User-Agent")
+
+
+class HttpTransport:
+    """Send requests over HTTP/1.1 with one shared pool of connections; never try anything twice.
+
+    `connections` bounds what is open at one time; further requests wait their turn, without a limit on that wait.
+    `connect_timeout` (seconds) covers TCP and TLS, `progress_timeout` the longest time in which no byte moves either
+    way; the whole may last as long as it needs. A connection unused for `idle_timeout` is closed. `max_answer` (bytes)
+    bounds an answer's body. Proxies and certificate bundles come from `env`; `http_proxy`, `https_proxy` and `insecure`
+    are wandb's settings and default to its variables there.
+    """
+
+    def __init__(
+        self,
+        env: Mapping[str, str] | None = None,
+        *,
+        connections: int = 16,
+        connect_timeout: float = 10.0,
+        progress_timeout: float = 60.0,
+        idle_timeout: float = _IDLE_SECONDS,
+        max_answer: int = 64 * 1024 * 1024,
+        http_proxy: str | None = None,
+        https_proxy: str | None = None,
+        insecure: bool | None = None,
+    ) -> None:
+        self._env = os.environ if env is None else env
+        self._http_proxy = http_proxy or self._env.get("WANDB_HTTP_PROXY")
+        self._https_proxy = https_proxy or self._env.get("WANDB_HTTPS_PROXY")
+        self._insecure = is_true(self._env.get("WANDB_INSECURE_DISABLE_SSL")) if insecure is None else insecure
+        self._connect_timeout = connect_timeout
+        self._progress_timeout = progress_timeout
+        self._idle_timeout = idle_timeout
+        self._max_answer = max_answer
+        self._slots = asyncio.Semaphore(connections)
+        self._session: aiohttp.ClientSession | None = None
+        self._tls: ssl.SSLContext | None = None
+
+    async def send(self, request: Request) -> Response:
+        """Return the answer to `request`; redirects are followed for GET and HEAD only.
+
+        Raises as `Transport` promises.
+        """
+        proxy = self._proxy_for(request.url)
+        session = self._opened_session()
+        # The wait for a free slot lies outside of the watch: it is our own doing, not a stall of the other side.
+        async with self._slots:
+            response = await self._exchange(session, request, proxy)
+        if response.status == 407:
+            raise ProxyRefused("The proxy asks for a user and a password that it accepts (407)")
+        return response
+
+    async def close(self) -> None:
+        """Close all connections; the transport may be used again afterwards."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    def _proxy_for(self, url: str) -> str | None:
+        try:
+            return proxy_for(url, self._env, http_proxy=self._http_proxy, https_proxy=self._https_proxy)
+        except ValueError as error:
+            raise breakage(error, url, None) from error
+
+    async def _exchange(self, session: aiohttp.ClientSession, request: Request, proxy: str | None) -> Response:
+        watch = StallWatch(self._progress_timeout)
+        body = None if request.body is None else BodyPayload(request.body, watch)
+        try:
+            async with watch:
+                return await self._ask(session, request, body, proxy, watch)
+        except aiohttp.ServerTimeoutError as error:
+            raise breakage(error, request.url, proxy) from error
+        except TimeoutError as error:
+            host = URL(request.url).host
+            raise TimedOut(f"No byte moved to or from {host} for {self._progress_timeout:g} s") from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            if body is not None and body.failure is not None:
+                raise body.failure from error
+            raise breakage(error, request.url, proxy) from error
+
+    async def _ask(
+        self,
+        session: aiohttp.ClientSession,
+        request: Request,
+        body: BodyPayload | None,
+        proxy: str | None,
+        watch: StallWatch,
+    ) -> Response:
+        follows = request.method in ("GET", "HEAD")
+        async with session.request(
+            request.method,
+            _as_it_stands(request.url),
+            headers=_with_length(request, body),
+            data=body,
+            proxy=proxy,
+            allow_redirects=follows,
+            max_redirects=_MAX_REDIRECTS,
+            skip_auto_headers=_ADDED_BY_AIOHTTP,
+        ) as answer:
+            return Response(answer.status, _plain(answer.headers), await self._body_of(answer, watch))
+
+    async def _body_of(self, answer: aiohttp.ClientResponse, watch: StallWatch) -> bytes:
+        received = bytearray()
+        while part := await answer.content.readany():
+            watch.count(len(part))
+            received += part
+            if len(received) > self._max_answer:
+                raise UnexpectedAnswer(f"The answer of {answer.url.host} is longer than {self._max_answer} bytes")
+        return bytes(received)
+
+    def _opened_session(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._tls = self._tls or tls_context(self._env, insecure=self._insecure)
+            connector = aiohttp.TCPConnector(
+                limit=0,  # the semaphore counts
+                ssl=self._tls,
+                keepalive_timeout=self._idle_timeout,
+                resolver=aiohttp.ThreadedResolver(),  # the system's own lookup, with all that a site configured
+            )
+            # A name server that is silent is bounded by `connect`, TCP and TLS by `sock_connect`.
+            timeout = aiohttp.ClientTimeout(
+                total=None, connect=3 * self._connect_timeout, sock_connect=self._connect_timeout
+            )
+            self._session = aiohttp.ClientSession(
+                connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
+            )
+            # aiohttp would silently repeat a PUT or GET on a connection that was found closed; retrying is not its job.
+            self._session._retry_connection = False
+        return self._session
+
+
+def _as_it_stands(url: str) -> URL:
+    """The URL without a second quoting, which would break the signature of a signed upload URL."""
+    plain = url.isascii() and url.isprintable() and " " not in url
+    return URL(url, encoded=plain)
+
+
+def _with_length(request: Request, body: BodyPayload | None) -> dict[str, str]:
+    headers = {name: value for name, value in request.headers.items() if name.lower() != "content-length"}
+    if body is not None or request.method not in ("GET", "HEAD"):
+        headers["Content-Length"] = str(0 if body is None else body.size)
+    return headers
+
+
+def _plain(headers: Mapping[str, str]) -> dict[str, str]:
+    plain: dict[str, str] = {}
+    for name, value in headers.items():
+        key = name.lower()
+        plain[key] = f"{plain[key]}, {value}" if key in plain else value
+    return plain

@@ -1,0 +1,116 @@
+"""A real depot process, and an environment in which the real SDK touches nothing of the user's."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+_RUN_DEPOT = """
+import sys
+from pathlib import Path
+from backhaul.depot import Depot
+depot = Depot.open(Path(sys.argv[1]), entity="tester")
+depot.run(port=0, on_ready=lambda url: print(url, depot.sign_in_address(url), flush=True))
+"""
+
+
+class DepotProcess(NamedTuple):
+    """A depot that runs in a process of its own."""
+
+    url: str
+    api_key: str
+    data: Path
+    sign_in: str
+    process: subprocess.Popen[str]
+
+    def kill(self) -> None:
+        """Ends it as a power cut would."""
+        self.process.kill()
+        self.process.wait(10)
+
+    def stop(self) -> int:
+        """Ends it as an operator would; the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(20)
+
+
+StartDepot = Callable[[Path], DepotProcess]
+
+
+def _start(data: Path) -> DepotProcess:
+    process = subprocess.Popen([sys.executable, "-c", _RUN_DEPOT, str(data)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    words = process.stdout.readline().split()
+    if len(words) != 2:
+        raise RuntimeError(f"the depot did not start: exit code {process.wait(10)}")
+    return DepotProcess(words[0], (data / "api-key").read_text().strip(), data, words[1], process)
+
+
+def _end(depot: DepotProcess) -> None:
+    if depot.process.poll() is None:
+        depot.process.terminate()
+        try:
+            depot.process.wait(20)
+        except subprocess.TimeoutExpired:
+            depot.kill()
+    assert depot.process.stdout is not None
+    depot.process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def depot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DepotProcess]:
+    """One depot for the whole session; tests keep apart by projects of their own."""
+    started = _start(tmp_path_factory.mktemp("depot"))
+    yield started
+    _end(started)
+
+
+@pytest.fixture
+def start_depot() -> Iterator[StartDepot]:
+    """Starts depots of the test's own, over data folders that it names; they end with the test."""
+    started: list[DepotProcess] = []
+
+    def start(data: Path) -> DepotProcess:
+        started.append(_start(data))
+        return started[-1]
+
+    yield start
+    for each in started:
+        _end(each)
+
+
+@pytest.fixture
+def isolated_env(tmp_path: Path) -> dict[str, str]:
+    """A clean environment: the SDK finds no settings of the user, writes under `tmp_path`, and tells nobody."""
+    home = tmp_path / "home"
+    places = {
+        "HOME": home,
+        "TMPDIR": tmp_path / "tmp",
+        "WANDB_DIR": tmp_path / "runs",
+        "WANDB_CACHE_DIR": tmp_path / "cache",
+        "WANDB_DATA_DIR": tmp_path / "data",
+        "WANDB_CONFIG_DIR": tmp_path / "config",
+        "WANDB_ARTIFACT_DIR": tmp_path / "artifacts",
+    }
+    for place in places.values():
+        place.mkdir(parents=True, exist_ok=True)
+    return {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "LANG": "C.UTF-8",
+        "WANDB_ERROR_REPORTING": "false",
+        "WANDB_SILENT": "true",
+        **{name: str(place) for name, place in places.items()},
+    }
+
+
+@pytest.fixture
+def sdk_env(isolated_env: dict[str, str], depot: DepotProcess) -> dict[str, str]:
+    """The clean environment, with the session's depot as the server and its key as the credential."""
+    return isolated_env | {"WANDB_BASE_URL": depot.url, "WANDB_API_KEY": depot.api_key}

@@ -1,0 +1,103 @@
+"""Reading streams: samples, pages by step, keys, charts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from backhaul.depot import rows
+from backhaul.depot.history import HistoryReader
+from backhaul.depot.model import HISTORY, Delivery, Run, RunEdit
+from backhaul.depot.pages.series import SeriesReader
+from backhaul.depot.store.lines import pack
+from backhaul.depot.store.sqlite import SqliteStore
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SqliteStore]:
+    made = SqliteStore(tmp_path / "depot.sqlite")
+    yield made
+    made.close()
+
+
+def _logged(store: SqliteStore, lines: list[str], offset: int = 0) -> Run:
+    run, _ = store.open_run("me", "p", "r", RunEdit())
+    store.deliver(run.id, Delivery(batches={HISTORY: pack(offset, lines)}))
+    return run
+
+
+def test_a_step_is_found_wherever_it_stands() -> None:
+    """The top level counts: a `_step` inside a nested object or a text is another one."""
+    assert rows.step_of('{"_step":7,"a":1}', 0) == 7
+    assert rows.step_of('{"a":{"_step":3},"_step":8}', 0) == 8
+    assert rows.step_of('{"a":{"_step":3}}', 5) == 5
+    assert rows.step_of(json.dumps({"text": '"_step":9}', "_step": 4}), 0) == 4
+    assert rows.step_of('{"a":NaN}', 6) == 6
+
+
+def test_a_key_with_a_dot_is_found_literally_and_as_a_path() -> None:
+    """Clients name nested values by dotted keys, and users log such keys too."""
+    row = rows.parse('{"a.b": 1, "c": {"d": {"e": 2}}, "f.g": {"h": 3}}')
+    assert [rows.value_at(row, key) for key in ("a.b", "c.d.e", "f.g.h", "c.x", "z")] == [1, 2, 3, None, None]
+
+
+def test_a_sample_holds_the_first_and_the_last_row(store: SqliteStore) -> None:
+    """Thinned evenly over batch borders, without repeating a row."""
+    run = _logged(store, [f'{{"_step":{step}}}' for step in range(5000)])
+    steps = [rows.parse(line)["_step"] for line in HistoryReader(store).sample(run, HISTORY, 500)]
+    assert (steps[0], steps[-1], len(steps)) == (0, 4999, 500)
+    assert steps == sorted(set(steps))
+
+
+def test_a_page_has_every_row_of_its_steps_in_order(store: SqliteStore) -> None:
+    """The stop step is not in the page; rows that were written out of order come in order."""
+    run = _logged(store, [f'{{"_step":{step}}}' for step in (5, 1, 9, 3, 7)])
+    page = HistoryReader(store).page(run, 3, 9)
+    assert ['{"_step":3}', '{"_step":5}', '{"_step":7}'] == page
+
+
+def test_a_replaced_line_is_read_anew(store: SqliteStore) -> None:
+    """What was remembered of a batch does not outlive it."""
+    reader = HistoryReader(store)
+    run = _logged(store, ['{"_step":0,"a":1}', '{"_step":1,"a":2}'])
+    assert reader.last_step(run) == 1
+    _logged(store, ['{"_step":8,"b":"x"}'], offset=1)
+    assert reader.last_step(run) == 8
+    keys = reader.keys(run)
+    assert keys is not None
+    assert {"_step", "a", "b"} == set(keys["keys"])
+
+
+def test_keys_tell_types_and_whether_a_metric_only_grows(store: SqliteStore) -> None:
+    """Counted over batch borders; NaN is spelled as strict JSON allows."""
+    lines = [f'{{"_step":{step},"up":{step},"down":{-step}}}' for step in range(3000)]
+    run = _logged(store, [*lines, '{"_step":3000,"up":NaN,"t":"x","m":{"_type":"table-file"},"n":{"k":1}}'])
+    found = HistoryReader(store).keys(run)
+    assert found is not None
+    assert found["lastStep"] == 3000
+    keys = found["keys"]
+    assert keys["up"] == {"typeCounts": [{"type": "number", "count": 3001}], "monotonic": True, "previousValue": "NaN"}
+    assert not keys["down"]["monotonic"]
+    assert keys["m"]["typeCounts"] == [{"type": "table-file", "count": 1}]
+    assert "n.k" in keys
+
+
+def test_rows_without_all_the_keys_are_left_out(store: SqliteStore) -> None:
+    """A sample by keys has only rows with every key, and only these keys."""
+    run = _logged(store, ['{"_step":0,"a":1}', '{"_step":1,"a":2,"b":{"c":3}}', '{"_step":2,"b":{"c":4}}'])
+    found = HistoryReader(store).sampled(run, ["_step", "a", "b.c", "_step"], 500, 0, 100)
+    assert found == [{"_step": 1, "a": 2, "b.c": 3}]
+
+
+def test_a_chart_keeps_its_spikes(store: SqliteStore) -> None:
+    """However many points are thinned away, the lowest and the highest stay."""
+    values = [0.0] * 4000
+    values[1234], values[2345] = 9.0, -9.0
+    run = _logged(store, [json.dumps({"_step": step, "v": value}) for step, value in enumerate(values)])
+    series = SeriesReader(store).read(run, ["v"], {"points": "100"})["series"]["v"]
+    assert len(series["x"]) <= 100
+    assert (series["x"][series["y"].index(9.0)], series["x"][series["y"].index(-9.0)]) == (1234.0, 2345.0)
+    assert series["x"] == sorted(series["x"])

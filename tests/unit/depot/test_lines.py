@@ -1,0 +1,33 @@
+"""Lines to batches and back."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backhaul.depot.store.lines import LONGEST_BATCH, pack, unpack
+
+_ANY_TEXT = st.text(st.characters(codec=None, categories=None))
+
+
+@given(first=st.integers(0, 2**40), content=st.lists(st.none() | _ANY_TEXT, max_size=40))
+def test_every_line_comes_back_under_its_number(first: int, content: list[str | None]) -> None:
+    """Whatever text a line holds (line feeds, lone surrogates, nothing), it is returned as it came."""
+    expected = {first + place: line for place, line in enumerate(content) if line is not None}
+    found = {
+        batch.first + place: line for batch in pack(first, content) for place, line in enumerate(unpack(batch.body))
+    }
+    assert expected == found
+
+
+def test_long_content_is_cut_into_batches_that_can_be_read_alone() -> None:
+    """No batch has more lines than a page needs, and together they leave no gap."""
+    batches = pack(7, [f"line {number}" for number in range(3 * LONGEST_BATCH + 5)])
+    assert [LONGEST_BATCH] * 3 + [5] == [batch.count for batch in batches]
+    assert [7 + LONGEST_BATCH * index for index in range(4)] == [batch.first for batch in batches]
+
+
+def test_lines_of_a_megabyte_lie_alone() -> None:
+    """A batch does not grow past its size because its lines are few."""
+    batches = pack(0, ["x" * (1 << 20)] * 3)
+    assert [1, 1, 1] == [batch.count for batch in batches]

@@ -1,0 +1,121 @@
+"""Who may do what: keys, signed addresses, sign-in, names."""
+
+from __future__ import annotations
+
+import base64
+import stat
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from backhaul.depot import names
+from backhaul.depot.addresses import LIFETIME, Signer, Target
+from backhaul.depot.keys import Secrets
+from backhaul.depot.pages.login import Login
+from backhaul.depot.refusal import Refused
+
+_TARGET = Target("me", "p", "r", "media/a b#ü.png")
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def _basic(text: str) -> str:
+    return "Basic " + base64.b64encode(text.encode()).decode()
+
+
+def test_a_key_is_made_once_and_is_for_the_owner_alone(tmp_path: Path) -> None:
+    """40 hexadecimal characters (old clients take no other length), mode 0600, the same at the next start."""
+    first, second = Secrets.open(tmp_path), Secrets.open(tmp_path)
+    assert first.api_key == second.api_key
+    assert len(first.api_key) == 40
+    assert int(first.api_key, 16)
+    assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {0o600}
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["api-key", "signing-secret"]
+
+
+def test_only_the_key_is_accepted() -> None:
+    """Basic with the user `api`, or Bearer; nothing else, however malformed."""
+    secrets = Secrets("k" * 40, b"s")
+    good = [_basic(f"api:{'k' * 40}"), f"Bearer {'k' * 40}", f"bearer {'k' * 40}"]
+    bad = [None, "", "Basic", "Basic !!!", _basic(f"you:{'k' * 40}"), _basic("api:"), _basic("api"), "Bearer x",
+           f"Digest {'k' * 40}", _basic(f"api:{'k' * 39}"), "Basic " + base64.b64encode(b"\xff\xfe").decode()]  # fmt: skip
+    assert [secrets.accepts(header) for header in good] == [True] * len(good)
+    assert [secrets.accepts(header) for header in bad] == [False] * len(bad)
+
+
+def _signed(signer: Signer, method: str = "PUT") -> tuple[str, str]:
+    query = parse_qs(urlsplit(signer.address("http://h", method, _TARGET)).query)
+    return query["expires"][0], query["signature"][0]
+
+
+def test_an_address_allows_one_thing_with_one_file() -> None:
+    """Another method, file, run or expiry makes the signature worthless."""
+    signer = Signer(b"secret", _Clock())
+    expires, signature = _signed(signer)
+    signer.check("PUT", _TARGET, expires, signature)
+    others = [
+        ("GET", _TARGET, expires, signature),
+        ("PUT", Target("me", "p", "r", "other"), expires, signature),
+        ("PUT", Target("me", "p", "r2", _TARGET.name), expires, signature),
+        ("PUT", _TARGET, str(int(expires) + 1), signature),
+        ("PUT", _TARGET, expires, ""),
+        ("PUT", _TARGET, "soon", signature),
+    ]
+    for method, target, until, shown in others:
+        with pytest.raises(Refused, match="not signed") as refused:
+            signer.check(method, target, until, shown)
+        assert refused.value.status == 403
+    with pytest.raises(Refused, match="not signed"):
+        Signer(b"another", _Clock()).check("PUT", _TARGET, expires, signature)
+
+
+def test_an_address_expires() -> None:
+    """It works until its last second and not after."""
+    clock = _Clock()
+    signer = Signer(b"secret", clock)
+    expires, signature = _signed(signer)
+    clock.now += LIFETIME
+    signer.check("PUT", _TARGET, expires, signature)
+    clock.now += 1
+    with pytest.raises(Refused, match="expired"):
+        signer.check("PUT", _TARGET, expires, signature)
+
+
+def test_a_ticket_signs_in_once_and_not_for_ever() -> None:
+    """A used, late or invented ticket is worthless; a session ends too."""
+    clock = _Clock()
+    login = Login(Secrets("k" * 40, b"s"), Signer(b"s", clock), clock)
+    ticket, late, session = login.ticket(), login.ticket(), login.session()
+    assert [login.redeem(ticket), login.redeem(ticket), login.redeem("1.2.3"), login.redeem("")] == [True] + [False] * 3
+    assert [login.knows(session), login.knows(ticket), login.knows(None)] == [True, False, False]
+    clock.now += 31 * 24 * 3600
+    assert [login.redeem(late), login.knows(session)] == [False, False]
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "/etc/passwd", "../x", "a/../../x", "a/./b", "a//b", "a/", "a\0b", "a\\..\\b", "a\nb", "\ud800"]
+)
+def test_no_file_name_leaves_the_folder_of_its_run(name: str) -> None:
+    """Absolute names, steps upwards, NUL, backslashes and unwritable text are refused."""
+    with pytest.raises(Refused, match="invalid file name"):
+        names.file_name(name)
+
+
+@pytest.mark.parametrize("name", ["a", "media/images/x y#1.png", "..a", "a..b/c", "ü/✓", "a%2Fb", "con:aux?"])
+def test_names_that_users_give_are_taken(name: str) -> None:
+    """Blanks, signs and any script are fine in file names."""
+    assert names.file_name(name) == name
+
+
+@pytest.mark.parametrize("name", ["", " a", "a ", "a/b", "a:b", "x" * 129, "a\x07b", ".."])
+def test_run_ids_that_cannot_stand_in_an_address_are_refused(name: str) -> None:
+    """The rules of the official client, checked again by the server."""
+    with pytest.raises(Refused, match="invalid run id"):
+        names.run_id(name)

@@ -1,0 +1,230 @@
+"""What the store keeps, against a model that is a plain dictionary."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from backhaul.depot.model import HISTORY, OUTPUT, Blob, Delivery, Run, RunEdit
+from backhaul.depot.refusal import Refused
+from backhaul.depot.store.database import Database
+from backhaul.depot.store.lines import pack
+from backhaul.depot.store.sqlite import SqliteStore
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SqliteStore]:
+    made = SqliteStore(tmp_path / "depot.sqlite")
+    yield made
+    made.close()
+
+
+def _run(store: SqliteStore, name: str = "r1") -> Run:
+    return store.open_run("me", "p", name, RunEdit())[0]
+
+
+def _write(store: SqliteStore, run: Run, offset: int, lines: list[str | None], stream: str = HISTORY) -> None:
+    store.deliver(run.id, Delivery(batches={stream: pack(offset, lines)}))
+
+
+_WRITES = st.lists(
+    st.tuples(st.integers(0, 60), st.lists(st.none() | st.text("ab\n", max_size=3), max_size=25)), max_size=12
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(writes=_WRITES)
+def test_a_stream_is_what_was_last_written_under_each_number(
+    store: SqliteStore, writes: list[tuple[int, list[str | None]]]
+) -> None:
+    """Whatever overlaps, repeats or leaves holes: a line is the last text written under its number."""
+    run = _run(store, f"run{hash(str(writes))}")
+    store.truncate(run.id, HISTORY, 0)
+    model: dict[int, str] = {}
+    for offset, lines in writes:
+        _write(store, run, offset, lines)
+        model.update({offset + place: line for place, line in enumerate(lines) if line is not None})
+    assert model == dict(store.lines(run.id, HISTORY))
+    assert max(model, default=-1) + 1 == store.line_counts(run.id).history
+
+
+def test_the_same_post_twice_leaves_each_line_once(store: SqliteStore) -> None:
+    """A repeated request changes nothing, also when lines were added after its first arrival."""
+    run = _run(store)
+    _write(store, run, 0, ["a", "b", "c"])
+    _write(store, run, 3, ["d"])
+    _write(store, run, 0, ["a", "b", "c"])
+    assert [(0, "a"), (1, "b"), (2, "c"), (3, "d")] == list(store.lines(run.id, HISTORY))
+
+
+def test_a_repeated_large_post_costs_no_more_batches(store: SqliteStore) -> None:
+    """A batch that covers stored ones replaces them."""
+    run = _run(store)
+    content: list[str | None] = [f'{{"_step": {step}, "x": "{"y" * 60}"}}' for step in range(5000)]
+    _write(store, run, 0, content)
+    before = len(store.batches(run.id, HISTORY))
+    _write(store, run, 0, content)
+    assert before == len(store.batches(run.id, HISTORY))
+
+
+def test_crumbs_of_a_live_run_are_joined(store: SqliteStore) -> None:
+    """A thousand posts of one line do not become a thousand rows of the database."""
+    run = _run(store)
+    for number in range(1000):
+        _write(store, run, number, [f"line {number}"], OUTPUT)
+    assert len(store.batches(run.id, OUTPUT)) == 1
+    assert store.line_counts(run.id).output == 1000
+
+
+def test_holes_stay_holes_and_count(store: SqliteStore) -> None:
+    """Lines that never came are left out when reading, and the count is the highest number plus one."""
+    run = _run(store)
+    _write(store, run, 5, ["f"])
+    assert [(5, "f")] == list(store.lines(run.id, HISTORY))
+    assert store.line_counts(run.id).history == 6
+
+
+def test_states_follow_what_the_client_says(store: SqliteStore) -> None:
+    """Exit code 0 is finished, another failed; a heartbeat afterwards makes the run a running one again."""
+    run = _run(store)
+
+    def state_after(delivery: Delivery) -> str:
+        store.deliver(run.id, delivery)
+        found = store.run("me", "p", "r1")
+        assert found is not None
+        return found.state
+
+    assert run.state == "running"
+    assert state_after(Delivery(complete=True, exit_code=0)) == "finished"
+    assert state_after(Delivery()) == "running"
+    assert state_after(Delivery(preempting=True)) == "preempting"
+    assert state_after(Delivery(complete=True, exit_code=3)) == "failed"
+
+
+def test_silence_is_shown_as_crashed(tmp_path: Path) -> None:
+    """A running run without a heartbeat for five minutes is crashed; a finished one stays finished."""
+    store = SqliteStore(tmp_path / "d.sqlite", clock=lambda: 1000.0)
+    run = _run(store)
+    assert [run.state_at(1000.0 + 299), run.state_at(1000.0 + 301)] == ["running", "crashed"]
+    store.deliver(run.id, Delivery(complete=True, exit_code=0))
+    finished = store.run("me", "p", "r1")
+    assert finished is not None
+    assert finished.state_at(99999.0) == "finished"
+    store.close()
+
+
+def test_an_edit_leaves_what_it_does_not_name(store: SqliteStore) -> None:
+    """None leaves a value alone, an empty list of tags clears them, a config replaces the whole one."""
+    run, _ = store.open_run("me", "p", "r", RunEdit(notes="n", tags=("a", "b"), config='{"x": {"value": 1}}'))
+    store.edit_run(run.id, RunEdit(tags=()))
+    store.edit_run(run.id, RunEdit(config='{"y": {"value": 2}}'))
+    found = store.run("me", "p", "r")
+    assert found is not None
+    assert (found.notes, found.tags, found.config) == ("n", (), '{"y": {"value": 2}}')
+
+
+def test_an_edit_does_not_make_a_finished_run_a_running_one(store: SqliteStore) -> None:
+    """Only the run's own client brings it to life."""
+    run = _run(store)
+    store.deliver(run.id, Delivery(complete=True, exit_code=0))
+    assert store.edit_run(run.id, RunEdit(notes="later")).state == "finished"
+
+
+def test_the_id_of_a_deleted_run_stays_taken(store: SqliteStore) -> None:
+    """A deleted run is gone from all lists, and its id is refused with 409."""
+    run = _run(store)
+    _write(store, run, 0, ["x"])
+    store.delete_run(run.id)
+    assert store.run("me", "p", "r1") is None
+    assert store.runs() == []
+    with pytest.raises(Refused, match="previously created and deleted") as refused:
+        _run(store)
+    assert refused.value.status == 409
+    with pytest.raises(Refused):
+        _write(store, run, 0, ["late"])
+
+
+def test_putting_a_file_again_tells_which_blob_is_free(store: SqliteStore) -> None:
+    """The last content counts, and the one before can be removed."""
+    run = _run(store)
+    assert store.put_file(run.id, "a.txt", Blob("b1", 3, "0" * 32)) is None
+    assert store.put_file(run.id, "a.txt", Blob("b2", 4, "1" * 32)) == "b1"
+    assert [(file.name, file.blob, file.size) for file in store.files(run.id)] == [("a.txt", "b2", 4)]
+    assert store.delete_files(run.id, ["a.txt", "never"]) == ["b2"]
+
+
+def test_a_job_that_fails_takes_only_itself_back(tmp_path: Path) -> None:
+    """Jobs that share a commit do not share a failure."""
+    database = Database(tmp_path / "d.sqlite")
+    outcomes: dict[int, object] = {}
+    together = threading.Barrier(9)
+
+    def insert(connection: sqlite3.Connection, number: int) -> int:
+        connection.execute("INSERT INTO projects (entity, name, created_at) VALUES ('e', ?, 0)", (str(number),))
+        if number % 2:
+            raise ValueError(number)
+        return number
+
+    def work(number: int) -> None:
+        together.wait(10)
+        try:
+            outcomes[number] = database.write(lambda c: insert(c, number))
+        except ValueError as error:
+            outcomes[number] = error.args[0] + 100
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    together.wait(10)
+    for thread in threads:
+        thread.join()
+    names = database.read(lambda c: [row[0] for row in c.execute("SELECT name FROM projects ORDER BY name")])
+    database.close()
+    assert names == ["0", "2", "4", "6"]
+    assert outcomes == {0: 0, 1: 101, 2: 2, 3: 103, 4: 4, 5: 105, 6: 6, 7: 107}
+
+
+def test_a_full_disk_is_told_and_passes(tmp_path: Path) -> None:
+    """What does not fit is refused with 507 and not stored; when there is room again, writing goes on."""
+    database = Database(tmp_path / "d.sqlite")
+
+    def insert(connection: sqlite3.Connection, name: str) -> None:
+        connection.execute("INSERT INTO projects (entity, name, created_at) VALUES ('e', ?, 0)", (name,))
+
+    def limit(connection: sqlite3.Connection, pages: int) -> None:
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+
+    database.write(lambda c: limit(c, 1))  # SQLite raises it to the pages in use: from here on the file cannot grow
+    with pytest.raises(Refused) as refused:
+        database.write(lambda c: insert(c, "x" * 100_000))
+    assert refused.value.status == 507
+    database.write(lambda c: limit(c, 10_000))
+    database.write(lambda c: insert(c, "y" * 100_000))
+    names = database.read(lambda c: [row[0][:1] for row in c.execute("SELECT name FROM projects")])
+    database.close()
+    assert names == ["y"]
+
+
+def test_a_closed_database_says_so(tmp_path: Path) -> None:
+    """After closing, a write is refused with 503 instead of waiting for ever."""
+    database = Database(tmp_path / "d.sqlite")
+    database.close()
+    with pytest.raises(Refused) as refused:
+        database.write(lambda c: c.execute("SELECT 1"))
+    assert refused.value.status == 503
+
+
+def test_data_of_a_newer_depot_is_not_touched(tmp_path: Path) -> None:
+    """A file with a higher version is refused with a text that says why."""
+    Database(tmp_path / "d.sqlite").close()
+    connection = sqlite3.connect(tmp_path / "d.sqlite")
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(RuntimeError, match="version 99"):
+        Database(tmp_path / "d.sqlite")

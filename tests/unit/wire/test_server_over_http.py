@@ -1,0 +1,613 @@
+"""The server's methods against a real HTTP server of the test that records what arrives and answers as told."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+from aiohttp import web
+from graphql import parse
+from graphql.language import FieldNode, OperationDefinitionNode, VariableNode, Visitor, visit
+
+from backhaul.errors import (
+    BadRequest,
+    ConnectionLost,
+    CredentialsRefused,
+    Forbidden,
+    NotFound,
+    RateLimited,
+    RunDeleted,
+    ServerUnavailable,
+    TimedOut,
+    UnexpectedAnswer,
+)
+from backhaul.wire import documents
+from backhaul.wire.remote import RemoteFile, RunAddress, RunStatus, RunUpsert, UploadTarget, Viewer
+from backhaul.wire.server import Server
+from backhaul.wire.transport import FileSlice, HttpTransport
+
+KEY = "0123456789abcdef0123456789abcdef01234567"
+AT = RunAddress("ann", "demo", "06uj925u")
+
+
+@dataclass
+class Seen:
+    """One request as it arrived."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self):
+        """The body as JSON."""
+        return json.loads(self.body)
+
+
+@dataclass
+class Fake:
+    """A server that gives its answers in order, the last one again and again."""
+
+    answers: list[web.Response | dict[str, object]]
+    seen: list[Seen] = field(default_factory=list)
+    held: asyncio.Event | None = None
+
+    async def handle(self, request: web.Request) -> web.Response:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        self.seen.append(Seen(request.method, request.raw_path, headers, await request.read()))
+        if self.held is not None:
+            await self.held.wait()
+        answer = self.answers[min(len(self.seen), len(self.answers)) - 1]
+        if isinstance(answer, dict):
+            return web.json_response({"data": answer})
+        return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
+
+
+def run(fake: Fake, work: Callable, **options):
+    """Do `work(server, base_url)` against the fake, over a real socket."""
+
+    async def scenario():
+        app = web.Application(client_max_size=2**30)
+        app.router.add_route("*", "/{tail:.*}", fake.handle)
+        runner = web.AppRunner(app, shutdown_timeout=0)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        base = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        transport = HttpTransport({})
+        try:
+            return await work(Server(transport, base + "/", KEY, **options), base)
+        finally:
+            await transport.close()
+            if fake.held is not None:
+                fake.held.set()
+            await runner.cleanup()
+
+    return asyncio.run(scenario())
+
+
+def ask(answer, work, **options):
+    """The result of `work(server)` when the server gives this answer (or these answers)."""
+    fake = Fake(answer if isinstance(answer, list) else [answer])
+    return run(fake, lambda server, _: work(server), **options), fake.seen
+
+
+def reply(status: int, body: object = b"", **headers: str) -> web.Response:
+    """An answer with a status."""
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return web.Response(status=status, body=raw, headers={k.replace("_", "-"): v for k, v in headers.items()})
+
+
+def errors(message: str) -> web.Response:
+    """GraphQL errors with status 200."""
+    return reply(200, {"data": None, "errors": [{"message": message}]})
+
+
+BUCKET = {
+    "id": "QnVja2V0",
+    "name": "06uj925u",
+    "displayName": "orig-name",
+    "description": None,
+    "config": "{}",
+    "sweepName": None,
+    "project": {"id": "p", "name": "demo", "entity": {"id": "e", "name": "ann"}},
+    "historyLineCount": 34,
+}
+
+
+def upserted(inserted: bool = False, **changes: object) -> dict[str, object]:
+    """An answer to UpsertBucket."""
+    return {"upsertBucket": {"bucket": {**BUCKET, **changes}, "inserted": inserted}}
+
+
+def test_upsert_sends_what_the_official_client_sends():
+    """The variables equal those of a recorded request of wandb 0.31, field by field."""
+    wanted = RunUpsert(
+        "06uj925u",
+        project="demo",
+        config='{"lr":{"value":NaN}}',
+        display_name="orig-name",
+        notes="my notes",
+        tags=("a", "b"),
+        group="g1",
+        job_type="train",
+        program="train.py",
+        host="vm",
+    )
+    address, seen = ask(upserted(), lambda server: server.upsert_run(wanted), username="ann", email="a@b.c")
+    assert address == RunAddress("ann", "demo", "06uj925u", "QnVja2V0", "orig-name", 34, False)
+    (request,) = seen
+    assert (request.method, request.path) == ("POST", "/graphql")
+    assert request.json["operationName"] == "UpsertBucket"
+    assert request.json["variables"] == {
+        "id": None,
+        "name": "06uj925u",
+        "project": "demo",
+        "entity": None,
+        "groupName": "g1",
+        "description": None,
+        "displayName": "orig-name",
+        "notes": "my notes",
+        "commit": None,
+        "config": '{"lr":{"value":NaN}}',
+        "host": "vm",
+        "debug": None,
+        "program": "train.py",
+        "repo": None,
+        "jobType": "train",
+        "state": None,
+        "sweep": None,
+        "tags": ["a", "b"],
+        "summaryMetrics": None,
+    }
+    assert request.headers["content-type"] == "application/json"
+    assert base64.b64decode(request.headers["authorization"].removeprefix("Basic ")) == f"api:{KEY}".encode()
+    assert (request.headers["x-wandb-username"], request.headers["x-wandb-user-email"]) == ("ann", "a@b.c")
+    assert re.fullmatch(r"backhaul/\S+", request.headers["user-agent"])
+
+
+def test_user_headers_are_sent_empty_when_unset():
+    """The official client sends them always."""
+    _, seen = ask(upserted(), lambda server: server.upsert_run(RunUpsert("r")))
+    assert (seen[0].headers["x-wandb-username"], seen[0].headers["x-wandb-user-email"]) == ("", "")
+
+
+def test_new_run_without_a_count_has_no_lines_and_an_old_one_is_an_unexpected_answer():
+    """Unknown is not zero: to take it for zero would overwrite rows."""
+    address, _ = ask(upserted(True, historyLineCount=None), lambda server: server.upsert_run(RunUpsert("r")))
+    assert (address.history_line_count, address.inserted) == (0, True)
+    with pytest.raises(UnexpectedAnswer, match="historyLineCount"):
+        ask(upserted(False, historyLineCount=None), lambda server: server.upsert_run(RunUpsert("r")))
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (reply(401, {"errors": [{"message": "user is not logged in"}]}), CredentialsRefused),
+        (reply(409, {"error": "run e/p/r was previously created and deleted"}), RunDeleted),
+        (errors("permission denied"), Forbidden),
+        (reply(429, b"", Retry_After="7"), RateLimited),
+        (reply(200, b"<html>login</html>", Content_Type="text/html"), UnexpectedAnswer),
+        (reply(200, b'{"data": {"upsertBucket": NaN}}'), UnexpectedAnswer),
+        (reply(200, b'{"data": null}'), UnexpectedAnswer),
+        (reply(200, b"null"), UnexpectedAnswer),
+        (reply(200, b""), UnexpectedAnswer),
+        (reply(201, {"data": upserted()}), UnexpectedAnswer),
+        ({"upsertBucket": None}, UnexpectedAnswer),
+        ({"upsertBucket": {"bucket": None}}, UnexpectedAnswer),
+        (upserted(project=None), UnexpectedAnswer),
+        (upserted(id=7), UnexpectedAnswer),
+        (upserted(historyLineCount=-1), UnexpectedAnswer),
+        (upserted(historyLineCount=True), UnexpectedAnswer),
+    ],
+)
+def test_every_other_answer_to_an_upsert_is_an_error_of_the_tree(answer, expected):
+    """No answer makes a KeyError or passes for success; the key is in none of the messages."""
+    with pytest.raises(expected) as caught:
+        ask(answer, lambda server: server.upsert_run(RunUpsert("r", project="demo")))
+    assert KEY not in str(caught.value.as_json())
+    if expected is RateLimited:
+        assert caught.value.retry_after == 7.0
+
+
+def test_graphql_request_has_a_limit_as_a_whole():
+    """A server that holds a question is given up after the user's WANDB_HTTP_TIMEOUT, and the error names it."""
+    fake = Fake([{}], held=asyncio.Event())
+    with pytest.raises(TimedOut) as caught:
+        run(fake, lambda server, _: server.upsert_run(RunUpsert("r")), graphql_timeout=0.2)
+    assert "WANDB_HTTP_TIMEOUT" in caught.value.next
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ({"viewer": {"id": "u", "entity": "ann", "username": "ann", "email": "a@b.c"}}, Viewer("ann", "ann", "a@b.c")),
+        ({"viewer": None}, None),
+        (
+            reply(200, {"data": {"viewer": {"entity": "ann"}}, "errors": [{"message": "flags failed"}]}),
+            Viewer("ann", "", ""),
+        ),
+    ],
+)
+def test_viewer_is_the_account_or_none(answer, expected):
+    """A key is good exactly when the server knows whose it is, even if it stumbles over a field."""
+    assert ask(answer, lambda server: server.viewer())[0] == expected
+
+
+def test_refused_key_is_raised_by_viewer():
+    """401 is not "no account"."""
+    with pytest.raises(CredentialsRefused):
+        ask(reply(401), lambda server: server.viewer())
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ({"serverInfo": {"features": [{"name": "A", "isEnabled": True}, {"name": "B", "isEnabled": False}]}}, {"A"}),
+        ({"serverInfo": {"features": []}}, set()),
+        ({"serverInfo": None}, set()),
+        (reply(400, {"errors": [{"message": "Cannot query field"}]}), set()),
+        (errors('Cannot query field "features" on type "ServerInfo".'), set()),
+        (reply(500, errors("An internal error occurred.").body), set()),
+    ],
+)
+def test_features_are_those_that_are_on_and_none_on_an_old_server(answer, expected):
+    """A server that does not know the question has no features."""
+    assert ask(answer, lambda server: server.features())[0] == expected
+
+
+@pytest.mark.parametrize("status", [401, 429, 502, 503, 504])
+def test_outage_is_not_taken_for_a_server_without_features(status):
+    """What is no answer to the question must not change what is sent."""
+    with pytest.raises((CredentialsRefused, RateLimited, ServerUnavailable)):
+        ask(reply(status), lambda server: server.features())
+
+
+RESUMED = {
+    "id": "b",
+    "name": "resid1",
+    "summaryMetrics": '{"_step":4,"x":NaN}',
+    "displayName": "d",
+    "logLineCount": 7,
+    "historyLineCount": 5,
+    "eventsLineCount": 2,
+    "historyTail": '["{\\"_step\\":4,\\"x\\":NaN}"]',
+    "eventsTail": "[]",
+    "config": '{"a":{"value":1}}',
+    "tags": ["t"],
+    "notes": None,
+    "wandbConfig": '{"t":{}}',
+}
+
+
+def status_answer(**changes: object) -> dict[str, object]:
+    """An answer to RunResumeStatus."""
+    return {"model": {"id": "m", "name": "res", "entity": {"name": "ann"}, "bucket": {**RESUMED, **changes}}}
+
+
+def test_run_status_reads_counts_tails_and_texts_as_they_are():
+    """The three counts are what a safe sync starts from; JSON texts pass through undecoded."""
+    status, seen = ask(status_answer(), lambda server: server.run_status(None, "res", "resid1"))
+    assert status == RunStatus(
+        history_lines=5,
+        events_lines=2,
+        output_lines=7,
+        summary='{"_step":4,"x":NaN}',
+        config='{"a":{"value":1}}',
+        history_tail=['{"_step":4,"x":NaN}'],
+        events_tail=[],
+        display_name="d",
+        tags=("t",),
+        notes="",
+        started=True,
+    )
+    assert seen[0].json["variables"] == {"project": "res", "entity": None, "name": "resid1"}
+
+
+@pytest.mark.parametrize("answer", [{"model": None}, {"model": {"bucket": None}}])
+def test_run_status_of_a_missing_run_is_none(answer):
+    """No project and no run are both "nothing there"."""
+    assert ask(answer, lambda server: server.run_status("e", "p", "r"))[0] is None
+
+
+@pytest.mark.parametrize("config", [None, "{}", "null", "[]", "{"])
+def test_run_that_never_sent_a_configuration_has_not_started(config):
+    """Only a `wandbConfig` with the key `t` counts as started, as for the official resume."""
+    status, _ = ask(status_answer(wandbConfig=config), lambda server: server.run_status("e", "p", "r"))
+    assert status is not None
+    assert status.started is False
+
+
+@pytest.mark.parametrize(
+    "changes", [{"historyLineCount": None}, {"historyTail": "{}"}, {"historyTail": "[1]"}, {"logLineCount": "many"}]
+)
+def test_run_status_with_a_broken_part_is_an_unexpected_answer(changes):
+    """Nothing is guessed where rows could be overwritten."""
+    with pytest.raises(UnexpectedAnswer, match=next(iter(changes))):
+        ask(status_answer(**changes), lambda server: server.run_status("e", "p", "r"))
+
+
+def test_file_stream_posts_the_ready_body_to_the_runs_own_address():
+    """The body goes out byte for byte, with the key and without GraphQL's user headers; names are quoted."""
+    body = b'{"files":{"wandb-history.jsonl":{"offset":0,"content":["{\\"x\\":NaN}"]}}}'
+    at = RunAddress("ann lee", "d/é", "r?1")
+    _, seen = ask(
+        reply(200, {"stopped": False}), lambda server: server.file_stream(at, body), extra_headers={"X-T": "1"}
+    )
+    (request,) = seen
+    assert (request.method, request.path) == ("POST", "/files/ann%20lee/d%2F%C3%A9/r%3F1/file_stream")
+    assert request.body == body
+    assert request.headers["content-type"] == "application/json"
+    assert request.headers["authorization"].startswith("Basic ")
+    assert request.headers["x-t"] == "1"
+    assert "x-wandb-username" not in request.headers
+
+
+@pytest.mark.parametrize("answer", [reply(200, {}), reply(202, b"null"), reply(204)])
+def test_file_stream_takes_every_2xx_that_is_json_or_empty(answer):
+    """The official client accepts 200 to 299."""
+    ask(answer, lambda server: server.file_stream(AT, b"{}"))
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (reply(200, b"<html>log in</html>"), UnexpectedAnswer),
+        (reply(200, b"fine"), UnexpectedAnswer),
+        (reply(302, b"", Location="https://login.example/"), UnexpectedAnswer),
+        (reply(404, {"error": "run not found"}), NotFound),
+        (reply(503), ServerUnavailable),
+    ],
+)
+def test_file_stream_is_not_acknowledged_by_anything_else(answer, expected):
+    """A captive portal that says 200 to everything must not count as delivery."""
+    with pytest.raises(expected):
+        ask(answer, lambda server: server.file_stream(AT, b"{}"))
+
+
+def created(files: list[tuple[str, str | None]], headers: object = ()) -> dict[str, object]:
+    """An answer to CreateRunFiles."""
+    listed = [{"name": name, "uploadUrl": url} for name, url in files]
+    return {"createRunFiles": {"runID": "b", "uploadHeaders": list(headers), "files": listed}}
+
+
+def test_upload_targets_come_by_name_with_headers_and_without_unwanted_files():
+    """Answers are matched by name; a null address means that the file is not wanted; relative ones get the host."""
+    answer = created([("b", "/up/b?s=1"), ("c", None), ("a/é.txt", "https://store/a")], ["X-A: 1:2", "Y:z"])
+    fake = Fake([answer])
+    names = ["a/é.txt", "b", "c"]
+    targets, base = run(fake, lambda server, base: _with(server.create_run_files(AT, names), base))
+    headers = {"X-A": "1:2", "Y": "z"}
+    assert targets == [
+        UploadTarget("a/é.txt", "https://store/a", headers),
+        UploadTarget("b", f"{base}/up/b?s=1", headers),
+    ]
+    assert fake.seen[0].json["variables"] == {"entity": "ann", "project": "demo", "run": "06uj925u", "files": names}
+    assert "store" not in repr(targets), "a signed address is a secret"
+
+
+async def _with(work, value):
+    return await work, value
+
+
+def test_file_that_the_server_is_silent_about_is_named():
+    """A half answer would lose a file without a word."""
+    with pytest.raises(UnexpectedAnswer, match=r"1 of 2 files: lost\.txt"):
+        ask(created([("a", "http://x")]), lambda server: server.create_run_files(AT, ["a", "lost.txt"]))
+
+
+def test_many_names_are_asked_in_bounded_portions():
+    """The answer has an address of a kilobyte for each name, so one answer is never for all of 2500."""
+    names = [f"media/{number}" for number in range(2500)]
+    fake = Fake([])
+
+    async def handle(request: web.Request) -> web.Response:
+        asked = (await request.json())["variables"]["files"]
+        fake.seen.append(Seen("POST", "", {}, json.dumps(asked).encode()))
+        return web.json_response({"data": created([(name, "http://x/" + name) for name in asked])})
+
+    fake.handle = handle
+    targets = run(fake, lambda server, _: server.create_run_files(AT, names))
+    assert [target.name for target in targets] == names
+    assert [len(seen.json) for seen in fake.seen] == [1000, 1000, 500]
+
+
+def put(answer: web.Response, body, md5=None, headers=None):
+    """PUT a file at the fake and return what arrived."""
+    fake = Fake([answer])
+    target_headers = headers or {}
+    run(
+        fake,
+        lambda server, base: server.put_file(
+            UploadTarget("f.bin", f"{base}/s3/f?sig=a%2Bb", target_headers), body, md5
+        ),
+        extra_headers={"X-T": "1"},
+    )
+    return fake.seen[0]
+
+
+def test_put_sends_the_slice_with_the_targets_headers_and_never_the_key(tmp_path):
+    """The address carries its own permission; a key has no business at an object store."""
+    file = tmp_path / "f.bin"
+    file.write_bytes(b"..payload..")
+    seen = put(reply(200), FileSlice(file, 2, 7), headers={"Content-Type": "image/png"})
+    assert (seen.method, seen.path, seen.body) == ("PUT", "/s3/f?sig=a%2Bb", b"payload")
+    assert seen.headers["content-length"] == "7"
+    assert seen.headers["content-type"] == "image/png"
+    assert seen.headers["x-t"] == "1"
+    assert "authorization" not in seen.headers
+    assert not any(name.startswith("x-wandb") for name in seen.headers)
+
+
+MD5 = hashlib.md5(b"payload").hexdigest()
+BASE64 = base64.b64encode(bytes.fromhex(MD5)).decode()
+WRONG = "0" * 32
+WRONG64 = base64.b64encode(bytes(16)).decode()
+
+
+@pytest.mark.parametrize("ours", [MD5, BASE64, MD5.upper()])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"ETag": f'"{MD5}"'},
+        {"ETag": MD5.upper()},
+        {},
+        {"ETag": '"0x8DABCDEF"', "Content-MD5": BASE64},
+        {"ETag": f'"{WRONG}-3"'},
+        {"ETag": f'"{WRONG}"', "x-amz-server-side-encryption": "aws:kms"},
+        {"ETag": f'"{WRONG}"', "x-goog-hash": f"crc32c=AAAAAA==,md5={BASE64}"},
+    ],
+)
+def test_store_that_confirms_or_does_not_tell_the_md5_is_believed(ours, headers):
+    """An ETag that is no MD5 (parts, managed keys, Azure) says nothing, and nothing is concluded from it."""
+    put(web.Response(headers=headers), b"payload", ours)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"ETag": f'"{WRONG}"'}, {"ETag": f'W/"{WRONG}"'}, {"x-goog-hash": f"md5={WRONG64}"}, {"Content-MD5": WRONG64}],
+)
+def test_store_that_received_other_bytes_makes_a_failure_that_is_tried_again(headers):
+    """Bytes that changed on the way are no delivery."""
+    with pytest.raises(ConnectionLost, match="other bytes"):
+        put(web.Response(headers=headers), b"payload", MD5)
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (
+            reply(403, b"<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"),
+            ServerUnavailable,
+        ),
+        (reply(400, b"<Error><Code>ExpiredToken</Code></Error>"), ServerUnavailable),
+        (reply(400, b"<Error><Code>RequestTimeout</Code></Error>"), TimedOut),
+        (reply(400, b"<Error><Code>BadDigest</Code></Error>"), ConnectionLost),
+        (reply(403, b"<Error><Code>SignatureDoesNotMatch</Code></Error>"), Forbidden),
+        (reply(503, b"<Error><Code>SlowDown</Code></Error>"), ServerUnavailable),
+        (reply(400), BadRequest),
+        (reply(200, b"<html>login</html>"), UnexpectedAnswer),
+        (reply(307, b"", Location="http://127.0.0.1/x"), UnexpectedAnswer),
+    ],
+)
+def test_refusals_of_object_stores_are_told_apart(answer, expected):
+    """An expired address or a slow body passes; a wrong signature does not."""
+    with pytest.raises(expected, match=r"f\.bin"):
+        put(answer, b"payload", MD5)
+
+
+def page(names: list[str], cursor: str | None) -> dict[str, object]:
+    """One page of RunFiles."""
+    edges = [
+        {"cursor": "x", "node": {"id": "i", "name": name, "url": "u", "sizeBytes": "12", "md5": BASE64}}
+        for name in names
+    ]
+    info = {"endCursor": cursor, "hasNextPage": cursor is not None}
+    return {"project": {"run": {"fileCount": 3, "files": {"edges": edges, "pageInfo": info}}}}
+
+
+def test_files_are_read_over_all_pages():
+    """The read-back sees every file, with size and MD5 as the server gives them."""
+    files, seen = ask([page(["a", "b"], "c1"), page(["c"], None)], lambda server: server.run_files(AT))
+    assert files == [RemoteFile(name, 12, BASE64, "u") for name in "abc"]
+    assert [request.json["variables"]["fileCursor"] for request in seen] == [None, "c1"]
+
+
+def test_server_that_repeats_a_page_for_ever_is_not_asked_for_ever():
+    """Everything is bounded, a listing too."""
+    with pytest.raises(UnexpectedAnswer, match="again and again"):
+        ask(page(["a"], "c1"), lambda server: server.run_files(AT))
+
+
+@pytest.mark.parametrize("answer", [{"project": None}, {"project": {"run": None}}])
+def test_reading_a_run_that_is_not_there(answer):
+    """A missing run is None where that is a fair answer, and NotFound where its content was asked for."""
+    assert ask(answer, lambda server: server.run(AT))[0] is None
+    assert ask(answer, lambda server: server.last_step(AT))[0] is None
+    with pytest.raises(NotFound):
+        ask(answer, lambda server: server.run_files(AT))
+    with pytest.raises(NotFound):
+        ask(answer, lambda server: server.history_rows(AT, 0, 10, 10))
+
+
+def test_history_rows_are_raw_texts_between_the_steps():
+    """Rows come back as the JSON texts that the server keeps, numbers untouched."""
+    rows = ['{"_step":5,"x":1.0}', '{"_step":6,"x":NaN,"y":12345678901234567890}']
+    got, seen = ask({"project": {"run": {"history": rows}}}, lambda server: server.history_rows(AT, 5, 1005, 1000))
+    assert got == rows
+    variables = {"entity": "ann", "project": "demo", "run": "06uj925u", "minStep": 5, "maxStep": 1005, "pageSize": 1000}
+    assert seen[0].json["variables"] == variables
+    assert seen[0].json["operationName"] == "HistoryPage"
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [({"keys": {}, "lastStep": 202}, 202), ('{"lastStep": 3}', 3), ({"lastStep": -1}, None), (None, None), ({}, None)],
+)
+def test_last_step_is_read_from_the_history_keys(keys, expected):
+    """No history and an unknown last step are None."""
+    assert ask({"project": {"run": {"historyKeys": keys}}}, lambda server: server.last_step(AT))[0] == expected
+
+
+def test_run_is_read_as_the_public_api_reads_it():
+    """State, texts and labels of a run; null labels are empty."""
+    answer = {
+        "id": "b",
+        "name": "06uj925u",
+        "displayName": "d",
+        "state": "finished",
+        "tags": None,
+        "group": None,
+        "jobType": "train",
+        "commit": None,
+        "description": None,
+        "notes": "n",
+        "sweepName": None,
+        "config": '{"a":{"value":1}}',
+        "summaryMetrics": '{"x":Infinity}',
+        "historyLineCount": 3,
+    }
+    run_, _ = ask({"project": {"run": answer}}, lambda server: server.run(AT))
+    assert run_ is not None
+    assert (run_.state, run_.config, run_.summary) == ("finished", '{"a":{"value":1}}', '{"x":Infinity}')
+    assert (run_.display_name, run_.tags, run_.notes, run_.group, run_.job_type) == ("d", (), "n", "", "train")
+    assert (run_.storage_id, run_.history_lines) == ("b", 3)
+
+
+class _Names(Visitor):
+    """The variables that a document uses."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.used: set[str] = set()
+        self.fields: set[str] = set()
+
+    def enter_variable(self, node: VariableNode, *_: object) -> None:
+        self.used.add(node.name.value)
+
+    def enter_field(self, node: FieldNode, *_: object) -> None:
+        self.fields.add(node.name.value)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [value for value in vars(documents).values() if isinstance(value, documents.Document)],
+    ids=lambda d: d.name,
+)
+def test_documents_are_valid_and_named_as_they_say(document):
+    """Each document parses, has one operation of its name, and uses every variable that it declares."""
+    (operation,) = parse(document.text).definitions
+    assert isinstance(operation, OperationDefinitionNode)
+    assert operation.name is not None
+    assert operation.name.value == document.name
+    declared = {variable.variable.name.value for variable in operation.variable_definitions or ()}
+    names = _Names()
+    visit(operation.selection_set, names)
+    assert names.used == declared
