@@ -14,10 +14,6 @@ import time
 
 import wandb
 
-# What a killed log must have on disk before the kill: two whole blocks, so that also the Go engine, which writes block by
-# block, has shown rows.
-_FLUSHED = 64 * 1024
-
 _CONFIG = {
     "lr": 0.001,
     "epochs": 3,
@@ -34,6 +30,8 @@ _NOTES = "first line\nsecond line, with ünïcode"
 _SAVED_NAME = "weights.bin"
 _SAVED_DATA = bytes(range(256)) * 5
 _HTML = "<!doctype html><p>loss went <b>down</b></p>"
+
+_SET_SUMMARY = {"best_epoch": 2, "verdict": "gut ☃", "final": {"loss": 0.02, "parts": {"a": 1}}}
 
 # Pieces as they are written, one write() each, and then what a terminal shows (colours taken away).
 _STDOUT = [
@@ -67,6 +65,14 @@ def _plain_rows():
     return [dict({"loss": 1.0 / (step + 1), "accuracy": _accuracy(step)}, **odd.get(step, {})) for step in range(17)]
 
 
+def _as_kept(metrics):
+    """Give the metrics as the SDK takes them in: before 0.15 it makes an empty list of an empty text.
+
+    Seen in the logs of 0.10.33, 0.12.21 and 0.13.11, not from 0.15.12 on.
+    """
+    return {key: [] if value == "" and _version() < (0, 15) else value for key, value in metrics.items()}
+
+
 def _accuracy(step):
     """Rise and then fall, so that the greatest value is not the last one."""
     return (step if step < 12 else 20 - step) / 16.0
@@ -86,13 +92,13 @@ class Recording:
         self.run = run
         self.arguments = arguments
         self.rows = []
-        self.media = []
+        self.files = []
         self.written = []
 
     def log(self, step, metrics):
         """Log one whole row, which gets that step, and remember it."""
         self.run.log(dict(metrics))
-        self.rows.append({"step": step, "metrics": metrics})
+        self.rows.append({"step": step, "metrics": _as_kept(metrics)})
 
     def log_rows(self):
         """Log the rows that every log has."""
@@ -111,9 +117,9 @@ class Recording:
         for step in range(first, first + count):
             self.log(step, _extra_row(step))
 
-    def log_until_on_disk(self):
-        """Log rows until the log's size says that earlier ones are on disk."""
-        while os.path.getsize(log_path(self.run)) < _FLUSHED:
+    def log_until_on_disk(self, size):
+        """Log rows until the log has that many bytes on disk."""
+        while not os.path.exists(log_path(self.run)) or os.path.getsize(log_path(self.run)) < size:
             self.log_more(1)
 
     def _log_in_two_parts(self, step):
@@ -122,13 +128,16 @@ class Recording:
         self.rows.append({"step": step, "metrics": {"part/one": 1, "part/two": 2}})
 
     def _log_html(self, step):
-        path = os.path.abspath("report.html")
-        with open(path, "w") as stream:
+        with open("report.html", "w") as stream:
             stream.write(_HTML)
-        self.run.log({"report": wandb.Html(open(path), inject=False)})
+        with open("report.html") as stream:
+            self.run.log({"report": wandb.Html(stream, inject=False)})
         data = _HTML.encode()
-        self.media.append(dict(_file("report", data), step=step, type="html-file", sha256=hashlib.sha256(data).hexdigest()))
-        self.rows.append({"step": step, "metrics": {}})
+        digest = hashlib.sha256(data).hexdigest()
+        path = "media/html/report_%d_%s.html" % (step, digest[:20])
+        report = {"_type": "html-file", "path": path, "sha256": digest, "size": len(data)}
+        self.rows.append({"step": step, "metrics": {"report": report}})
+        self.files.append(_file(path, data))
 
     def print_lines(self):
         """Write to stdout and stderr, piece by piece."""
@@ -142,6 +151,7 @@ class Recording:
         """Save a file of the project."""
         with open(_SAVED_NAME, "wb") as stream:
             stream.write(_SAVED_DATA)
+        self.files.append(_file(_SAVED_NAME, _SAVED_DATA))
         self.run.save(_SAVED_NAME, policy="now")
 
     def change_late(self):
@@ -152,33 +162,28 @@ class Recording:
 
     def set_summary(self):
         """Set summary values beside those that follow from the rows."""
-        self.run.summary["best_epoch"] = 2
-        self.run.summary["verdict"] = "gut ☃"
-        self.run.summary["final"] = {"loss": 0.02, "parts": {"a": 1}}
+        for key, value in _SET_SUMMARY.items():
+            self.run.summary[key] = value
 
     def expected(self, ended):
         """Give what the log must contain."""
-        late = ended or self.arguments.killed
         return {
             "sdk": wandb.__version__,
+            "engine": _engine(self.arguments),
             "run_id": self.arguments.id,
             "project": "recorded",
-            "name": "late name" if late else "first name",
+            "name": "late name",
             "notes": _NOTES,
             "tags": ["late", "täg"],
             "group": "a group",
             "job_type": "a job type",
+            "host": "node01",
             "config": dict(_CONFIG, **_LATE_CONFIG),
             "rows": self.rows,
             "row_count": len(self.rows),
-            "media": self.media,
-            "files": [_file(_SAVED_NAME, _SAVED_DATA)],
-            "console": {
-                "written": self.written,
-                "stdout": _STDOUT_SHOWN,
-                "stderr": _STDERR_SHOWN,
-            },
-            "summary": _summary(self.rows) if ended else None,
+            "files": self.files,
+            "console": {"written": self.written, "stdout": _STDOUT_SHOWN, "stderr": _STDERR_SHOWN},
+            "summary": _summary(self.rows, _engine(self.arguments)) if ended else None,
             "exit_code": self.arguments.exit_code if ended else None,
             "ended": ended,
         }
@@ -188,14 +193,23 @@ def _file(name, data):
     return {"name": name, "md5": hashlib.md5(data).hexdigest(), "size": len(data)}
 
 
-def _summary(rows):
+def _summary(rows, engine):
     """Give what the run's summary must hold: the last value of each key, the greatest accuracy, and what was set."""
     values = {}
     for row in rows:
         values.update(row["metrics"])
     values["accuracy"] = {"max": max(row["metrics"].get("accuracy", 0) for row in rows)}
-    values.update({"best_epoch": 2, "verdict": "gut ☃", "final": {"loss": 0.02, "parts": {"a": 1}}})
-    return values
+    values.update(_SET_SUMMARY)
+    # The Go engine leaves a key out of its automatic summary while the value is null.
+    return {key: value for key, value in values.items() if value is not None or engine == "python"}
+
+
+def _engine(arguments):
+    return "go" if arguments.core or _version() >= (0, 18) else "python"
+
+
+def _version():
+    return tuple(int(part) for part in wandb.__version__.split(".")[:2])
 
 
 def log_path(run):
@@ -216,22 +230,21 @@ def _start(arguments):
     )
 
 
-def _write(path, document):
+def _write(document):
     # Written whole or not at all: the caller waits for this file's name.
-    with open(path + ".part", "w", encoding="utf-8") as stream:
+    with open("expected.json.part", "w", encoding="utf-8") as stream:
         json.dump(document, stream, ensure_ascii=False, indent=1, sort_keys=True)
         stream.write("\n")
-    os.rename(path + ".part", path)
+    os.rename("expected.json.part", "expected.json")
 
 
 def main():
     """Record one run."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--id", required=True)
-    parser.add_argument("--expected", required=True)
     parser.add_argument("--extra-rows", type=int, default=0)
     parser.add_argument("--exit-code", type=int, default=0)
-    parser.add_argument("--killed", action="store_true", help="write EXPECTED, then wait to be killed")
+    parser.add_argument("--killed-at", type=int, metavar="SIZE", help="when the log has that size, wait to be killed")
     parser.add_argument("--core", action="store_true", help="use the Go engine where it was not yet the default")
     arguments = parser.parse_args()
     if arguments.core:
@@ -243,16 +256,16 @@ def main():
     recording.print_lines()
     recording.change_late()
     recording.log_more(arguments.extra_rows)
-    if arguments.killed:
-        recording.log_until_on_disk()
-        _write(arguments.expected, recording.expected(ended=False))
+    if arguments.killed_at:
+        recording.log_until_on_disk(arguments.killed_at)
+        _write(recording.expected(ended=False))
         while True:
             signal.pause()
     recording.set_summary()
     # System metrics are sampled by the clock, and nothing in these SDKs says when the first sample is in.
     time.sleep(2)
     recording.run.finish(exit_code=arguments.exit_code)
-    _write(arguments.expected, recording.expected(ended=True))
+    _write(recording.expected(ended=True))
 
 
 if __name__ == "__main__":

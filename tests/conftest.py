@@ -49,6 +49,7 @@ def _start(data: Path) -> DepotProcess:
     assert process.stdout is not None
     words = process.stdout.readline().split()
     if len(words) != 2:
+        process.stdout.close()
         raise RuntimeError(f"the depot did not start: exit code {process.wait(10)}")
     return DepotProcess(words[0], (data / "api-key").read_text().strip(), data, words[1], process)
 

@@ -65,8 +65,8 @@ def documents_of(release: Release) -> tuple[list[Document], list[Unread]]:
                 whole = _completed(operation, node, fragments)
                 name = operation.name.value if operation.name else _first_field(operation)
                 found.setdefault(print_ast(whole), Document(release.version, path, name, whole))
-    known = {document.name for document in found.values()} | fragments.keys()
-    return list(found.values()), [text for text in dict.fromkeys(unread) if text.name not in known]
+    read = {(path, name) for path, node in parsed for name in _NAME.findall(print_ast(node))}
+    return list(found.values()), [text for text in dict.fromkeys(unread) if (text.path, text.name) not in read]
 
 
 def _parse_all(release: Release) -> tuple[list[tuple[str, DocumentNode]], list[Unread]]:

@@ -6,10 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from graphql import GraphQLSchema
+from graphql import GraphQLSchema, build_schema, parse
 
 from .definitions import defined_members
 from .documents import Document, Unread, documents_of
+from .notes import spans_in
 from .sources import Release
 from .usage import coordinates_of, errors_of, is_launch, members_in
 
@@ -56,3 +57,12 @@ def _sort_in(schema: GraphQLSchema, document: Document, findings: Findings) -> N
         findings.launch.append(document)
     else:
         findings.invalid.append((document, errors))
+
+
+def never_asked(sdl: str, text: str) -> list[str]:
+    """What in a document no official client ever asked: errors against the SDL, or coordinates without a note."""
+    document = parse(text)
+    schema = build_schema(sdl)
+    noted = spans_in(sdl)
+    errors = errors_of(schema, document)
+    return errors or sorted(coordinates_of(schema, document) - noted.keys())

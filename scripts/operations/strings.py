@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 HOLE = "\x00"
+# A list of texts is kept as one text in which each item has this before it, so that lists grow as texts do.
+_ITEM = "\x03"
 _PERCENT = re.compile(r"%[sdr]")
 _BRACES = re.compile(r"\{(\w*)\}")
 
@@ -116,6 +118,8 @@ class _Interpreter:
 
     def _simple(self, node: ast.stmt, scope: Scope) -> None:
         value = getattr(node, "value", None)
+        if isinstance(node, ast.Expr):
+            self._append(node.value, scope)
         if isinstance(value, ast.expr):
             text = self._text(_inside_wrapper(value), scope)
             if isinstance(node, ast.Return) and text is not None:
@@ -133,11 +137,16 @@ class _Interpreter:
             scope[target] = text
             self.seen.setdefault(text)
 
+    def _append(self, node: ast.expr, scope: Scope) -> None:
+        match node:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="append"), args=[item]) if name in scope:
+                scope[name] += _ITEM + self._piece(item, scope)
+
     def _look(self, node: ast.AST, scope: Scope) -> None:
         """Notes the largest texts inside a statement or expression."""
         if isinstance(node, ast.expr):
             text = self._text(node, scope)
-            if text is not None:
+            if text is not None and not text.startswith(_ITEM):
                 self.seen.setdefault(text)
                 return
         for child in ast.iter_child_nodes(node):
@@ -159,6 +168,8 @@ class _Interpreter:
                 return self._joined(left, operation, right, scope)
             case ast.Call():
                 return self._call(node, scope)
+            case ast.List(elts=items) if items:
+                return "".join(_ITEM + self._piece(item, scope) for item in items)
         return None
 
     def _joined(self, left: ast.expr, operation: ast.operator, right: ast.expr, scope: Scope) -> str | None:
@@ -203,6 +214,8 @@ class _Interpreter:
             return template.replace(self._piece(call.args[0], scope), self._piece(call.args[1], scope))
         if method == "format":
             return self._format(template, call, scope)
+        if method == "join" and call.args:
+            return self._piece(call.args[0], scope).removeprefix(_ITEM).replace(_ITEM, template)
         return template if method in {"strip", "lstrip", "rstrip"} else None
 
     def _format(self, template: str, call: ast.Call, scope: Scope) -> str:

@@ -23,13 +23,15 @@ _LONGEST_STREAM_NAME = 512
 
 def parse(body: dict[str, Any]) -> Delivery:
     """What the request brings, its lines compressed. Refused with 400 when it has another shape."""
-    files = body.get("files") or {}
+    files = {} if body.get("files") is None else body["files"]
     if not isinstance(files, dict):
         raise Refused("file_stream: 'files' must be an object")
     contents = {name: _content(name, part) for name, part in files.items()}
     summary = _last_line(contents.pop(SUMMARY, None))
     batches: dict[str, list[Batch]] = {name: pack(*part) for name, part in contents.items()}
     exit_code = body.get("exitcode")
+    if isinstance(exit_code, int) and abs(exit_code) >= 1 << 63:
+        raise Refused("file_stream: 'exitcode' is no exit code")
     return Delivery(
         batches=batches,
         summary=summary,

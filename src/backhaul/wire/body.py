@@ -33,7 +33,7 @@ class BodyPayload(Payload):
         """Number of bytes; it is always known, so that nothing is ever sent in HTTP chunks."""
         return self._body.length if isinstance(self._body, FileSlice) else len(self._body)
 
-    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:  # noqa: ARG002
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         """Refuse: nobody may pull a body that lies on disk into memory."""
         raise TypeError("a request body is only ever streamed")
 

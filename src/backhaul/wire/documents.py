@@ -79,6 +79,22 @@ query RunResumeStatus($project: String, $entity: String, $name: String!) {
 """,
 )
 
+# Every such request is a message to somebody: this is the one mutation that must not be repeated.
+ALERT = Document(
+    "NotifyScriptableRunAlert",
+    """
+mutation NotifyScriptableRunAlert(
+  $entityName: String!, $projectName: String!, $runName: String!, $title: String!, $text: String!,
+  $severity: AlertSeverity = INFO, $waitDuration: Duration
+) {
+  notifyScriptableRunAlert(input: {
+    entityName: $entityName, projectName: $projectName, runName: $runName, title: $title, text: $text,
+    severity: $severity, waitDuration: $waitDuration
+  }) { success }
+}
+""",
+)
+
 CREATE_RUN_FILES = Document(
     "CreateRunFiles",
     """

@@ -24,6 +24,17 @@ from backhaul.wire.remote import (
 )
 from backhaul.wire.shape import strict_json
 
+__all__ = [
+    "RemoteFile",
+    "RemoteRun",
+    "RunAddress",
+    "RunStatus",
+    "RunUpsert",
+    "Server",
+    "UploadTarget",
+    "Viewer",
+]
+
 _FILES_PER_PAGE = 200
 _NAMES_PER_REQUEST = 1000
 # With these the server, or what stands before it, says nothing about the question itself.
@@ -146,6 +157,26 @@ class Server:
             raise error
         if response.body.strip():
             strict_json(response.body, doing)
+
+    async def send_alert(self, address: RunAddress, title: str, text: str, severity: str, wait_duration: int) -> None:
+        """Send one alert of a run; it becomes a message to people, each time this is called.
+
+        `severity` is INFO, WARN or ERROR. `wait_duration` (milliseconds, as in the alert record) is the shortest
+        time between two alerts of the same title.
+        """
+        variables = {
+            "entityName": address.entity,
+            "projectName": address.project,
+            "runName": address.run_id,
+            "title": title,
+            "text": text,
+            "severity": severity,
+            "waitDuration": wait_duration,
+        }
+        doing = f"Sending the alert {title!r} of {address}"
+        data = await self._graphql.ask(documents.ALERT, variables, doing)
+        if not data.node("notifyScriptableRunAlert").flag("success"):
+            raise UnexpectedAnswer(f"{doing} failed: the server does not confirm it")
 
     async def create_run_files(self, address: RunAddress, names: Sequence[str]) -> list[UploadTarget]:
         """Return where each named run file is to be PUT; a file that the server does not want is left out.

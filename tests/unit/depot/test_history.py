@@ -56,7 +56,7 @@ def test_a_page_has_every_row_of_its_steps_in_order(store: SqliteStore) -> None:
     """The stop step is not in the page; rows that were written out of order come in order."""
     run = _logged(store, [f'{{"_step":{step}}}' for step in (5, 1, 9, 3, 7)])
     page = HistoryReader(store).page(run, 3, 9)
-    assert ['{"_step":3}', '{"_step":5}', '{"_step":7}'] == page
+    assert page == ['{"_step":3}', '{"_step":5}', '{"_step":7}']
 
 
 def test_a_replaced_line_is_read_anew(store: SqliteStore) -> None:

@@ -23,11 +23,11 @@ def test_every_line_comes_back_under_its_number(first: int, content: list[str | 
 def test_long_content_is_cut_into_batches_that_can_be_read_alone() -> None:
     """No batch has more lines than a page needs, and together they leave no gap."""
     batches = pack(7, [f"line {number}" for number in range(3 * LONGEST_BATCH + 5)])
-    assert [LONGEST_BATCH] * 3 + [5] == [batch.count for batch in batches]
+    assert [batch.count for batch in batches] == [LONGEST_BATCH] * 3 + [5]
     assert [7 + LONGEST_BATCH * index for index in range(4)] == [batch.first for batch in batches]
 
 
 def test_lines_of_a_megabyte_lie_alone() -> None:
     """A batch does not grow past its size because its lines are few."""
     batches = pack(0, ["x" * (1 << 20)] * 3)
-    assert [1, 1, 1] == [batch.count for batch in batches]
+    assert [batch.count for batch in batches] == [1, 1, 1]

@@ -45,7 +45,7 @@ def test_only_the_key_is_accepted() -> None:
     secrets = Secrets("k" * 40, b"s")
     good = [_basic(f"api:{'k' * 40}"), f"Bearer {'k' * 40}", f"bearer {'k' * 40}"]
     bad = [None, "", "Basic", "Basic !!!", _basic(f"you:{'k' * 40}"), _basic("api:"), _basic("api"), "Bearer x",
-           f"Digest {'k' * 40}", _basic(f"api:{'k' * 39}"), "Basic " + base64.b64encode(b"\xff\xfe").decode()]  # fmt: skip
+           f"Digest {'k' * 40}", _basic(f"api:{'k' * 39}"), "Basic //4="]  # fmt: skip
     assert [secrets.accepts(header) for header in good] == [True] * len(good)
     assert [secrets.accepts(header) for header in bad] == [False] * len(bad)
 
@@ -100,7 +100,8 @@ def test_a_ticket_signs_in_once_and_not_for_ever() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", ".", "..", "/etc/passwd", "../x", "a/../../x", "a/./b", "a//b", "a/", "a\0b", "a\\..\\b", "a\nb", "\ud800"]
+    "name",
+    ["", ".", "..", "/etc/passwd", "../x", "a/../../x", "a/./b", "a//b", "a/", "a\0b", "a\\..\\b", "a\nb", "\ud800"],
 )
 def test_no_file_name_leaves_the_folder_of_its_run(name: str) -> None:
     """Absolute names, steps upwards, NUL, backslashes and unwritable text are refused."""

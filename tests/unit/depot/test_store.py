@@ -44,7 +44,7 @@ def test_a_stream_is_what_was_last_written_under_each_number(
     store: SqliteStore, writes: list[tuple[int, list[str | None]]]
 ) -> None:
     """Whatever overlaps, repeats or leaves holes: a line is the last text written under its number."""
-    run = _run(store, f"run{hash(str(writes))}")
+    run = _run(store)
     store.truncate(run.id, HISTORY, 0)
     model: dict[int, str] = {}
     for offset, lines in writes:
@@ -60,7 +60,7 @@ def test_the_same_post_twice_leaves_each_line_once(store: SqliteStore) -> None:
     _write(store, run, 0, ["a", "b", "c"])
     _write(store, run, 3, ["d"])
     _write(store, run, 0, ["a", "b", "c"])
-    assert [(0, "a"), (1, "b"), (2, "c"), (3, "d")] == list(store.lines(run.id, HISTORY))
+    assert list(store.lines(run.id, HISTORY)) == [(0, "a"), (1, "b"), (2, "c"), (3, "d")]
 
 
 def test_a_repeated_large_post_costs_no_more_batches(store: SqliteStore) -> None:
@@ -86,7 +86,7 @@ def test_holes_stay_holes_and_count(store: SqliteStore) -> None:
     """Lines that never came are left out when reading, and the count is the highest number plus one."""
     run = _run(store)
     _write(store, run, 5, ["f"])
-    assert [(5, "f")] == list(store.lines(run.id, HISTORY))
+    assert list(store.lines(run.id, HISTORY)) == [(5, "f")]
     assert store.line_counts(run.id).history == 6
 
 

@@ -195,7 +195,7 @@ def test_new_run_without_a_count_has_no_lines_and_an_old_one_is_an_unexpected_an
         (errors("permission denied"), Forbidden),
         (reply(429, b"", Retry_After="7"), RateLimited),
         (reply(200, b"<html>login</html>", Content_Type="text/html"), UnexpectedAnswer),
-        (reply(200, b'{"data": {"upsertBucket": NaN}}'), UnexpectedAnswer),
+        (reply(200, json.dumps({"data": {**upserted(), "other": float("nan")}}).encode()), UnexpectedAnswer),
         (reply(200, b'{"data": null}'), UnexpectedAnswer),
         (reply(200, b"null"), UnexpectedAnswer),
         (reply(200, b""), UnexpectedAnswer),
@@ -579,6 +579,26 @@ def test_run_is_read_as_the_public_api_reads_it():
     assert (run_.state, run_.config, run_.summary) == ("finished", '{"a":{"value":1}}', '{"x":Infinity}')
     assert (run_.display_name, run_.tags, run_.notes, run_.group, run_.job_type) == ("d", (), "n", "", "train")
     assert (run_.storage_id, run_.history_lines) == ("b", 3)
+
+
+def test_alert_is_sent_as_recorded_and_must_be_confirmed():
+    """The variables equal those of a recorded request of wandb 0.31; silence is no confirmation."""
+    answer = {"notifyScriptableRunAlert": {"success": True}}
+    _, seen = ask(answer, lambda server: server.send_alert(AT, "title", "text", "WARN", 60000))
+    assert seen[0].json["variables"] == {
+        "entityName": "ann",
+        "projectName": "demo",
+        "runName": "06uj925u",
+        "title": "title",
+        "text": "text",
+        "severity": "WARN",
+        "waitDuration": 60000,
+    }
+    with pytest.raises(UnexpectedAnswer, match="does not confirm"):
+        ask(
+            {"notifyScriptableRunAlert": {"success": False}},
+            lambda server: server.send_alert(AT, "title", "text", "WARN", 60000),
+        )
 
 
 class _Names(Visitor):

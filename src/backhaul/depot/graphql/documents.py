@@ -7,6 +7,7 @@ field or argument that the schema lacks is an error in the standard's words, by 
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from graphql import (
@@ -54,6 +55,7 @@ _RULES: list[type[ASTValidationRule]] = [
     NoFragmentCyclesRule,
     KnownArgumentNamesRule,
 ]
+_QUOTED = re.compile(r"'([\w.]+)'")  # clients compare with messages that have double quotes
 _REMEMBERED = 512
 _LONGEST = 256 * 1024
 _MOST_TOKENS = 20_000
@@ -84,7 +86,7 @@ class Documents:
             raise Refused(getattr(error, "message", "the document is nested too deeply")) from error
         errors = validate(self._schema, document, _RULES, hide_suggestions=True)
         if errors:
-            raise Refused("; ".join(error.message for error in errors))
+            raise Refused("; ".join(_QUOTED.sub(r'"\1"', error.message) for error in errors))
         check_depth(document)
         return document
 

@@ -60,15 +60,23 @@ def _answer(result: ExecutionResult) -> Answer:
     return max(_status(error) for error in result.errors), body
 
 
+def _cause(error: GraphQLError) -> Exception | None:
+    """What a resolver raised; None for an error in the request itself (a variable of a wrong type)."""
+    cause: Exception | None = error
+    while isinstance(cause, GraphQLError):
+        cause = cause.original_error
+    return cause
+
+
 def _status(error: GraphQLError) -> int:
-    original = error.original_error
+    original = _cause(error)
     if original is None:
         return 400
     return original.status if isinstance(original, Refused) else 500
 
 
 def _described(error: GraphQLError) -> dict[str, Any]:
-    original = error.original_error
+    original = _cause(error)
     message = error.message
     if original is not None and not isinstance(original, Refused):
         _LOG.error("a resolver failed at %s", error.path, exc_info=original)

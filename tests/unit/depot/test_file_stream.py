@@ -1,0 +1,135 @@
+"""The `file_stream` request over HTTP, and what is left after a kill."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.conftest import StartDepot
+
+    from .conftest import Client, ClientFor
+
+_HISTORY = "wandb-history.jsonl"
+
+
+def _lines(client: Client, project: str) -> list[str]:
+    found: list[str] = client.run_field(project, "r1", "history(minStep: -1, maxStep: 999999)")["history"]
+    return found
+
+
+def test_lines_summary_and_state_arrive(client: Client, project: str) -> None:
+    """The answer is the object that every engine takes; the summary replaces the one before."""
+    client.open_run(project, "r1")
+    body = {
+        "files": {
+            _HISTORY: {"offset": 0, "content": ['{"_step":0,"a":NaN}', '{"_step":1}']},
+            "wandb-summary.json": {"offset": 0, "content": ['{"a":Infinity}']},
+            "output.log": {"offset": 0, "content": ["ERROR 2026-11-22T10:03:04.347799 bad ü", "plain"]},
+        },
+        "uploaded": ["x"],
+        "dropped": 0,
+    }
+    reply = client.stream(project, "r1", body)
+    assert (reply.status, reply.json) == (200, {"exitcode": None, "limits": {}})
+    found = client.run_field(
+        project, "r1", "state summaryMetrics logLineCount logLines(first: 10) { edges { node { number level line } } }"
+    )
+    assert (found["state"], found["summaryMetrics"], found["logLineCount"]) == ("running", '{"a":Infinity}', 2)
+    assert [edge["node"] for edge in found["logLines"]["edges"]] == [
+        {"number": 0, "level": "error", "line": "bad ü"},
+        {"number": 1, "level": None, "line": "plain"},
+    ]
+    assert _lines(client, project) == ['{"_step":0,"a":NaN}', '{"_step":1}']
+    client.stream(project, "r1", {"complete": True, "exitcode": 1})
+    assert client.run_field(project, "r1", "state exitcode") == {"state": "failed", "exitcode": 1}
+
+
+def test_the_same_post_twice_is_one_line_each(client: Client, project: str) -> None:
+    """A client whose answer was lost sends again."""
+    client.open_run(project, "r1")
+    body = {"files": {_HISTORY: {"offset": 0, "content": ['{"_step":0}', '{"_step":1}']}}}
+    for _ in range(2):
+        assert client.stream(project, "r1", body).status == 200
+    assert _lines(client, project) == ['{"_step":0}', '{"_step":1}']
+
+
+def test_a_packed_body_is_read(client: Client, project: str) -> None:
+    """Gzip, as newer engines may send it; a damaged one is a 400."""
+    client.open_run(project, "r1")
+    body = gzip.compress(json.dumps({"files": {_HISTORY: {"offset": 0, "content": ['{"_step":5}']}}}).encode())
+    assert client.stream(project, "r1", body, **{"Content-Encoding": "gzip"}).status == 200
+    assert client.stream(project, "r1", body[:-9], **{"Content-Encoding": "gzip"}).status == 400
+    assert client.stream(project, "r1", b"no gzip", **{"Content-Encoding": "gzip"}).status == 400
+    assert _lines(client, project) == ['{"_step":5}']
+
+
+def test_a_body_of_32_mib_is_taken_and_one_without_end_is_not(client: Client, project: str) -> None:
+    """Single lines of 10 MiB occur; beyond 64 MiB it is a 413."""
+    client.open_run(project, "r1")
+    content = [json.dumps({"_step": step, "x": "y" * (8 << 20)}) for step in range(4)]
+    assert client.stream(project, "r1", {"files": {_HISTORY: {"offset": 0, "content": content}}}).status == 200
+    assert client.run_field(project, "r1", "historyLineCount") == {"historyLineCount": 4}
+    assert client.stream(project, "r1", b" " * (65 << 20)).status == 413
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"files": []},
+        {"files": {_HISTORY: []}},
+        {"files": {_HISTORY: {"offset": -1, "content": []}}},
+        {"files": {_HISTORY: {"offset": "0", "content": []}}},
+        {"files": {_HISTORY: {"offset": 1 << 60, "content": ["x"]}}},
+        {"files": {_HISTORY: {"offset": 0, "content": "text"}}},
+        {"files": {"x" * 600: {"offset": 0, "content": []}}},
+        {"complete": True, "exitcode": 1 << 80},
+        [],
+        b"{",
+    ],
+)
+def test_a_body_of_another_shape_is_refused_whole(client: Client, project: str, body: Any) -> None:
+    """400 with a message, nothing stored, no 500."""
+    client.open_run(project, "r1")
+    reply = client.stream(project, "r1", body)
+    assert reply.status == 400
+    assert reply.json["errors"][0]["message"]
+    assert client.run_field(project, "r1", "historyLineCount") == {"historyLineCount": 0}
+
+
+def test_lines_of_a_run_that_there_is_not_are_refused(client: Client, project: str) -> None:
+    """404 tells the engine that nothing of this run can be streamed."""
+    assert client.stream(project, "r1", {}).status == 404
+
+
+def test_what_was_answered_with_200_survives_a_kill(
+    tmp_path: Path, start_depot: StartDepot, client_for: ClientFor
+) -> None:
+    """SIGKILL right after each answer: lines and files are there at the next start, under the same key."""
+    keys = set()
+    for round_number in range(5):
+        depot = start_depot(tmp_path / "depot")
+        client = client_for(depot)
+        keys.add(depot.api_key)
+        client.open_run("p", "r1")
+        assert _lines(client, "p") == [f'{{"_step":{step}}}' for step in range(round_number)]
+        files = client.run_field("p", "r1", "files { edges { node { name } } }")["files"]["edges"]
+        assert [edge["node"]["name"] for edge in files] == [f"f{step}" for step in range(round_number)]
+        assert client.request("PUT", client.upload_address("p", "r1", f"f{round_number}"), b"x" * 100_000).status == 200
+        body = {"files": {_HISTORY: {"offset": round_number, "content": [f'{{"_step":{round_number}}}']}}}
+        assert client.stream("p", "r1", body).status == 200
+        depot.kill()
+    assert len(keys) == 1
+
+
+def test_a_stopped_depot_ends_well_and_its_folder_has_one_owner(tmp_path: Path, start_depot: StartDepot) -> None:
+    """SIGTERM ends it with exit code 0; a second depot over the same folder does not start meanwhile."""
+    depot = start_depot(tmp_path / "depot")
+    with pytest.raises(RuntimeError, match="did not start"):
+        start_depot(tmp_path / "depot")
+    assert depot.stop() == 0
+    assert start_depot(tmp_path / "depot").api_key == depot.api_key
