@@ -107,7 +107,7 @@ def _arrived(document: dict[str, Any], rows: dict[str, int]) -> Table:
     for run in document["runs"]:
         history = run["streams"]["history"]
         table.add_row(
-            escape(run["run_id"]),
+            escape(run["name"] or run["run_id"]),
             run["state"],
             str(history["local"]),
             str(rows[_run_path(run)]),
@@ -118,6 +118,8 @@ def _arrived(document: dict[str, Any], rows: dict[str, int]) -> Table:
 
 
 def _loss(run: dict[str, Any]) -> str:
+    if run["damage"] and run["error"] is not None:
+        return f"{sum(damage['length'] for damage in run['damage'])} damaged bytes could not be read"
     if run["error"] is not None:
         return str(run["error"]["message"])
     return " ".join(run["notes"]) or "nothing"

@@ -57,6 +57,7 @@ def _table(outcomes: Sequence[Outcome]) -> Table:
     table.add_column("sent", justify="right")
     for outcome in outcomes:
         where = "/".join(part for part in (outcome.entity, outcome.project, outcome.run_id) if part)
+        where += f"  {outcome.name}" if outcome.name else ""
         colour = _COLOUR.get(outcome.state, "white")
         table.add_row(
             escape(where),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -62,8 +62,8 @@ class Delivery:
     def __post_init__(self) -> None:
         identity, to = self.run.identity, self.destination
         self._key = to.key(identity)
-        self.outcome = Outcome(self.run.directory.path, to.run_id_of(identity), to.entity_of(identity))
-        self.outcome.project = to.project_of(identity)
+        self.outcome = Outcome(self.run.directory.path, to.run_id_of(identity), identity.display_name)
+        self.outcome.entity, self.outcome.project = to.entity_of(identity), to.project_of(identity)
 
     async def deliver(self) -> Outcome:
         """Send what the destination lacks, read it back, write the receipt. Raises what ends it early."""
@@ -128,17 +128,15 @@ class Delivery:
             resumes=self.run.identity.resumes,
             continues=self.continues,
             force=self.options.force,
-            line_at=self._line_at,
+            lines_of=self._lines_of,
         )
         return ledger.record(self._key, entry)
 
-    def _line_at(self, stream: Stream, number: int) -> str | None:
+    def _lines_of(self, stream: Stream) -> Iterator[str]:
         with tempfile.TemporaryFile() as nowhere:
             maker = self._maker(Progress(), nowhere)
             while (batch := maker.next()) is not None:
-                if number < batch.next[stream]:
-                    return batch.lines[stream][number - batch.first[stream]]
-        return None
+                yield from batch.lines[stream]
 
     def _maker(self, progress: Progress, console_text: IO[bytes], *, recording: bool = False) -> BatchMaker:
         return BatchMaker(

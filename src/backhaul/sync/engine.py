@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from backhaul.errors import BackhaulError, QuarantineError
+from backhaul.errors import BackhaulError, ConfigurationError, ConnectionRefused, HostNotFound, QuarantineError
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.inspect import Inspection, inspect
 from backhaul.sync.delivery import Delivery
@@ -28,12 +28,17 @@ class Engine:
     destination: Destination
     options: SyncOptions
     reporter: Reporter
+    # Why no run can get through at the moment: the others need not find that out one by one.
+    _closed: BackhaulError | None = None
 
     async def sync(self, directories: Iterable[RunDirectory]) -> list[Outcome]:
         """Deliver every run; one outcome per directory, in their order. Only a bug of ours raises."""
         deadline = None if self.options.deadline is None else time.monotonic() + self.options.deadline
-        inspected = [self._inspect(directory) for directory in directories]
+        inspected = await asyncio.to_thread(lambda: [self._inspect(directory) for directory in directories])
         slots = asyncio.Semaphore(self.options.jobs)
+        for run in inspected:
+            if isinstance(run, Outcome):
+                self.reporter.finished(None, run)
         runs = [run for run in inspected if isinstance(run, Inspection)]
         groups = self._by_run(runs)
         delivered = await asyncio.gather(*(self._fragments(group, slots, deadline) for group in groups))
@@ -50,7 +55,6 @@ class Engine:
         except BackhaulError as error:
             outcome = Outcome(directory.path, directory.run_id_hint)
             outcome.fail(error)
-            self.reporter.finished(None, outcome)
             return outcome
 
     def _by_run(self, runs: Sequence[Inspection]) -> list[list[Inspection]]:
@@ -78,11 +82,15 @@ class Engine:
         waiting = partial(self.reporter.waiting, run)
         retrier = Retrier(self.options.patience, deadline, on_wait=waiting)
         delivery = Delivery(run, self.destination, self.server, self.options, self.reporter, retrier, continues)
+        outcome = delivery.outcome
         try:
-            outcome = await delivery.deliver()
+            if self._closed is not None:
+                raise self._closed
+            await delivery.deliver()
         except BackhaulError as error:
-            outcome = delivery.outcome
             outcome.fail(error)
+            if isinstance(error, HostNotFound | ConnectionRefused | ConfigurationError):
+                self._closed = error
         self.reporter.finished(run, outcome)
         return outcome
 

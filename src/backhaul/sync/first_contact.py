@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,15 +13,8 @@ from backhaul.sync.progress import Progress, begin_entry, no_lines
 from backhaul.sync.verify import plain
 from backhaul.wire.remote import RunStatus
 
-# The fragment's history line of this number, or None when it has no such line.
-LineAt = Callable[[Stream, int], str | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Continues:
-    """The fragment goes on where others of the same run ended; `lines` are those on the server before it."""
-
-    lines: Mapping[Stream, int]
+# The lines that the fragment has in a stream, from its first on, as if it started at step 0.
+LinesOf = Callable[[Stream], Iterator[str]]
 
 
 def counts_of(status: RunStatus | None) -> dict[Stream, int]:
@@ -42,27 +35,36 @@ def settle(
     resumes: bool,
     continues: bool,
     force: bool,
-    line_at: LineAt,
+    lines_of: LinesOf,
 ) -> dict[str, Any]:
     """The ledger's first entry for a fragment: where its lines go at this destination.
 
-    A run that the server does not hold, or holds empty, starts at line 0. One that resumes, or continues fragments that
-    we delivered (`continues`), goes on after what is there. Otherwise what is there must be this log's own beginning
-    (an official sync that broke off, for example): its lines then count as acknowledged. Raises RemoteConflict when it
-    is something else, unless `force`.
+    A run that the server does not hold, or holds empty, starts at line 0. When the server's last line is one of ours (a
+    ledger that was lost, an official sync that broke off), our lines up to it count as acknowledged, and it settles
+    where they begin. Otherwise a run that resumes, or continues fragments that we delivered (`continues`), goes on
+    after what is there; for any other run this raises RemoteConflict, unless `force`.
     """
     held = counts_of(status)
-    if status is None or not any(held.values()):
+    if status is None or not any(held.values()) or force:
         return begin_entry(no_lines(), no_lines(), 0, structured)
-    if resumes or continues:
-        return begin_entry(held, no_lines(), next_step(status), structured)
-    if force:
-        return begin_entry(no_lines(), no_lines(), 0, structured)
-    known = no_lines() | {
-        Stream.HISTORY: _own(Stream.HISTORY, held, status.history_tail, line_at),
-        Stream.EVENTS: _own(Stream.EVENTS, held, status.events_tail, line_at),
-    }
-    return begin_entry(no_lines(), known, 0, structured)
+    goes_on = resumes or continues
+    base, known, steps = no_lines(), no_lines(), 0
+    for stream, tail in ((Stream.HISTORY, status.history_tail), (Stream.EVENTS, status.events_tail)):
+        if not held[stream]:
+            continue
+        ours = _find(tail[-1], lines_of(stream)) if tail else None
+        if ours is not None and (goes_on or ours.number == held[stream] - 1):
+            known[stream] = ours.number + 1
+            base[stream] = held[stream] - known[stream]
+            steps = max(steps, ours.later_by)
+        elif goes_on:
+            base[stream] = held[stream]
+            steps = max(steps, next_step(status))
+        else:
+            raise RemoteConflict(_conflict(held[stream], stream))
+    if goes_on and not known[Stream.HISTORY] and not known[Stream.EVENTS]:
+        base[Stream.OUTPUT] = held[Stream.OUTPUT]
+    return begin_entry(base, known, steps, structured)
 
 
 def still_held(progress: Progress, status: RunStatus | None) -> dict[Stream, int]:
@@ -78,16 +80,28 @@ def next_step(status: RunStatus) -> int:
     return max(steps) + 1
 
 
-def _own(stream: Stream, held: Mapping[Stream, int], tail: list[str], line_at: LineAt) -> int:
-    """How many of the server's lines are ours: all of them, told by the last one, which carries its own time."""
-    count = held[stream]
-    if not count or not tail:
-        return 0
-    ours = line_at(stream, count - 1)
-    if ours is not None and plain(json.loads(ours)) == plain(json.loads(tail[-1])):
-        return count
-    what = "more lines than the log" if ours is None else "other lines than the log"
-    raise RemoteConflict(f"The destination already holds {count} lines of {stream} under this run id: {what} has.")
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Our line of this number is the server's last; its step there is `later_by` higher than in the log."""
+
+    number: int
+    later_by: int
+
+
+def _find(last: str, lines: Iterator[str]) -> _Found | None:
+    """Which of our lines is the server's last one: each carries its own time, so one that equals it is it."""
+    theirs = plain(json.loads(last))
+    step = theirs.pop("_step", 0)
+    for number, line in enumerate(lines):
+        ours = plain(json.loads(line))
+        our_step = ours.pop("_step", 0)
+        if ours == theirs:
+            return _Found(number, max(0, step - our_step))
+    return None
+
+
+def _conflict(count: int, stream: Stream) -> str:
+    return f"The destination already holds {count} lines of {stream} under this run id, and they are not this log's."
 
 
 def _step_in(text: str) -> int:

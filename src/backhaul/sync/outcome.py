@@ -43,11 +43,13 @@ class Outcome:
     """One run directory's outcome.
 
     `local` and `remote` count lines per stream (of the fragment, and as far as known at the destination); `files` the
-    files to deliver and those that are there. `error` is why the run is not verified, or LogDamaged beside verified.
+    files to deliver and those that are there; `name` is what the user calls the run. `error` is why the run is not
+    verified, or LogDamaged beside verified.
     """
 
     path: Path
     run_id: str
+    name: str = ""
     entity: str | None = None
     project: str | None = None
     state: RunState = RunState.PENDING
@@ -86,6 +88,7 @@ class Outcome:
         return {
             "path": str(self.path),
             "run_id": self.run_id,
+            "name": self.name,
             "entity": self.entity,
             "project": self.project,
             "state": str(self.state),

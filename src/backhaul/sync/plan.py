@@ -21,8 +21,8 @@ def plan_fragment(run: Inspection, destination: Destination, state_folder: Path)
     Reads the whole log. Raises what reading it raises.
     """
     progress = read_progress(run.directory.log, state_folder, destination.key(run.identity))
-    outcome = Outcome(run.directory.path, destination.run_id_of(run.identity), destination.entity_of(run.identity))
-    outcome.project = destination.project_of(run.identity)
+    outcome = Outcome(run.directory.path, destination.run_id_of(run.identity), run.identity.display_name)
+    outcome.entity, outcome.project = destination.entity_of(run.identity), destination.project_of(run.identity)
     outcome.remote = progress.lines
     outcome.files_remote = len(progress.files)
     outcome.receipt = progress.receipt
