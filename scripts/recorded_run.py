@@ -197,11 +197,20 @@ def _summary(rows, engine):
     """Give what the run's summary must hold: the last value of each key, the greatest accuracy, and what was set."""
     values = {}
     for row in rows:
-        values.update(row["metrics"])
+        values.update({key: value for key, value in row["metrics"].items() if _is_summarised(value, engine)})
     values["accuracy"] = {"max": max(row["metrics"].get("accuracy", 0) for row in rows)}
-    values.update(_SET_SUMMARY)
-    # The Go engine leaves a key out of its automatic summary while the value is null.
-    return {key: value for key, value in values.items() if value is not None or engine == "python"}
+    return dict(values, **_SET_SUMMARY)
+
+
+def _is_summarised(value, engine):
+    """Tell whether the SDK takes a row's value into the summary by itself.
+
+    The Python engine takes no dicts but media once any metric is defined (its handler.py); the Go engine takes no null, as
+    seen from 0.18.7 on, not yet in 0.17.5.
+    """
+    if engine == "python":
+        return not isinstance(value, dict) or "_type" in value
+    return value is not None or _version() < (0, 18)
 
 
 def _engine(arguments):

@@ -5,32 +5,31 @@ A batch never changes under its id, so what was learnt from one is kept for the 
 
 from __future__ import annotations
 
+import math
 import sys
 from array import array
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from backhaul.depot import rows
+from backhaul.depot import columns, rows
 from backhaul.depot.memory import Memory
 from backhaul.depot.model import HISTORY, BatchRef, Run
 from backhaul.depot.rows import Row
 from backhaul.depot.store import Store
 
-_REMEMBERED_BATCHES = 2048
+_REMEMBERED_STEPS = 64 << 20  # bytes
+_REMEMBERED_COLUMNS = 128 << 20
 
 
 @dataclass(slots=True)
 class _KeyFacts:
-    """What is known of one key."""
+    """What is known of one key over several batches."""
 
     types: Counter[str] = field(default_factory=Counter)
     last: Any = None
-    lowest: float = float("inf")
-    monotonic: bool = True
-
-
-_Keys = dict[str, _KeyFacts]
+    highest: float = -math.inf
+    grows: bool = True
 
 
 class HistoryReader:
@@ -38,8 +37,8 @@ class HistoryReader:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._steps: Memory[int, array[int]] = Memory(_REMEMBERED_BATCHES)
-        self._keys: Memory[int, _Keys] = Memory(_REMEMBERED_BATCHES)
+        self._steps: Memory[int, array[int]] = Memory(_REMEMBERED_STEPS, lambda steps: 100 + 8 * len(steps))
+        self._columns: Memory[int, columns.Batch] = Memory(_REMEMBERED_COLUMNS, columns.weigh)
 
     def tail(self, run: Run, stream: str, count: int = 1) -> list[str]:
         """The last `count` lines of a stream."""
@@ -102,14 +101,19 @@ class HistoryReader:
         refs = self._store.batches(run.id, stream)
         if not refs:
             return None
-        merged: _Keys = {}
+        known: dict[str, _KeyFacts] = {}
         for ref in refs:
-            _merge(merged, self._batch_keys(ref))
+            for key, column in self.columns(ref).items():
+                _note(known.setdefault(key, _KeyFacts()), column)
         return {
             "sets": [],
-            "keys": {key: _described(facts) for key, facts in merged.items()},
+            "keys": {key: _described(facts) for key, facts in known.items()},
             "lastStep": self.last_step(run),
         }
+
+    def columns(self, ref: BatchRef) -> columns.Batch:
+        """The batch by column."""
+        return self._columns.get(ref.id, lambda: columns.read(self._lines(ref)))
 
     def _lines(self, ref: BatchRef) -> list[str]:
         return self._store.batch_lines(ref.id) or []
@@ -120,15 +124,6 @@ class HistoryReader:
             return array("q", [_bounded(rows.step_of(line, number)) for number, line in lines])
 
         return self._steps.get(ref.id, read)
-
-    def _batch_keys(self, ref: BatchRef) -> _Keys:
-        def read() -> _Keys:
-            facts: _Keys = {}
-            for line in self._lines(ref):
-                _note(facts, rows.flat(rows.parse(line)))
-            return facts
-
-        return self._keys.get(ref.id, read)
 
 
 def _bounded(step: int) -> int:
@@ -150,33 +145,14 @@ def _picked(line: str, keys: list[str]) -> Row | None:
     return None if any(value is None for value in picked.values()) else picked
 
 
-def _note(known: _Keys, row: Row) -> None:
-    for key, value in row.items():
-        facts = known.setdefault(key, _KeyFacts())
-        facts.types[_type_name(value)] += 1
-        if isinstance(value, (int, float)) and isinstance(facts.last, (int, float)) and value < facts.last:
-            facts.monotonic = False
-        if isinstance(value, (int, float)):
-            facts.lowest = min(facts.lowest, value)
-        facts.last = value
-
-
-def _merge(known: _Keys, later: _Keys) -> None:
-    for key, facts in later.items():
-        before = known.setdefault(key, _KeyFacts())
-        descends = isinstance(before.last, (int, float)) and facts.lowest < before.last
-        before.monotonic = before.monotonic and facts.monotonic and not descends
-        before.types.update(facts.types)
-        before.last = facts.last
+def _note(known: _KeyFacts, column: columns.Column) -> None:
+    if column.numbers:
+        known.grows = known.grows and column.grows and column.numbers[0] >= known.highest
+        known.highest = max(known.highest, column.numbers[-1])
+    known.types.update(column.types)
+    known.last = column.last
 
 
 def _described(facts: _KeyFacts) -> dict[str, Any]:
     counts = [{"type": name, "count": count} for name, count in facts.types.items()]
-    return {"typeCounts": counts, "monotonic": facts.monotonic, "previousValue": rows.strict(facts.last)}
-
-
-def _type_name(value: Any) -> str:
-    if isinstance(value, dict):
-        return str(value.get("_type", "map"))
-    names = {bool: "bool", int: "number", float: "number", str: "string", list: "list", type(None): "nil"}
-    return names[type(value)]
+    return {"typeCounts": counts, "monotonic": facts.grows, "previousValue": rows.strict(facts.last)}

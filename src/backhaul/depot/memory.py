@@ -12,13 +12,16 @@ V = TypeVar("V")
 
 
 class Memory(Generic[K, V]):
-    """At most `limit` values; the one not used for longest goes first. Safe to use from any thread.
+    """Values that together weigh at most `limit`; the one not used for longest goes first. Safe in any thread.
 
-    Two threads that miss at once both compute: a lock held meanwhile would make everybody else wait.
+    Without `weigh`, every value weighs one. Two threads that miss at once both compute: a lock held meanwhile would
+    make everybody else wait.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, weigh: Callable[[V], int] = lambda _value: 1) -> None:
         self._limit = limit
+        self._weigh = weigh
+        self._weight = 0
         self._values: OrderedDict[K, V] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -30,7 +33,10 @@ class Memory(Generic[K, V]):
                 return self._values[key]
         value = compute()
         with self._lock:
-            self._values[key] = value
-            while len(self._values) > self._limit:
-                self._values.popitem(last=False)
+            if key not in self._values:
+                self._values[key] = value
+                self._weight += self._weigh(value)
+            while self._weight > self._limit and self._values:
+                _, dropped = self._values.popitem(last=False)
+                self._weight -= self._weigh(dropped)
         return value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
@@ -11,12 +12,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO, Any, TypeVar
 
 from backhaul.errors import LogDamaged, StillRecording, VerificationFailed
+from backhaul.runs.artifacts import content_places
 from backhaul.runs.inspect import Inspection
 from backhaul.runs.rows import NUMBERED, Stream
 from backhaul.runs.writer_alive import is_open_for_writing
+from backhaul.sync.artifact_delivery import ArtifactDelivery
 from backhaul.sync.batch import Batch, BatchMaker, end_body
 from backhaul.sync.destination import Destination
 from backhaul.sync.first_contact import settle, still_held
@@ -195,6 +198,7 @@ class Delivery:
         await self._ask(lambda: self.server.upsert_run(self._last_upsert(maker, address, config)))
         uploader = Uploader(self.run, address, self.server, self.options, self.reporter, self.retrier, self.outcome)
         files = await uploader.upload(rows, console_text, ledger, self._key)
+        artifacts = await self._send_artifacts(ledger, address, rows.artifacts)
         await self._send_alerts(ledger, address, maker)
         exit_code = None if recording else rows.exit.code if rows.exit else _EXIT_CODE_OF_A_KILLED_RUN
         if rows.exit is not None and not rows.exit.complete:
@@ -204,7 +208,18 @@ class Delivery:
         ledger.record(self._key, {"what": "completed", "completed": exit_code is not None})
         self._set_aside(maker)
         lines = {stream: progress.base[stream] + self.outcome.local.get(stream, 0) for stream in NUMBERED}
-        return Expected(lines, last_line, summary, config, files, finished=exit_code is not None)
+        return Expected(lines, last_line, summary, config, files, artifacts, finished=exit_code is not None)
+
+    async def _send_artifacts(self, ledger: Ledger, address: RunAddress, records: list[Any]) -> dict[str, str]:
+        sender = ArtifactDelivery(
+            address,
+            self.server,
+            content_places(os.environ, Path.home(), self.run.directory.files),
+            self.retrier,
+            self.outcome,
+        )
+        self.outcome.artifacts_local = len(records)
+        return await sender.deliver(records, ledger, self._key)
 
     async def _send_alerts(self, ledger: Ledger, address: RunAddress, maker: BatchMaker) -> None:
         """Each alert once: it becomes somebody's mail."""
@@ -218,10 +233,6 @@ class Delivery:
     def _set_aside(self, maker: BatchMaker) -> None:
         nothing_lost = "The log still has it; nothing is lost. Export it from there if you need it."
         self.outcome.quarantined += [Quarantined(item.what, item.reason, nothing_lost) for item in maker.rows.set_aside]
-        self.outcome.quarantined += [
-            Quarantined(f"artifact {artifact.name}", "this version does not send artifacts", "Keep the run directory.")
-            for artifact in maker.rows.artifacts
-        ]
         if maker.reader.end is LogEnd.TORN:
             self.outcome.notes.append(
                 "The log ends in a torn record: the job was killed; at most its newest data is lost."
@@ -237,6 +248,7 @@ class Delivery:
         differences, remote = await read_back(self.server, address, expected, self.retrier, self.options.read_back_for)
         self.outcome.remote = remote.lines
         self.outcome.files_remote = sum(name in remote.files for name in expected.files)
+        self.outcome.artifacts_remote = len(remote.artifacts)
         if differences:
             told = "; ".join(map(str, differences[:5])) + (" …" if len(differences) > 5 else "")
             raise VerificationFailed(f"{address} was read back and differs from the log: {told}.")

@@ -57,6 +57,8 @@ class Outcome:
     remote: Mapping[Stream, int] = field(default_factory=dict)
     files_local: int = 0
     files_remote: int = 0
+    artifacts_local: int = 0
+    artifacts_remote: int = 0
     quarantined: list[Quarantined] = field(default_factory=list)
     damage: list[Damage] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -97,7 +99,7 @@ class Outcome:
                 for stream in NUMBERED
             },
             "files": {"local": self.files_local, "remote": self.files_remote},
-            "artifacts": {},
+            "artifacts": {"local": self.artifacts_local, "remote": self.artifacts_remote},
             "quarantined": [item.as_json() for item in self.quarantined],
             "damage": [
                 {"offset": damage.offset, "length": damage.length, "kind": str(damage.kind)} for damage in self.damage

@@ -29,8 +29,9 @@ class Progress:
 
     `begun` says that numbering is settled: line n of the fragment is line `base` + n on the server, steps start at
     `starting_step`, console lines are JSON if `structured`. `lines` are acknowledged lines of the fragment per stream;
-    `files` the acknowledged files; `alerts` how many were sent; `completed` that the end of the run was acknowledged.
-    `verified` is the log that was read back whole, with the path of the receipt.
+    `files` the acknowledged files, `artifacts` the committed ones (number in the log → id there, digest); `alerts` how
+    many were sent; `completed` that the end of the run was acknowledged. `verified` is the log that was read back
+    whole, with the path of the receipt.
     """
 
     begun: bool = False
@@ -39,6 +40,7 @@ class Progress:
     structured: bool = False
     lines: Mapping[Stream, int] = field(default_factory=no_lines)
     files: Mapping[str, Digest] = field(default_factory=dict)
+    artifacts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     alerts: int = 0
     completed: bool = False
     verified: LogStamp | None = None
@@ -62,6 +64,9 @@ class Progress:
             case "files":
                 files = {str(name): Digest(int(size), str(md5)) for name, (size, md5) in entry["files"].items()}
                 return replace(self, files={**self.files, **files})
+            case "artifact":
+                artifact = {str(int(entry["number"])): (str(entry["id"]), str(entry["digest"]))}
+                return replace(self, artifacts={**self.artifacts, **artifact})
             case "alerts":
                 return replace(self, alerts=int(entry["count"]))
             case "completed":
@@ -78,6 +83,7 @@ class Progress:
             entries.append(begin_entry(self.base, self.lines, self.starting_step, self.structured))
         if self.files:
             entries.append(files_entry(self.files))
+        entries += [artifact_entry(int(number), *known) for number, known in self.artifacts.items()]
         if self.alerts:
             entries.append({"what": "alerts", "count": self.alerts})
         if self.completed:
@@ -108,6 +114,11 @@ def lines_entry(lines: Mapping[Stream, int]) -> dict[str, Any]:
 def files_entry(files: Mapping[str, Digest]) -> dict[str, Any]:
     """Files were acknowledged."""
     return {"what": "files", "files": {name: [digest.size, digest.md5] for name, digest in files.items()}}
+
+
+def artifact_entry(number: int, artifact_id: str, digest: str) -> dict[str, Any]:
+    """The artifact that the log logs as its `number`-th was committed."""
+    return {"what": "artifact", "number": number, "id": artifact_id, "digest": digest}
 
 
 def verified_entry(log: LogStamp, receipt: str) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from backhaul.errors import NotFound
 from backhaul.sync.first_contact import counts_of
 from backhaul.sync.retry import Retrier
@@ -20,7 +22,7 @@ async def read_back(
     """What differs between log and destination after at most `patience` seconds, and what the destination holds."""
     began, wait = retrier.clock(), _FIRST_WAIT
     while True:
-        remote = await _read(server, address, retrier)
+        remote = await _read(server, address, expected, retrier)
         differences = compare(expected, remote)
         if not differences or retrier.clock() - began + wait > patience:
             return differences, remote
@@ -28,17 +30,23 @@ async def read_back(
         wait = min(2 * wait, _LONGEST_WAIT)
 
 
-async def _read(server: Server, address: RunAddress, retrier: Retrier) -> Remote:
+async def _read(server: Server, address: RunAddress, expected: Expected, retrier: Retrier) -> Remote:
     status = await retrier.run(lambda: server.run_status(address.entity, address.project, address.run_id))
     run = await retrier.run(lambda: server.run(address))
     if status is None or run is None:
         raise NotFound(f"{address} was sent, and the server says that there is no such run.")
     files = await retrier.run(lambda: server.run_files(address))
+    artifacts = {}
+    for artifact_id in expected.artifacts:
+        artifact = await retrier.run(partial(server.artifacts.read, artifact_id))
+        if artifact is not None:
+            artifacts[artifact_id] = (artifact.state, artifact.digest)
     return Remote(
         lines=counts_of(status),
         history_tail=status.history_tail,
         summary=run.summary,
         config=run.config,
         files={file.name: (file.size, file.md5) for file in files},
+        artifacts=artifacts,
         state=run.state,
     )

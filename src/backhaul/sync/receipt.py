@@ -49,6 +49,7 @@ class Receipt:
             "state": self.remote.state,
             "summary": _loaded(self.remote.summary),
             "config_keys": sorted(_loaded(self.remote.config)),
+            "artifacts": dict(sorted(self.expected.artifacts.items())),
             "files": {
                 name: {"size": digest.size, "md5": digest.md5} for name, digest in sorted(self.expected.files.items())
             },

@@ -14,10 +14,11 @@ from backhaul.runs.rows import NUMBERED, Stream
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What the destination must hold. `lines` are the counts on the server after this fragment's last line.
+    """What the destination must hold.
 
-    `summary` and `config` are the JSON texts that were sent; `last_line` is the last history line; `finished` whether
-    the run's end was sent; later fragments of a run may add lines, so counts are lower bounds when `more_may_follow`.
+    `lines` are the counts on the server after this fragment's last line, `last_line` is the last history line;
+    `summary` and `config` are the JSON texts that were sent; `files` by name, `artifacts` server id → digest; `finished` whether
+    the run's end was sent.
     """
 
     lines: Mapping[Stream, int]
@@ -25,18 +26,23 @@ class Expected:
     summary: str | None
     config: str
     files: Mapping[str, Digest]
+    artifacts: Mapping[str, str]
     finished: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """What the destination says that it holds; the texts are JSON, `state` is the run's state there."""
+    """What the destination says that it holds; the texts are JSON, `state` is the run's state there.
+
+    `files` are size and MD5 (None: not told) by name, `artifacts` state and digest by id.
+    """
 
     lines: Mapping[Stream, int]
     history_tail: list[str]
     summary: str
     config: str
     files: Mapping[str, tuple[int, str | None]]
+    artifacts: Mapping[str, tuple[str, str]]
     state: str
 
 
@@ -59,6 +65,7 @@ def compare(expected: Expected, remote: Remote) -> list[Difference]:
         *_compare_summary(expected.summary, remote.summary),
         *_compare_config(expected.config, remote.config),
         *_compare_files(expected.files, remote.files),
+        *_compare_artifacts(expected.artifacts, remote.artifacts),
         *_compare_state(expected, remote),
     ]
 
@@ -111,6 +118,13 @@ def _compare_files(expected: Mapping[str, Digest], found: Mapping[str, tuple[int
         # A server that tells no MD5 is held to the size.
         if size != digest.size or md5 not in (None, "", digest.md5):
             yield Difference(f"file {name}", f"{digest.size} bytes, MD5 {digest.md5}", f"{size} bytes, MD5 {md5}")
+
+
+def _compare_artifacts(expected: Mapping[str, str], found: Mapping[str, tuple[str, str]]) -> Iterator[Difference]:
+    for artifact_id, digest in expected.items():
+        state, there = found.get(artifact_id, ("nothing", ""))
+        if state != "COMMITTED" or there not in ("", digest):
+            yield Difference(f"artifact {artifact_id}", f"COMMITTED, digest {digest}", f"{state}, digest {there}")
 
 
 def _compare_state(expected: Expected, remote: Remote) -> Iterator[Difference]:

@@ -127,13 +127,18 @@ def rows_of(data: Node, doing: str) -> list[str]:
 def targets_of(data: Node, names: Sequence[str], base_url: str, doing: str) -> list[UploadTarget]:
     """One target for each of `names` that the server wants, in their order."""
     answer = data.node("createRunFiles")
-    headers = dict(_header(line) for line in answer.texts("uploadHeaders"))
+    headers = upload_headers(answer.texts("uploadHeaders"))
     urls = {file.text("name"): file.text_or("uploadUrl") for file in answer.nodes("files")}
     missing = [name for name in names if name not in urls]
     if missing:
         shown = ", ".join(missing[:_SHOWN_NAMES]) + (", …" if len(missing) > _SHOWN_NAMES else "")
         raise UnexpectedAnswer(f"{doing} failed: no answer about {len(missing)} of {len(names)} files: {shown}")
     return [UploadTarget(name, _absolute(urls[name], base_url), headers) for name in names if urls[name]]
+
+
+def upload_headers(lines: Sequence[str]) -> dict[str, str]:
+    """The headers that an upload must carry, from `Name:value` texts."""
+    return dict(_header(line) for line in lines)
 
 
 def file_page_of(data: Node, doing: str) -> tuple[list[RemoteFile], str | None]:

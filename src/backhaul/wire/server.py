@@ -11,6 +11,7 @@ from urllib.parse import quote
 from backhaul.errors import UnexpectedAnswer
 from backhaul.wire import documents, reading, storage
 from backhaul.wire.answers import error_of
+from backhaul.wire.artifacts import ArtifactDoor
 from backhaul.wire.graphql import GraphQL
 from backhaul.wire.message import FileSlice, Request, Transport
 from backhaul.wire.remote import (
@@ -77,6 +78,11 @@ class Server:
             self._secrets,
             clock,
         )
+
+    @property
+    def artifacts(self) -> ArtifactDoor:
+        """The operations on artifacts."""
+        return ArtifactDoor(self._graphql)
 
     async def viewer(self) -> Viewer | None:
         """Return whose key this is; None when the server does not know the key but does not refuse it either."""
@@ -206,6 +212,10 @@ class Server:
         one must be asked for, so a retry begins at `create_run_files`.
         """
         await storage.put_file(self._transport, target, body, self._headers, md5, self._clock())
+
+    async def put_part(self, target: UploadTarget, body: FileSlice, md5: str) -> str:
+        """PUT one part of a file in parts; returns the store's ETag as it came, which the completion must name."""
+        return await storage.put_part(self._transport, target, body, self._headers, md5, self._clock())
 
     async def run_files(self, address: RunAddress) -> list[RemoteFile]:
         """Return every file that the server holds of a run, over all pages; NotFound when there is no such run."""

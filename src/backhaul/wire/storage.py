@@ -11,7 +11,7 @@ import binascii
 import re
 from collections.abc import Mapping
 
-from backhaul.errors import BackhaulError, ConnectionLost, ServerUnavailable, TimedOut
+from backhaul.errors import BackhaulError, ConnectionLost, ServerUnavailable, TimedOut, UnexpectedAnswer
 from backhaul.wire.answers import error_of
 from backhaul.wire.message import FileSlice, Request, Response, Transport
 from backhaul.wire.remote import UploadTarget
@@ -44,9 +44,27 @@ async def put_file(
     Raises what the transport raises and what `error_of` makes of an answer; ConnectionLost when the store's MD5
     differs, ServerUnavailable when the address is expired (ask for a new one).
     """
-    request = Request("PUT", target.url, {**headers, **target.headers}, body)
+    await _put(transport, Request("PUT", target.url, {**headers, **target.headers}, body), target.name, md5, now)
+
+
+async def put_part(
+    transport: Transport, target: UploadTarget, body: FileSlice, headers: Mapping[str, str], md5: str, now: float
+) -> str:
+    """PUT one part of a file; `md5` is base64. Returns the ETag as it came.
+
+    Raises as `put_file` does, and UnexpectedAnswer when there is no ETag.
+    """
+    request = Request("PUT", target.url, {**headers, **target.headers, "Content-MD5": md5}, body)
+    response = await _put(transport, request, target.name, None, now)
+    etag = response.headers.get("etag")
+    if not etag:
+        raise UnexpectedAnswer(f"Uploading a part of {target.name} failed: the store's answer has no ETag")
+    return etag
+
+
+async def _put(transport: Transport, request: Request, name: str, md5: str | None, now: float) -> Response:
     response = await transport.send(request)
-    doing = f"Uploading {target.name}"
+    doing = f"Uploading {name}"
     passing = _passing_failure(response, doing)
     error = passing or error_of(response, doing, now)
     if error is not None:
@@ -54,6 +72,7 @@ async def put_file(
     received = stored_md5(response.headers)
     if md5 is not None and received is not None and received != hex_md5(md5):
         raise ConnectionLost(f"{doing} failed: the store received other bytes than were sent (MD5 {received})")
+    return response
 
 
 def hex_md5(md5: str) -> str | None:

@@ -97,7 +97,16 @@ def test_a_chart_keeps_its_spikes(store: SqliteStore) -> None:
     values = [0.0] * 4000
     values[1234], values[2345] = 9.0, -9.0
     run = _logged(store, [json.dumps({"_step": step, "v": value}) for step, value in enumerate(values)])
-    series = SeriesReader(store).read(run, ["v"], {"points": "100"})["series"]["v"]
+    series = SeriesReader(store, HistoryReader(store)).read(run, ["v"], {"points": "100"})["series"]["v"]
     assert len(series["x"]) <= 100
     assert (series["x"][series["y"].index(9.0)], series["x"][series["y"].index(-9.0)]) == (1234.0, 2345.0)
     assert series["x"] == sorted(series["x"])
+
+
+def test_a_chart_holds_what_can_be_drawn(store: SqliteStore) -> None:
+    """Texts, booleans, NaN and numbers beyond all bounds have no place; rows without the key leave no point."""
+    values = ["1", "NaN", "true", "2.5", '"x"', "1" + "0" * 400, "null", "-3"]
+    lines = [f'{{"_step":{10 * step},"v":{value}}}' for step, value in enumerate(values)]
+    run = _logged(store, [*lines, '{"_step":99}', "no json", '{"v":4}'])
+    series = SeriesReader(store, HistoryReader(store)).read(run, ["v", "w"], {})["series"]
+    assert series == {"v": {"x": [0.0, 30.0, 70.0, 10.0], "y": [1.0, 2.5, -3.0, 4.0]}, "w": {"x": [], "y": []}}

@@ -5,31 +5,26 @@ A bucket of neighbouring rows becomes its lowest and its highest value, so that 
 
 from __future__ import annotations
 
-import math
 from array import array
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
-from backhaul.depot import rows
-from backhaul.depot.memory import Memory
+from backhaul.depot import columns
+from backhaul.depot.history import HistoryReader
 from backhaul.depot.model import EVENTS, HISTORY, BatchRef, Run
 from backhaul.depot.refusal import Refused
 from backhaul.depot.store import Store
 
-_REMEMBERED = 512  # batches: their numbers take some 16 bytes a value
 _MOST_KEYS = 64
 _POINTS, _MOST_POINTS = 600, 5000
-
-_Columns: TypeAlias = "dict[str, tuple[array[float], array[float]]]"
-"""Steps and values by key."""
 
 
 class SeriesReader:
     """Reads charts out of a store. Safe to use from any thread."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, history: HistoryReader) -> None:
         self._store = store
-        self._columns: Memory[int, _Columns] = Memory(_REMEMBERED)
+        self._history = history
 
     def read(self, run: Run, keys: list[str], options: Mapping[str, str]) -> dict[str, Any]:
         """The series of `keys`: `{"series": {key: {"x": [step, …], "y": [value, …]}}, "rows": n}`.
@@ -49,30 +44,25 @@ class SeriesReader:
 
     def _series(self, refs: list[BatchRef], key: str, points: int, stream: str) -> dict[str, list[float]]:
         x, y = array("d"), array("d")
+        axis = "_runtime" if stream == EVENTS else "_step"
         for ref in refs:
-            steps, values = self._batch(ref, stream).get(key, ((), ()))
-            x.extend(steps)
-            y.extend(values)
+            found = self._history.columns(ref)
+            if key in found:
+                x.extend(_axis(found, axis, found[key], ref.first))
+                y.extend(found[key].numbers)
         shown_x, shown_y = thin(x, y, points)
         return {"x": shown_x, "y": shown_y}
 
-    def _batch(self, ref: BatchRef, stream: str) -> _Columns:
-        axis = "_runtime" if stream == EVENTS else "_step"
-        return self._columns.get(ref.id, lambda: _read(self._store.batch_lines(ref.id) or [], ref.first, axis))
 
-
-def _read(lines: list[str], first: int, axis: str) -> _Columns:
-    columns: _Columns = {}
-    for number, line in enumerate(lines, first):
-        row = rows.parse(line)
-        x = row.get(axis)
-        step = float(x) if isinstance(x, (int, float)) else float(number)
-        for key, value in rows.flat(row).items():
-            if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
-                steps, values = columns.setdefault(key, (array("d"), array("d")))
-                steps.append(step)
-                values.append(value)
-    return columns
+def _axis(batch: columns.Batch, axis: str, column: columns.Column, first: int) -> array[float]:
+    """Where each number of the column stands; by its line number in a row that does not say."""
+    known = batch.get(axis)
+    if known is None:
+        return array("d", [first + place for place in column.places])
+    if known.places == column.places:
+        return known.numbers
+    steps = dict(zip(known.places, known.numbers, strict=True))
+    return array("d", [steps.get(place, first + place) for place in column.places])
 
 
 def thin(x: array[float], y: array[float], points: int) -> tuple[list[float], list[float]]:

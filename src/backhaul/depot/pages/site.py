@@ -45,7 +45,7 @@ class Pages:
     def __init__(self, services: Services, keys: Secrets) -> None:
         self._login = Login(keys, services.signer, services.clock)
         self._views = views.Views(services)
-        self._series = SeriesReader(services.store)
+        self._series = SeriesReader(services.store, services.history)
         self._templates = Environment(
             loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
             lstrip_blocks=True,

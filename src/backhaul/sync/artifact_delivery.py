@@ -1,0 +1,260 @@
+"""A run's artifacts on their way: created, filled, committed, each once; the server keeps equal content once."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from base64 import b64decode, b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from backhaul.errors import BackhaulError, PayloadMissing, QuarantineError, RefusedError, UnexpectedAnswer
+from backhaul.runs.artifacts import CLIENT_REFERENCE, Artifact, ContentPlaces, Entry, artifact_of, digest_base64
+from backhaul.runs.payloads import Payload, digest_of
+from backhaul.sync.ledger import Ledger
+from backhaul.sync.outcome import Outcome, Quarantined
+from backhaul.sync.progress import artifact_entry
+from backhaul.sync.retry import Retrier
+from backhaul.wire.artifacts import ArtifactFileTarget
+from backhaul.wire.message import FileSlice
+from backhaul.wire.remote import RunAddress
+from backhaul.wire.server import Server
+
+_FILES_AT_ONCE = 500
+_UPLOADS_AT_ONCE = 8
+# As the official client: larger files go in parts, of a size that at most 10,000 of them are needed.
+_PARTS_FROM = 2 << 30
+_PART_SIZE = 100 << 20
+_MOST_PARTS = 10_000
+
+
+@dataclass(slots=True)
+class ArtifactDelivery:
+    """Sends the artifacts of one run, in the order in which they were logged.
+
+    One that cannot be sent is quarantined with its reason; the others go on. Artifacts go to the same entity and
+    project as their run (`address`), whatever their records say.
+    """
+
+    address: RunAddress
+    server: Server
+    places: ContentPlaces
+    retrier: Retrier
+    outcome: Outcome
+
+    async def deliver(self, records: Sequence[Any], ledger: Ledger, key: str) -> dict[str, str]:
+        """Send what the ledger does not know as committed; returns server id → digest of each that must be there."""
+        there: dict[str, str] = {}
+        for number, record in enumerate(records):
+            known = ledger.progress(key).artifacts.get(str(number))
+            if known is None:
+                known = await self._try_one(record)
+                if known is None:
+                    continue
+                await asyncio.to_thread(ledger.record, key, artifact_entry(number, *known))
+            there[known[0]] = known[1]
+        return there
+
+    async def _try_one(self, record: Any) -> tuple[str, str] | None:
+        try:
+            return await self._one(await asyncio.to_thread(artifact_of, record))
+        except (QuarantineError, RefusedError) as error:
+            self._quarantine(record.name, error)
+            return None
+
+    async def _one(self, recorded: Artifact) -> tuple[str, str]:
+        """Bring one artifact to the server; returns its id there and its digest."""
+        artifact, contents = await asyncio.to_thread(self._contents, recorded)
+        door = self.server.artifacts
+        created = await self.retrier.run(lambda: door.create(self._wanted(artifact)))
+        if created.state != "COMMITTED":
+            if created.state not in ("PENDING", "DELETED"):
+                raise UnexpectedAnswer(f"The artifact {artifact.name} is {created.state} on the server.")
+            await self._fill(artifact, contents, created.id, artifact.base_id or created.latest_id)
+        if artifact.use_after_commit:
+            await self.retrier.run(lambda: door.use(self.address, created.id))
+        return created.id, artifact.digest
+
+    def _contents(self, artifact: Artifact) -> tuple[Artifact, dict[str, Payload]]:
+        """Where each file lies now. Contents that were named by XXH128 get their MD5, and the manifest its digest.
+
+        Raises PayloadMissing when a content is gone: an artifact without it would be another one.
+        """
+        entries, contents, changed = [], {}, False
+        for entry in artifact.entries:
+            if entry.has_content and entry.extra.get("alg") == "XXH128":
+                entry, changed = _with_md5(entry), True
+            entries.append(entry)
+            if entry.has_content:
+                contents[entry.path] = self.places.find(entry)
+        return (artifact.with_entries(tuple(entries)) if changed else artifact), contents
+
+    def _wanted(self, artifact: Artifact) -> dict[str, Any]:
+        wanted = {
+            "entityName": self.address.entity,
+            "projectName": self.address.project,
+            "runName": None if artifact.user_created else self.address.run_id,
+            "artifactTypeName": artifact.type,
+            "artifactCollectionName": artifact.name,
+            "artifactCollectionNames": None,
+            "aliases": [{"artifactCollectionName": artifact.name, "alias": alias} for alias in artifact.aliases],
+            "digest": artifact.digest,
+            "digestAlgorithm": "MANIFEST_MD5",
+            "description": artifact.description or None,
+            "metadata": artifact.metadata or None,
+            "clientID": artifact.client_id,
+            "sequenceClientID": artifact.sequence_client_id,
+            "enableDigestDeduplication": True,
+            "distributedID": artifact.distributed_id or None,
+            "historyStep": None,
+            "labels": None,
+            "storageRegion": None,
+            "ttlDurationSeconds": artifact.ttl_seconds or None,
+            "clientMutationId": None,
+        }
+        return wanted | ({"tags": [{"tagName": tag} for tag in artifact.tags]} if artifact.tags else {})
+
+    async def _fill(self, artifact: Artifact, contents: dict[str, Payload], artifact_id: str, base: str | None) -> None:
+        """Upload files and manifest of a pending artifact, and commit it."""
+        kind, name = _manifest_kind(artifact)
+        door = self.server.artifacts
+        manifest_id, _ = await self.retrier.run(
+            lambda: door.create_manifest(self.address, artifact_id, base, name, kind, "")
+        )
+        births = await self._upload(artifact, contents, artifact_id, manifest_id)
+        entries = [replace(entry, birth_artifact_id=births.get(entry.path, "")) for entry in artifact.entries]
+        manifest = replace(artifact, entries=tuple([await self._resolved(entry) for entry in entries])).manifest()
+        digest = digest_base64(manifest)
+
+        async def put_manifest() -> None:
+            if kind == "FULL":
+                _, target = await door.create_manifest(self.address, artifact_id, base, name, kind, digest)
+            else:
+                _, target = await door.update_manifest(manifest_id, base, name, digest)
+            if target is not None:
+                await self.server.put_file(target, manifest, digest)
+
+        await self.retrier.run(put_manifest)
+        if artifact.finalize:
+            await self.retrier.run(lambda: door.commit(artifact_id))
+
+    async def _resolved(self, entry: Entry) -> Entry:
+        """References to artifacts of the same log name them by a client's id; the server's id must take its place."""
+        if not entry.ref.startswith(CLIENT_REFERENCE):
+            return entry
+        client_id, _, path = entry.ref.removeprefix(CLIENT_REFERENCE).partition("/")
+        server_id = await self.retrier.run(lambda: self.server.artifacts.server_id(client_id))
+        if server_id is None:
+            raise PayloadMissing(
+                f"{entry.path} refers to an artifact that the server does not know ({client_id[:12]}…)."
+            )
+        return replace(entry, ref=f"wandb-artifact://{b64decode(server_id).hex()}/{path}")
+
+    async def _upload(
+        self, artifact: Artifact, contents: dict[str, Payload], artifact_id: str, manifest_id: str
+    ) -> dict[str, str]:
+        """Send the files that the server lacks; returns by path the artifact under which each is stored."""
+        births: dict[str, str] = {}
+        digests = {entry.path: entry.digest for entry in artifact.entries}
+        paths = list(contents)
+        slots = asyncio.Semaphore(_UPLOADS_AT_ONCE)
+        for start in range(0, len(paths), _FILES_AT_ONCE):
+            some = paths[start : start + _FILES_AT_ONCE]
+            specs = [
+                await asyncio.to_thread(_spec, artifact_id, manifest_id, path, digests[path], contents[path])
+                for path in some
+            ]
+            targets = await self.retrier.run(partial(self.server.artifacts.create_files, specs))
+            await asyncio.gather(
+                *(
+                    self._put(contents[path], spec, target, slots)
+                    for path, spec, target in zip(some, specs, targets, strict=True)
+                )
+            )
+            births |= {path: target.birth_artifact_id for path, target in zip(some, targets, strict=True)}
+        return births
+
+    async def _put(
+        self, content: Payload, spec: dict[str, Any], first: ArtifactFileTarget, slots: asyncio.Semaphore
+    ) -> None:
+        """Send one file; at each further try a new address is asked for, since the old one may have expired."""
+        addresses = [first]
+
+        async def attempt() -> None:
+            where = addresses.pop() if addresses else (await self.server.artifacts.create_files([spec]))[0]
+            if where.parts:
+                await self._put_parts(content, spec, where)
+            elif where.target is not None:
+                await self.server.put_file(where.target, _slice(content), spec["md5"])
+
+        async with slots:
+            await self.retrier.run(attempt)
+        self.outcome.sent_bytes += _slice(content).length
+
+    async def _put_parts(self, content: Payload, spec: dict[str, Any], where: ArtifactFileTarget) -> None:
+        whole = _slice(content)
+        size = part_size(whole.length)
+        etags = []
+        for number, target in enumerate(where.parts):
+            offset = number * size
+            body = FileSlice(whole.path, offset, min(size, whole.length - offset))
+            md5 = b64encode(bytes.fromhex(spec["uploadPartsInput"][number]["hexMD5"])).decode()
+            etags.append(await self.server.put_part(target, body, md5))
+        await self.server.artifacts.complete_parts(where.birth_artifact_id, where, etags)
+
+    def _quarantine(self, name: str, error: BackhaulError) -> None:
+        self.outcome.quarantined.append(Quarantined(f"artifact {name}", error.message, error.next))
+
+
+def part_size(size: int) -> int:
+    """Bytes per part of a file of `size` bytes: 100 MiB, or more in steps of 4 KiB when that makes too many parts."""
+    if size <= _PART_SIZE * _MOST_PARTS:
+        return _PART_SIZE
+    return (-(-size // _MOST_PARTS) + 4095) // 4096 * 4096
+
+
+def _spec(artifact_id: str, manifest_id: str, path: str, digest: str, content: Payload) -> dict[str, Any]:
+    """The CreateArtifactFileSpecInput of one file, with the MD5 of each part when it is to go in parts."""
+    return {
+        "artifactID": artifact_id,
+        "artifactManifestID": manifest_id,
+        "name": path,
+        "md5": digest,
+        "mimetype": None,
+        "uploadPartsInput": _parts(_slice(content)),
+    }
+
+
+def _parts(whole: FileSlice) -> list[dict[str, Any]] | None:
+    if whole.length < _PARTS_FROM:
+        return None
+    size, parts = part_size(whole.length), []
+    with whole.path.open("rb") as file:
+        for number in range(1, -(-whole.length // size) + 1):
+            md5, left = hashlib.md5(usedforsecurity=False), size
+            while left and (block := file.read(min(left, 1 << 20))):
+                md5.update(block)
+                left -= len(block)
+            parts.append({"partNumber": number, "hexMD5": md5.hexdigest()})
+    return parts
+
+
+def _slice(content: Payload) -> FileSlice:
+    assert content.path is not None
+    return FileSlice(content.path, 0, content.path.stat().st_size)
+
+
+def _with_md5(entry: Entry) -> Entry:
+    digest = digest_of(Payload(entry.path, Path(entry.local_path)))
+    return replace(entry, digest=digest.md5, extra={key: value for key, value in entry.extra.items() if key != "alg"})
+
+
+def _manifest_kind(artifact: Artifact) -> tuple[str, str]:
+    if artifact.incremental:
+        return "INCREMENTAL", "wandb_manifest.incremental.json"
+    if artifact.distributed_id:
+        return "PATCH", "wandb_manifest.patch.json"
+    return "FULL", "wandb_manifest.json"

@@ -1,0 +1,109 @@
+"""What a depot holds, read from its store on disk and not through any client."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backhaul.depot.model import EVENTS, HISTORY, OUTPUT, Run
+from backhaul.depot.store.folder import FolderBlobs
+from backhaul.depot.store.sqlite import SqliteStore
+
+ENTITY = "tester"
+
+
+@dataclass(frozen=True)
+class Held:
+    """One run as the depot holds it: numbered lines per stream, files by name with their bytes."""
+
+    run: Run
+    history: dict[int, str]
+    events: dict[int, str]
+    output: dict[int, str]
+    files: dict[str, bytes]
+    alerts: int
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """History in the order of its line numbers, parsed; fails if a number is missing."""
+        assert list(self.history) == list(range(len(self.history)))
+        return [json.loads(line) for line in self.history.values()]
+
+    @property
+    def summary(self) -> Any:
+        """The summary, parsed."""
+        return json.loads(self.run.summary)
+
+    @property
+    def config(self) -> Any:
+        """The config, parsed."""
+        return json.loads(self.run.config)
+
+    @property
+    def console(self) -> list[str]:
+        """Console lines without their time stamp (`[ERROR ]time text`, as a client of today sends them)."""
+        return [_without_time(line) for line in self.output.values()]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Lines per stream, by the names of `--json`."""
+        return {"history": len(self.history), "events": len(self.events), "output": len(self.output)}
+
+
+def held(data: Path, project: str, run_id: str, entity: str = ENTITY) -> Held:
+    """What the depot over `data` holds of a run. Fails when there is none."""
+    found = held_or_none(data, project, run_id, entity)
+    assert found is not None, f"the depot has no run {entity}/{project}/{run_id}"
+    return found
+
+
+def held_or_none(data: Path, project: str, run_id: str, entity: str = ENTITY) -> Held | None:
+    """What the depot over `data` holds of a run, or None."""
+    with _store(data) as store:
+        run = store.run(entity, project, run_id)
+        if run is None:
+            return None
+        streams = [dict(store.lines(run.id, stream)) for stream in (HISTORY, EVENTS, OUTPUT)]
+        blobs = FolderBlobs(data / "blobs")
+        files = {file.name: blobs.path(file.blob).read_bytes() for file in store.files(run.id)}
+        alerts = store._database.read(
+            lambda c: c.execute("SELECT count(*) FROM alerts WHERE run_id = ?", (run.id,)).fetchone()[0]
+        )
+        return Held(run, *streams, files, alerts)
+
+
+def delete(data: Path, project: str, run_id: str, entity: str = ENTITY) -> None:
+    """Delete a run, as a user does on a server's page."""
+    with _store(data) as store:
+        run = store.run(entity, project, run_id)
+        assert run is not None
+        store.delete_run(run.id)
+
+
+def truncate(data: Path, project: str, run_id: str, lines: int, entity: str = ENTITY) -> None:
+    """Let the depot forget all history lines from number `lines` on, as one restored from a backup."""
+    with _store(data) as store:
+        run = store.run(entity, project, run_id)
+        assert run is not None
+        store.truncate(run.id, HISTORY, lines)
+
+
+@contextmanager
+def _store(data: Path) -> Iterator[SqliteStore]:
+    store = SqliteStore(data / "depot.sqlite")
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def _without_time(line: str) -> str:
+    if line.startswith("{"):
+        parsed = json.loads(line)
+        return ("ERROR " if parsed.get("level") == "error" else "") + str(parsed["content"])
+    error = "ERROR " if line.startswith("ERROR ") else ""
+    return error + line.removeprefix("ERROR ").partition(" ")[2]

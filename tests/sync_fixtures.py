@@ -1,0 +1,68 @@
+"""Fixtures for everything that syncs: the command, a project of the test's own, recorded runs, the fault proxy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from .command import Backhaul, copied, record
+from .conftest import DepotProcess
+from .fault_proxy import FaultProxy
+
+_HEALTHY = """
+    import sys, wandb
+    run = wandb.init(project="recorded", id="healthy", name="Healthy one", tags=["a", "b"], notes="some notes",
+                     group="g", job_type="train", config={"lr": 0.1, "net": {"width": 64}})
+    with open("saved.txt", "w") as file:
+        file.write("saved " * 500)
+    run.save("saved.txt")
+    for step in range(300):
+        run.log({"loss": 1 / (step + 1), "nested": {"a": step}})
+        if step % 10 == 0:
+            print("line", step)
+    print("an error line", file=sys.stderr)
+    run.finish()
+"""
+
+
+@pytest.fixture
+def backhaul(sdk_env: dict[str, str], tmp_path: Path) -> Backhaul:
+    """The command, with the session's depot as its server."""
+    return Backhaul(sdk_env, tmp_path)
+
+
+@pytest.fixture
+def project() -> str:
+    """A project that no other test uses."""
+    return f"p-{uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def proxy(depot: DepotProcess) -> Iterator[FaultProxy]:
+    """A proxy before the session's depot, without faults so far."""
+    with FaultProxy(depot.url) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def healthy_original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A healthy run, recorded once a session; never synced from where it lies."""
+    home = tmp_path_factory.mktemp("healthy")
+    env = {
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(home / "home"),
+        "LANG": "C.UTF-8",
+        "WANDB_SILENT": "true",
+        "WANDB_ERROR_REPORTING": "false",
+    }
+    (made,) = record(_HEALTHY, home / "work", env)
+    return made
+
+
+@pytest.fixture
+def healthy(healthy_original: Path, tmp_path: Path) -> Path:
+    """A copy of the healthy run: 300 rows, 31 console lines, a saved file."""
+    return copied(healthy_original, tmp_path / "healthy")
