@@ -77,11 +77,13 @@ def _lines(outcome: Outcome, stream: Stream) -> str:
 
 
 def _show_details(outcome: Outcome, console: Console) -> None:
-    if outcome.error is None and not outcome.quarantined and not outcome.notes:
+    if outcome.error is None and not (outcome.quarantined or outcome.notes or outcome.left_out):
         return
     console.print(f"\n[bold]{escape(outcome.run_id)}[/]  [dim]{escape(str(outcome.path))}[/]")
     for note in outcome.notes:
         console.print(f"  note: {escape(note)}")
+    for name in outcome.left_out[:20]:
+        console.print(f"  left out {escape(name)}")
     for item in outcome.quarantined[:20]:
         console.print(f"  [red]not delivered[/] {escape(item.what)}: {escape(item.reason)}")
         console.print(f"    next: {escape(item.next)}")

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-from backhaul.errors import LogDamaged, StillRecording, VerificationFailed
+from backhaul.errors import LogDamaged, NotFound, StillRecording, VerificationFailed
 from backhaul.runs.artifacts import content_places
 from backhaul.runs.inspect import Inspection
 from backhaul.runs.rows import NUMBERED, Stream
@@ -112,7 +112,11 @@ class Delivery:
     async def _status(self) -> RunStatus | None:
         identity, to = self.run.identity, self.destination
         entity, project, run_id = to.entity_of(identity), to.project_of(identity), to.run_id_of(identity)
-        return await self._ask(lambda: self.server.run_status(entity, project, run_id))
+        try:
+            return await self._ask(lambda: self.server.run_status(entity, project, run_id))
+        except NotFound:
+            # Some servers refuse the question about a project that does not exist yet; creating the run makes it.
+            return None
 
     async def _begin(self, ledger: Ledger, status: RunStatus | None) -> Progress:
         """Settle the numbering on first contact; later, forget acknowledgements that the server no longer backs."""
@@ -280,6 +284,9 @@ class Delivery:
                 f"{lost} bytes of {self.run.directory.log} are damaged, from byte {losses[0].offset} on "
                 f"({losses[0].kind}); all that can be read was delivered."
             )
+            return
+        if self.outcome.left_out:
+            # By the user's wish, and for this time: a later sync without that wish sends it, so nothing is marked.
             return
         ledger.record(self._key, verified_entry(stamp, self.outcome.receipt or ""))
         write_synced_marker(self.run.directory)

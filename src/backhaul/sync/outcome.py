@@ -61,6 +61,7 @@ class Outcome:
     artifacts_remote: int = 0
     quarantined: list[Quarantined] = field(default_factory=list)
     damage: list[Damage] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     error: BackhaulError | None = None
     receipt: str | None = None
@@ -104,6 +105,7 @@ class Outcome:
             "damage": [
                 {"offset": damage.offset, "length": damage.length, "kind": str(damage.kind)} for damage in self.damage
             ],
+            "left_out": self.left_out,
             "notes": self.notes,
             "error": self.error.as_json() if self.error else None,
             "receipt": self.receipt,

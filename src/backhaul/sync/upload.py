@@ -81,7 +81,7 @@ class Uploader:
                 self._quarantine(f"file {payload.name}", error)
                 continue
             if reason := self.options.excludes(payload.name, digest.size):
-                self.outcome.notes.append(f"{payload.name} was left out: {reason}.")
+                self.outcome.left_out.append(f"{payload.name}: {reason}")
             else:
                 digested.append((payload, digest))
         return digested

@@ -17,8 +17,8 @@ class Expected:
     """What the destination must hold.
 
     `lines` are the counts on the server after this fragment's last line, `last_line` is the last history line;
-    `summary` and `config` are the JSON texts that were sent; `files` by name, `artifacts` server id → digest; `finished` whether
-    the run's end was sent.
+    `summary` and `config` are the JSON texts that were sent; `files` by name, `artifacts` server id → digest;
+    `finished` whether the run's end was sent.
     """
 
     lines: Mapping[Stream, int]
