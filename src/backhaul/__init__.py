@@ -1,1 +1,70 @@
-"""Backhaul brings offline Weights & Biases runs home: every run, every row, with proof."""
+"""Backhaul brings offline Weights & Biases runs home: every run, every row, with proof.
+
+The Python API reads a run as it lies on disk, without a server and without the wandb package::
+
+    import backhaul
+
+    run = backhaul.open_run("wandb/latest-run")
+    run.config, run.summary, run.state          # what the run is
+    for row in run.history(): ...               # its rows, in constant memory
+    frame = run.to_pandas()                     # or run.to_arrow()
+    run.damage, run.end, run.is_complete        # what of the log could not be read
+
+Damage never raises. What does raise is a `BackhaulError`, which says what happened, what is safe and what to do next.
+Only the names in `__all__` are promised; nothing heavy is imported before one of them is used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from backhaul.errors import BackhaulError
+    from backhaul.runs.local_run import LocalRun, OutputLine, open_run
+    from backhaul.runs.recorded_files import LoggedArtifact, LoggedFile
+    from backhaul.wandblog import Damage, DamageKind, LogEnd
+
+    __version__: str
+
+__all__ = [
+    "BackhaulError",
+    "Damage",
+    "DamageKind",
+    "LocalRun",
+    "LogEnd",
+    "LoggedArtifact",
+    "LoggedFile",
+    "OutputLine",
+    "__version__",
+    "open_run",
+]
+
+_HOMES = {
+    "BackhaulError": "backhaul.errors",
+    "Damage": "backhaul.wandblog",
+    "DamageKind": "backhaul.wandblog",
+    "LocalRun": "backhaul.runs.local_run",
+    "LogEnd": "backhaul.wandblog",
+    "LoggedArtifact": "backhaul.runs.recorded_files",
+    "LoggedFile": "backhaul.runs.recorded_files",
+    "OutputLine": "backhaul.runs.local_run",
+    "open_run": "backhaul.runs.local_run",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("backhaul")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'backhaul' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    # From now on the name is found without coming here.
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 from urllib.parse import quote, urlencode
 
 from backhaul.depot.refusal import Refused
@@ -32,6 +33,45 @@ class Target:
         escaped = (quote(part, safe="") for part in (self.entity, self.project, self.run))
         return f"{root}/{'/'.join(escaped)}/{quote(self.name, safe='/')}"
 
+    @property
+    def storage_path(self) -> str:
+        """Where the file is PUT and got by signed addresses."""
+        return self.path("/storage")
+
+
+@dataclass(frozen=True, slots=True)
+class ContentTarget:
+    """The bytes with an MD5 (hexadecimal) in a project; `artifact_id` is the version for which they come."""
+
+    project_id: int
+    artifact_id: int
+    md5: str
+
+    @property
+    def storage_path(self) -> str:
+        """Where the bytes are PUT and got by signed addresses."""
+        return f"/contents/{self.project_id}/{self.artifact_id}/{self.md5}"
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestTarget:
+    """The list of an artifact's entries."""
+
+    manifest_id: int
+
+    @property
+    def storage_path(self) -> str:
+        """Where the list is PUT and got by signed addresses."""
+        return f"/manifests/{self.manifest_id}"
+
+
+class Addressed(Protocol):
+    """What a signed address may be for."""
+
+    @property
+    def storage_path(self) -> str:
+        """The percent-escaped path, which also tells this thing from every other."""
+
 
 class Signer:
     """Makes and checks signatures. The secret never leaves the depot; the clock comes in from outside."""
@@ -40,13 +80,13 @@ class Signer:
         self._secret = secret
         self._clock = clock
 
-    def address(self, base: str, method: str, target: Target) -> str:
+    def address(self, base: str, method: str, target: Addressed) -> str:
         """An absolute address under `base` that allows `method` on the file for `LIFETIME` seconds."""
         expires = int(self._clock() + LIFETIME)
         query = {"expires": expires, "signature": self._signature(method, target, expires)}
-        return f"{base.rstrip('/')}{target.path('/storage')}?{urlencode(query)}"
+        return f"{base.rstrip('/')}{target.storage_path}?{urlencode(query)}"
 
-    def check(self, method: str, target: Target, expires: str, signature: str) -> None:
+    def check(self, method: str, target: Addressed, expires: str, signature: str) -> None:
         """Returns only for an address of ours that is still good. Refused with 403 otherwise."""
         try:
             until = int(expires)
@@ -63,6 +103,5 @@ class Signer:
         text = json.dumps([purpose, *facts])
         return hmac.new(self._secret, text.encode("utf-8", "surrogatepass"), "sha256").hexdigest()
 
-    def _signature(self, method: str, target: Target, expires: int) -> str:
-        facts = (method, target.entity, target.project, target.run, target.name, str(expires))
-        return self.token("storage", *facts)
+    def _signature(self, method: str, target: Addressed, expires: int) -> str:
+        return self.token("storage", method, target.storage_path, str(expires))

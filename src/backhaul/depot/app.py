@@ -48,9 +48,22 @@ class App:
             Route(f"/files/{place}/{{path:path}}", self._keyed(self._give_file, cookie=True), methods=["GET"]),
             Route(f"/storage/{place}/{{path:path}}", self._storage.put, methods=["PUT"]),
             Route(f"/storage/{place}/{{path:path}}", self._storage.get, methods=["GET"]),
+            *self._artifact_routes(),
             Route("/healthz", _healthy, methods=["GET"]),
             Mount("/static", StaticFiles(directory=_STATIC)),
             *self._pages.routes(),
+        ]
+
+    def _artifact_routes(self) -> list[Route | Mount]:
+        """The bytes of artifacts: by signed address, and by names and digest for those who show the key."""
+        content = "/contents/{project_id:int}/{artifact_id:int}/{md5}"
+        place = "/artifactsV2/{region}/{entity}/{project}/{collection}"
+        return [
+            Route(content, self._storage.put_content, methods=["PUT"]),
+            Route(content, self._storage.get_content, methods=["GET"]),
+            Route("/manifests/{manifest_id:int}", self._storage.put_manifest, methods=["PUT"]),
+            Route("/manifests/{manifest_id:int}", self._storage.get_manifest, methods=["GET"]),
+            Route(f"{place}/{{birth}}/{{md5}}/{{name:path}}", self._keyed(self._storage.get_entry), methods=["GET"]),
         ]
 
     def _keyed(self, endpoint: Endpoint, cookie: bool = False) -> Endpoint:

@@ -83,7 +83,7 @@ def _all_finite(types: Counter[Any], values: list[Any]) -> bool:
     """Whether every value can be drawn, for the columns of one type that nearly all columns are."""
     if types.keys() == {float}:
         return all(map(math.isfinite, values))
-    return types.keys() == {int} and -_LARGEST < min(values) and max(values) < _LARGEST
+    return types.keys() == {int} and min(values) > -_LARGEST and max(values) < _LARGEST
 
 
 def _grows(numbers: list[float]) -> bool:

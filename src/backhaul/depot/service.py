@@ -21,6 +21,7 @@ from backhaul.depot.app import create_app
 from backhaul.depot.graphql.context import Services
 from backhaul.depot.history import HistoryReader
 from backhaul.depot.keys import Secrets
+from backhaul.depot.manifests import Manifests
 from backhaul.depot.pages.login import Login
 from backhaul.depot.store.folder import FolderBlobs
 from backhaul.depot.store.sqlite import SqliteStore
@@ -91,7 +92,15 @@ class Depot:
         os.close(self._lock)
 
     def _config(self) -> uvicorn.Config:
-        services = Services(self._store, self._blobs, HistoryReader(self._store), self._signer, self._entity, time.time)
+        services = Services(
+            self._store,
+            self._blobs,
+            HistoryReader(self._store),
+            Manifests(self._blobs),
+            self._signer,
+            self._entity,
+            time.time,
+        )
         return uvicorn.Config(
             create_app(services, self._secrets),
             log_config=None,

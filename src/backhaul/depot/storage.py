@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import mimetypes
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
@@ -12,8 +11,9 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
 from backhaul.depot import names
-from backhaul.depot.addresses import Signer, Target
-from backhaul.depot.model import Blob, Run, StoredFile
+from backhaul.depot.addresses import Addressed, ContentTarget, ManifestTarget, Signer, Target
+from backhaul.depot.manifests import to_hex
+from backhaul.depot.model import Blob, Run
 from backhaul.depot.refusal import Refused, not_found
 from backhaul.depot.store import Blobs, Store
 
@@ -34,26 +34,83 @@ class Storage:
 
     async def put(self, request: Request) -> Response:
         """Takes in a file at a signed address. It shows when it is whole and durable; until then the old one does."""
-        target = self._checked(request, "PUT")
+        target = target_of(request)
+        self._check(request, "PUT", target)
         run = await run_in_threadpool(self._run, target)
-        expected = request.headers.get("content-md5")
+        return await self._receive(request, None, lambda blob: self._store.put_file(run.id, target.name, blob))
+
+    async def put_content(self, request: Request) -> Response:
+        """Takes in bytes of an artifact; they must have the MD5 that the address names."""
+        target = _content_of(request)
+        self._check(request, "PUT", target)
+
+        def keep(blob: Blob) -> str | None:
+            return self._store.artifacts.put_content(target.project_id, blob, target.artifact_id)
+
+        return await self._receive(request, target.md5, keep)
+
+    async def put_manifest(self, request: Request) -> Response:
+        """Takes in an artifact's manifest; it must have the MD5 that was announced."""
+        target = _manifest_of(request)
+        self._check(request, "PUT", target)
+        manifest = await run_in_threadpool(self._store.artifacts.manifest, target.manifest_id)
+        if manifest is None:
+            raise not_found("artifact manifest")
+        md5 = to_hex(manifest.digest)
+        return await self._receive(request, md5, lambda blob: self._store.artifacts.put_manifest(manifest.id, blob))
+
+    async def _receive(self, request: Request, md5: str | None, keep: Callable[[Blob], str | None]) -> Response:
+        """Stores the body; `keep` names it, and returns the blob that is no longer needed."""
+        announced = request.headers.get("content-md5")
+        expected = {digest for digest in (md5, to_hex(announced.strip()) if announced else None) if digest}
 
         def accept(blob: Blob) -> None:
-            if expected and base64.b64encode(bytes.fromhex(blob.md5)).decode() != expected.strip():
+            if expected and expected != {blob.md5}:
                 raise BadDigest
 
         try:
             blob = await self._blobs.receive(_whole(request), accept)
         except BadDigest:
             return Response(_BAD_DIGEST, 400, media_type="application/xml")
-        replaced = await run_in_threadpool(self._store.put_file, run.id, target.name, blob)
-        if replaced:
-            await run_in_threadpool(self._blobs.remove, replaced)
+        needless = await run_in_threadpool(keep, blob)
+        if needless:
+            await run_in_threadpool(self._blobs.remove, needless)
         return Response(status_code=200, headers={"ETag": f'"{blob.md5}"'})
 
     async def get(self, request: Request) -> Response:
         """Gives a file at a signed address; ranges are honoured."""
-        return await run_in_threadpool(self.file_response, self._checked(request, "GET"))
+        target = target_of(request)
+        self._check(request, "GET", target)
+        return await run_in_threadpool(self.file_response, target)
+
+    async def get_content(self, request: Request) -> Response:
+        """Gives bytes of an artifact at a signed address."""
+        target = _content_of(request)
+        self._check(request, "GET", target)
+        return await run_in_threadpool(self._content_response, target.project_id, target.md5)
+
+    async def get_entry(self, request: Request) -> Response:
+        """Gives bytes of an artifact to a client with the key, by names and digest (storage layout V2)."""
+        where = request.path_params
+        project = await run_in_threadpool(self._store.project, where["entity"], where["project"])
+        if project is None:
+            raise not_found("project")
+        return await run_in_threadpool(self._content_response, project.id, where["md5"])
+
+    async def get_manifest(self, request: Request) -> Response:
+        """Gives a manifest at a signed address."""
+        target = _manifest_of(request)
+        self._check(request, "GET", target)
+        manifest = await run_in_threadpool(self._store.artifacts.manifest, target.manifest_id)
+        if manifest is None or manifest.blob is None:
+            raise not_found("artifact manifest")
+        return FileResponse(self._blobs.path(manifest.blob), headers=_headers("manifest.json", to_hex(manifest.digest)))
+
+    def _content_response(self, project_id: int, md5: str) -> Response:
+        content = self._store.artifacts.content(project_id, md5)
+        if content is None:
+            raise not_found("artifact file")
+        return FileResponse(self._blobs.path(content.blob), headers=_headers("file", md5))
 
     def file_response(self, target: Target) -> Response:
         """The bytes of the file, in such a way that a browser never runs them in the depot's name.
@@ -65,7 +122,7 @@ class Storage:
         if stored is None:
             raise not_found(f"file {target.name!r}")
         path = self._blobs.path(stored.blob)
-        return FileResponse(path, headers=_headers(stored), media_type=_media_type(stored.name))
+        return FileResponse(path, headers=_headers(stored.name, stored.md5), media_type=_media_type(stored.name))
 
     def _run(self, target: Target) -> Run:
         run = self._store.run(target.entity, target.project, target.run)
@@ -73,11 +130,9 @@ class Storage:
             raise not_found(f"run {target.entity}/{target.project}/{target.run}")
         return run
 
-    def _checked(self, request: Request, method: str) -> Target:
-        target = target_of(request)
+    def _check(self, request: Request, method: str, target: Addressed) -> None:
         query = request.query_params
         self._signer.check(method, target, query.get("expires", ""), query.get("signature", ""))
-        return target
 
 
 def target_of(request: Request) -> Target:
@@ -97,10 +152,20 @@ async def _whole(request: Request) -> AsyncIterator[bytes]:
         raise Refused("the body is shorter than its Content-Length says")
 
 
-def _headers(stored: StoredFile) -> dict[str, str]:
-    file_name = quote(stored.name.rpartition("/")[2], safe="")
+def _content_of(request: Request) -> ContentTarget:
+    where = request.path_params
+    return ContentTarget(where["project_id"], where["artifact_id"], where["md5"])
+
+
+def _manifest_of(request: Request) -> ManifestTarget:
+    return ManifestTarget(request.path_params["manifest_id"])
+
+
+def _headers(name: str, md5: str) -> dict[str, str]:
+    """Headers that keep a browser from running what users stored in the depot's name."""
+    file_name = quote(name.rpartition("/")[2], safe="")
     return {
-        "ETag": f'"{stored.md5}"',
+        "ETag": f'"{md5}"',
         "Content-Disposition": f"attachment; filename*=UTF-8''{file_name}",
         "Content-Security-Policy": "sandbox; default-src 'none'",
         "X-Content-Type-Options": "nosniff",

@@ -1,4 +1,4 @@
-"""The damaged file, made readable: a log, a log whose file header is damaged, or nothing at all."""
+"""The damaged file, made readable: a log, a log whose file header is damaged, or nothing but zeros."""
 
 from __future__ import annotations
 
@@ -20,20 +20,18 @@ class Kind(StrEnum):
 
     LOG = "log"
     BAD_HEADER = "log with a damaged file header"
-    NOTHING = "nothing"
+    ZEROS = "nothing but zeros"
 
 
 def kind_of(path: Path) -> Kind:
-    """What the file is. `LOG` also for a file that is something else: reading it says what. Raises UnreadableFile."""
+    """What the file is. `LOG` also for what is empty or no log at all: reading it tells. Raises UnreadableFile."""
     try:
         with path.open("rb") as file:
             head = file.read(BLOCK_SIZE)
-            if not head.strip(b"\x00"):
-                return Kind.NOTHING if _is_zero_to_the_end(file) else Kind.BAD_HEADER
+            if head and not head.strip(b"\x00"):
+                return Kind.ZEROS if _is_zero_to_the_end(file) else Kind.BAD_HEADER
     except OSError as error:
         raise UnreadableFile(f"{path} cannot be read: {error.strerror or error}") from error
-    if FILE_HEADER.startswith(head):
-        return Kind.NOTHING
     if not is_log_header(head) and is_true_chunk(head, len(FILE_HEADER), len(head)):
         return Kind.BAD_HEADER
     return Kind.LOG

@@ -8,13 +8,12 @@ import os
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-from backhaul.errors import LogDamaged, NotFound, StillRecording, VerificationFailed
+from backhaul.errors import NotFound, StillRecording
 from backhaul.runs.artifacts import content_places
 from backhaul.runs.inspect import Inspection
 from backhaul.runs.rows import NUMBERED, Stream
@@ -24,18 +23,17 @@ from backhaul.sync.batch import Batch, BatchMaker, end_body
 from backhaul.sync.destination import Destination
 from backhaul.sync.first_contact import settle, still_held
 from backhaul.sync.ledger import Ledger
-from backhaul.sync.marker import write_synced_marker
 from backhaul.sync.options import SyncOptions
 from backhaul.sync.outcome import Outcome, Quarantined, RunState
-from backhaul.sync.progress import LogStamp, Progress, lines_entry, verified_entry
-from backhaul.sync.read_back import read_back
-from backhaul.sync.receipt import Receipt, write_receipt
+from backhaul.sync.progress import LogStamp, Progress, lines_entry
+from backhaul.sync.proof import Proof
 from backhaul.sync.reporter import Reporter
 from backhaul.sync.retry import Retrier
 from backhaul.sync.upload import Uploader
+from backhaul.sync.upserts import first_upsert, last_upsert
 from backhaul.sync.verify import Expected
 from backhaul.wandblog import LogEnd
-from backhaul.wire.remote import RunAddress, RunStatus, RunUpsert
+from backhaul.wire.remote import RunAddress, RunStatus
 from backhaul.wire.server import Server
 
 Result = TypeVar("Result")
@@ -87,6 +85,9 @@ class Delivery:
         self.outcome.state = RunState.VERIFIED
         self.outcome.local = self.outcome.remote = progress.lines
         self.outcome.files_local = self.outcome.files_remote = len(progress.files)
+        self.outcome.artifacts_local = self.outcome.artifacts_remote = len(progress.artifacts)
+        self.outcome.entity = progress.entity or self.outcome.entity
+        self.outcome.project = progress.project or self.outcome.project
         self.outcome.receipt = progress.receipt
         return self.outcome
 
@@ -96,16 +97,18 @@ class Delivery:
         try:
             status = await self._status()
             progress = await self._begin(ledger, status)
-            address = await self._ask(lambda: self.server.upsert_run(self._first_upsert()))
+            address = await self._ask(lambda: self.server.upsert_run(first_upsert(self.run.identity, self.destination)))
             self.outcome.entity, self.outcome.project = address.entity, address.project
             maker = self._maker(progress, console_text, recording=recording)
             last_line = await self._send_lines(ledger, address, maker)
             expected = await self._send_rest(ledger, address, maker, console_text, last_line, recording)
             self.outcome.state = RunState.SENT
             if recording:
-                self.outcome.state = RunState.RECORDING
                 raise StillRecording(f"{self.run.directory.log} is still being written; what is whole was sent.")
-            await self._prove(ledger, address, expected, stamp, await digest)
+            proof = Proof(
+                self.run, self.destination, self.server, self.options, self.reporter, self.retrier, self.outcome
+            )
+            await proof.give(ledger, self._key, address, expected, stamp, await digest)
         finally:
             digest.cancel()
 
@@ -199,7 +202,8 @@ class Delivery:
         """Send what is known only at the end: the whole config, the files, the summary, the exit."""
         rows, progress = maker.rows, ledger.progress(self._key)
         config, summary = rows.config_json(), rows.summary_json()
-        await self._ask(lambda: self.server.upsert_run(self._last_upsert(maker, address, config)))
+        upsert = last_upsert(self.run.identity, rows, address, config)
+        await self._ask(lambda: self.server.upsert_run(upsert))
         uploader = Uploader(self.run, address, self.server, self.options, self.reporter, self.retrier, self.outcome)
         files = await uploader.upload(rows, console_text, ledger, self._key)
         artifacts = await self._send_artifacts(ledger, address, rows.artifacts)
@@ -243,91 +247,6 @@ class Delivery:
             )
         elif maker.reader.end is LogEnd.NO_EXIT:
             self.outcome.notes.append("The log has no exit record: the job was killed. It is shown as failed.")
-
-    async def _prove(
-        self, ledger: Ledger, address: RunAddress, expected: Expected, stamp: LogStamp, digest: str
-    ) -> None:
-        """Read back; only here a run becomes verified."""
-        self.reporter.verifying(self.run)
-        differences, remote = await read_back(self.server, address, expected, self.retrier, self.options.read_back_for)
-        self.outcome.remote = remote.lines
-        self.outcome.files_remote = sum(name in remote.files for name in expected.files)
-        self.outcome.artifacts_remote = len(remote.artifacts)
-        if differences:
-            told = "; ".join(map(str, differences[:5])) + (" …" if len(differences) > 5 else "")
-            raise VerificationFailed(f"{address} was read back and differs from the log: {told}.")
-        receipt = Receipt(
-            url=self.destination.base_url,
-            entity=address.entity,
-            project=address.project,
-            run_id=address.run_id,
-            log=self.run.directory.log,
-            log_size=stamp.size,
-            log_digest=digest,
-            verified_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            expected=expected,
-            remote=remote,
-        )
-        self.outcome.receipt = str(write_receipt(receipt, self.options.state_folder))
-        self._conclude(ledger, stamp)
-
-    def _conclude(self, ledger: Ledger, stamp: LogStamp) -> None:
-        losses = [damage for damage in self.outcome.damage if damage.kind not in ("torn", "zeroed range")]
-        if self.outcome.quarantined:
-            # What could be sent is there; the rest needs the user, so nothing is marked as done.
-            self.outcome.state = RunState.QUARANTINED
-            return
-        self.outcome.state = RunState.VERIFIED
-        if losses:
-            lost = sum(damage.length for damage in losses)
-            self.outcome.error = LogDamaged(
-                f"{lost} bytes of {self.run.directory.log} are damaged, from byte {losses[0].offset} on "
-                f"({losses[0].kind}); all that can be read was delivered."
-            )
-            return
-        if self.outcome.left_out:
-            # By the user's wish, and for this time: a later sync without that wish sends it, so nothing is marked.
-            return
-        ledger.record(self._key, verified_entry(stamp, self.outcome.receipt or ""))
-        write_synced_marker(self.run.directory)
-
-    def _first_upsert(self) -> RunUpsert:
-        """The run as its first record has it; config and the rest follow when the log has been read."""
-        identity, to = self.run.identity, self.destination
-        return RunUpsert(
-            run_id=to.run_id_of(identity),
-            project=to.project_of(identity),
-            entity=to.entity_of(identity),
-            display_name=identity.display_name or None,
-            notes=identity.notes or None,
-            tags=identity.tags or None,
-            group=identity.group or None,
-            job_type=identity.job_type or None,
-            host=identity.host or None,
-            commit=identity.commit or None,
-            repo=identity.repo or None,
-            sweep=identity.sweep or None,
-        )
-
-    def _last_upsert(self, maker: BatchMaker, address: RunAddress, config: str) -> RunUpsert:
-        """The run as the whole log has it. What the script took away again (all tags, the notes) is sent as empty."""
-        first, last = self.run.identity, maker.rows.identity
-        remote, commit = maker.rows.environment.git
-        return replace(
-            self._first_upsert(),
-            storage_id=address.storage_id or None,
-            project=address.project,
-            entity=address.entity,
-            config=config,
-            display_name=last.display_name or None,
-            notes=last.notes or ("" if first.notes else None),
-            tags=last.tags if last.tags or first.tags else None,
-            group=last.group or None,
-            job_type=last.job_type or None,
-            program=maker.rows.environment.program,
-            commit=last.commit or commit,
-            repo=last.repo or remote,
-        )
 
     async def _ask(self, request: Callable[[], Awaitable[Result]]) -> Result:
         return await self.retrier.run(request)

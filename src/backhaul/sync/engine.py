@@ -13,6 +13,7 @@ from backhaul.runs.directory import RunDirectory
 from backhaul.runs.inspect import Inspection, inspect
 from backhaul.sync.delivery import Delivery
 from backhaul.sync.destination import Destination
+from backhaul.sync.mishap import told
 from backhaul.sync.options import SyncOptions
 from backhaul.sync.outcome import Outcome
 from backhaul.sync.reporter import Reporter, Silent
@@ -87,10 +88,11 @@ class Engine:
             if self._closed is not None:
                 raise self._closed
             await delivery.deliver()
-        except BackhaulError as error:
-            outcome.fail(error)
-            if isinstance(error, HostNotFound | ConnectionRefused | ConfigurationError):
-                self._closed = error
+        except Exception as error:  # noqa: BLE001 - the last door of one run: its failure must not end the others.
+            failure = told(error)
+            outcome.fail(failure)
+            if isinstance(failure, HostNotFound | ConnectionRefused | ConfigurationError):
+                self._closed = failure
         self.reporter.finished(run, outcome)
         return outcome
 

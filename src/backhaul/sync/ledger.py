@@ -21,12 +21,12 @@ from typing import Any, Self
 
 from backhaul.errors import BackhaulError, DiskFull, LedgerUnwritable
 from backhaul.sync.ledger_lock import LedgerLock
+from backhaul.sync.mishap import FULL
 from backhaul.sync.progress import Progress
 
 SUFFIX = ".backhaul"
 _COMPACT_AFTER_ENTRIES = 2000
 _IDENTITY_BYTES = 4096
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NOT_HERE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
@@ -165,6 +165,6 @@ def _identity(log: Path) -> str:
 
 
 def _told(path: Path, error: OSError) -> BackhaulError:
-    if error.errno in _FULL:
+    if error.errno in FULL:
         return DiskFull(f"The ledger {path} cannot be written: {error.strerror}.")
     return LedgerUnwritable(f"The ledger {path} cannot be written: {error.strerror or error}.")

@@ -7,6 +7,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from backhaul.sync.batch import BATCH_BYTES
+from backhaul.sync.read_back import READ_BACK_FOR
 from backhaul.sync.retry import Patience
 
 
@@ -27,7 +28,7 @@ class SyncOptions:
     force: bool = False
     deadline: float | None = None
     patience: Patience = field(default_factory=Patience)
-    read_back_for: float = 60.0
+    read_back_for: float = READ_BACK_FOR
     batch_bytes: int = BATCH_BYTES
 
     def excludes(self, name: str, size: int) -> str | None:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from backhaul.errors import BackhaulError, ConfigurationError, QuarantineError, TemporaryError
+from backhaul.errors import BackhaulError, ConfigurationError, QuarantineError, StillRecording, TemporaryError
 from backhaul.runs.rows import NUMBERED, Stream
 from backhaul.wandblog import Damage
 
@@ -83,6 +83,9 @@ class Outcome:
     def fail(self, error: BackhaulError) -> None:
         """The run did not get home; what it waits for decides its state."""
         self.error = error
+        if isinstance(error, StillRecording):
+            self.state = RunState.RECORDING
+            return
         waits = isinstance(error, TemporaryError | ConfigurationError) or error.exit_code in (8, 130, 143)
         self.state = RunState.BLOCKED if waits else RunState.QUARANTINED
 

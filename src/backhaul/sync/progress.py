@@ -31,7 +31,7 @@ class Progress:
     `starting_step`, console lines are JSON if `structured`. `lines` are acknowledged lines of the fragment per stream;
     `files` the acknowledged files, `artifacts` the committed ones (number in the log → id there, digest); `alerts` how
     many were sent; `completed` that the end of the run was acknowledged. `verified` is the log that was read back
-    whole, with the path of the receipt.
+    whole, with the path of the receipt and the entity and project under which the server has the run.
     """
 
     begun: bool = False
@@ -45,6 +45,8 @@ class Progress:
     completed: bool = False
     verified: LogStamp | None = None
     receipt: str | None = None
+    entity: str | None = None
+    project: str | None = None
 
     def after(self, entry: Mapping[str, Any]) -> Progress:
         """The progress after one ledger entry. Raises KeyError, TypeError or ValueError for an entry that is none."""
@@ -73,7 +75,8 @@ class Progress:
                 return replace(self, completed=bool(entry["completed"]))
             case "verified":
                 stamp = LogStamp(int(entry["size"]), int(entry["mtime_ns"]))
-                return replace(self, verified=stamp, receipt=str(entry["receipt"]))
+                entity, project = entry.get("entity"), entry.get("project")
+                return replace(self, verified=stamp, receipt=str(entry["receipt"]), entity=entity, project=project)
         raise ValueError(entry["what"])
 
     def entries(self) -> list[dict[str, Any]]:
@@ -89,7 +92,7 @@ class Progress:
         if self.completed:
             entries.append({"what": "completed", "completed": True})
         if self.verified is not None:
-            entries.append(verified_entry(self.verified, self.receipt or ""))
+            entries.append(verified_entry(self.verified, self.receipt or "", self.entity, self.project))
         return entries
 
 
@@ -121,9 +124,10 @@ def artifact_entry(number: int, artifact_id: str, digest: str) -> dict[str, Any]
     return {"what": "artifact", "number": number, "id": artifact_id, "digest": digest}
 
 
-def verified_entry(log: LogStamp, receipt: str) -> dict[str, Any]:
+def verified_entry(log: LogStamp, receipt: str, entity: str | None, project: str | None) -> dict[str, Any]:
     """The run was read back and equals the log."""
-    return {"what": "verified", "size": log.size, "mtime_ns": log.mtime_ns, "receipt": receipt}
+    where = {"entity": entity, "project": project}
+    return {"what": "verified", "size": log.size, "mtime_ns": log.mtime_ns, "receipt": receipt, **where}
 
 
 def _names(lines: Mapping[Stream, int]) -> dict[str, int]:

@@ -11,6 +11,8 @@ from backhaul.sync.verify import Difference, Expected, Remote, compare
 from backhaul.wire.remote import RunAddress
 from backhaul.wire.server import Server
 
+# How long, in seconds, a destination may take to show what it acknowledged.
+READ_BACK_FOR = 60.0
 # Servers show line counts and summaries some seconds after they acknowledged them.
 _FIRST_WAIT = 0.25
 _LONGEST_WAIT = 5.0

@@ -19,6 +19,7 @@ from backhaul.errors import BackhaulError, ConnectionRefused, DeadlineReached, H
 Result = TypeVar("Result")
 
 _LONGEST_RETRY_AFTER = 3600.0
+_OVER = "The time that you allowed (--deadline) is over."
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +83,9 @@ class Retrier:
         """Send until it succeeds. Raises the error that ended it, or DeadlineReached."""
         attempt, first_failure = 0, 0.0
         while True:
-            self._check_deadline(None)
+            self._check_deadline()
             try:
-                return await request()
+                return await self._once(request)
             except BackhaulError as error:
                 now = self.clock()
                 first_failure = first_failure if attempt else now
@@ -105,11 +106,22 @@ class Retrier:
             chance=self.chance(),
         )
 
-    def _check_deadline(self, error: BackhaulError | None) -> None:
+    async def _once(self, request: Callable[[], Awaitable[Result]]) -> Result:
+        """Send once; the deadline ends even a request that hangs."""
+        limit = asyncio.timeout(None if self.deadline is None else self.deadline - self.clock())
+        try:
+            async with limit:
+                return await request()
+        except TimeoutError as error:
+            if limit.expired():
+                raise DeadlineReached(_OVER) from error
+            raise
+
+    def _check_deadline(self) -> None:
         if self.deadline is not None and self.clock() >= self.deadline:
-            raise DeadlineReached("The time that you allowed (--deadline) is over.") from error
+            raise DeadlineReached(_OVER)
 
     def _final(self, error: BackhaulError) -> BackhaulError:
         if self.deadline is not None and isinstance(error, TemporaryError):
-            return DeadlineReached(f"The time that you allowed (--deadline) is over; the last failure: {error.message}")
+            return DeadlineReached(f"The time that you allowed (--deadline) ends before the next try: {error.message}")
         return error

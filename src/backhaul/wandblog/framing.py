@@ -1,54 +1,62 @@
-"""Blocks and chunks: how records lie in the bytes of a `.wandb` file.
+"""Framing: how records lie in the bytes of a `.wandb` file (see `chunk` for the format), and how to read past damage.
 
-The file starts with seven bytes: ``:W&B``, the magic 0xBEE1 (little endian) and a version byte, 0 so far. After that
-come blocks of 32 KiB, counted from the file's first byte, so that block 0 has seven bytes less. A block is a row of
-chunks; each chunk has a header of seven bytes, little endian: CRC-32 (IEEE, over type and payload), payload length
-(u16), type (u8). A record is one FULL chunk, or FIRST, MIDDLE…, LAST. No chunk crosses a block's end; a remainder too
-short for a header is filled with zeros. This is LevelDB's log format with another checksum and a file header in front.
-
-The Go writer before SDK 0.17.6 did not count the file header, so that its blocks lie seven bytes later
-(`MISALIGNED`). Sources: bytes on disk of SDK 0.10 to 0.31 (docs/internals/wandb-log.md).
+Chunks are followed from one to the next, and each is believed by its checksum. The block grid is not needed for that:
+it is learned from the file (a FIRST or MIDDLE chunk ends at a block's end) and used to say what is wrong with a chunk.
+So the variant whose blocks lie seven bytes later (the Go writer before SDK 0.17.6 did not count the file header), a
+page that is missing, and a second log in the same file are all read without a case of their own.
 """
 
 from __future__ import annotations
 
-import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import BinaryIO, NamedTuple
 
-FILE_HEADER = b":W&B\xe1\xbe\x00"
-BLOCK_SIZE = 32768
-CHUNK_HEADER_SIZE = 7
-FULL, FIRST, MIDDLE, LAST = 1, 2, 3, 4
+from backhaul.wandblog import salvage
+from backhaul.wandblog.chunk import (
+    BLOCK_SIZE,
+    CHUNK_HEADER,
+    CHUNK_HEADER_SIZE,
+    FILE_HEADER,
+    FILE_MAGIC,
+    FIRST,
+    FULL,
+    LAST,
+    MIDDLE,
+    SEEDS,
+    is_true_chunk,
+)
+from backhaul.wandblog.damage import Damage, DamageKind
+
+__all__ = [
+    "ALIGNED",
+    "BLOCK_SIZE",
+    "CHUNK_HEADER_SIZE",
+    "FILE_HEADER",
+    "FIRST",
+    "FULL",
+    "LAST",
+    "MIDDLE",
+    "MISALIGNED",
+    "Damage",
+    "DamageKind",
+    "Framing",
+    "RawRecord",
+    "grid_base",
+    "is_true_chunk",
+]
+
 ALIGNED, MISALIGNED = 0, len(FILE_HEADER)
 
-_CHUNK_HEADER = struct.Struct("<IHB")
-_WINDOW_BLOCKS = 64
-_ZERO_HEADER = bytes(CHUNK_HEADER_SIZE)
-
-
-class DamageKind(StrEnum):
-    """Why a range of the file holds no readable record."""
-
-    TORN = "torn"
-    BAD_CHECKSUM = "bad checksum"
-    BAD_LENGTH = "bad length"
-    BAD_TYPE = "unknown chunk type"
-    ORPHAN = "orphan fragment"
-    ZEROED = "zeroed range"
-    UNDECODABLE = "undecodable record"
-
-
-@dataclass(frozen=True, slots=True)
-class Damage:
-    """A range of the file, in bytes from its start, from which no record could be read."""
-
-    offset: int
-    length: int
-    kind: DamageKind
+_FIRST_READ = 256 << 10
+_READ = 2 << 20
+# Before the file's end a chunk is looked at only when its longest form lies in the window.
+_LOOKAHEAD = CHUNK_HEADER_SIZE + 0xFFFF
+# A crafted file could have a bad chunk every few bytes, each with a length that asks for 32 KiB of checksums. So many
+# in one block are looked at one by one; the rest of that block is then passed over.
+_MOST_BAD_CHUNKS_PER_BLOCK = 100
+# A file of nothing but damage must not fill the memory with its list: the last entry then stands for all the rest.
+_MOST_DAMAGES = 10_000
 
 
 class RawRecord(NamedTuple):
@@ -61,140 +69,247 @@ class RawRecord(NamedTuple):
 class Framing:
     """The records of a log, in file order, in constant memory.
 
-    Iterate once. Afterwards `damage` lists every range that gave no record, in file order and without overlaps. A chunk
-    whose checksum fails is never returned, and parts of two records are never joined. After damage, reading goes on at
-    the next true chunk of the same block, else at the next block.
+    Iterate once. Afterwards `damage` lists every range that gave no record, in file order and without overlaps, and
+    `size` is the number of bytes in the file. A chunk whose checksum fails is never returned. Parts of two records are
+    never joined where a byte between them is bad; where a whole block is missing without a trace only the records' own
+    numbers show it (`LogReader` looks at them). After damage, reading goes on at the next true chunk.
+
+    `start` is where a chunk begins, `base` where the block grid begins (modulo the block size) as far as is known.
     """
 
     def __init__(self, file: BinaryIO, *, start: int = len(FILE_HEADER), base: int | None = None) -> None:
         self.damage: list[Damage] = []
+        self.size = start
+        self.joined: dict[int, int] = {}
         self._file = file
-        self._base = grid_base(file) if base is None else base
         self._start = start
+        self._base = base or ALIGNED
         self._parts: list[bytes] = []
         self._record_offset = 0
         self._lost_from: int | None = None
-        self._lost_kind = DamageKind.TORN
+        self._lost_kind = self._lost_kind_at_end = DamageKind.TORN
+        self._bad_block = self._bad_chunks = 0
 
     def __iter__(self) -> Iterator[RawRecord]:
-        end = self._start
-        for offset, window in self._windows():
-            for block in range(0, len(window), BLOCK_SIZE):
-                yield from self._block(window, block, offset)
-            end = offset + len(window)
-        if self._parts:
-            self._lose(self._record_offset, DamageKind.TORN)
-        self._close_damage(end)
+        for batch in self.batches():
+            yield from map(RawRecord._make, batch)
 
-    def _windows(self) -> Iterator[tuple[int, bytes]]:
-        """Whole blocks at a time, each with its file offset; the last one may be short."""
-        offset = self._base + (self._start - self._base) // BLOCK_SIZE * BLOCK_SIZE
-        self._file.seek(offset)
-        while window := self._file.read(_WINDOW_BLOCKS * BLOCK_SIZE):
-            while len(window) % BLOCK_SIZE and (more := self._file.read(BLOCK_SIZE - len(window) % BLOCK_SIZE)):
-                window += more
-            yield offset, window
-            offset += len(window)
+    def batches(self) -> Iterator[list[tuple[int, bytes]]]:
+        """The same, many at a time, as pairs of offset and bytes.
 
-    def _block(self, window: bytes, block: int, offset: int) -> Iterator[RawRecord]:
-        limit = min(block + BLOCK_SIZE, len(window))
-        position = max(block, self._start - offset)
-        view = memoryview(window)
-        unpack, crc32 = _CHUNK_HEADER.unpack_from, zlib.crc32
-        while position + CHUNK_HEADER_SIZE <= limit:
-            checksum, length, kind = unpack(window, position)
-            payload = position + CHUNK_HEADER_SIZE
-            stop = payload + length
-            if stop > limit or crc32(view[payload - 1 : stop]) != checksum or not FULL <= kind <= LAST:
-                position = self._resume(window, position, limit, offset)
-                continue
-            if kind == FULL and not self._parts and self._lost_from is None:
-                yield RawRecord(offset + position, window[payload:stop])
-            elif record := self._join(kind, offset + position, window[payload:stop]):
-                yield record
-            position = stop
-        if limit < block + BLOCK_SIZE and position < limit:
-            self._lose(offset + position, DamageKind.TORN)
+        `joined` then tells the records of the latest batch that were put together from several chunks: offset → end.
+        """
+        self._file.seek(self._start)
+        window, offset, wanted = b"", self._start, _FIRST_READ
+        while True:
+            more = _read(self._file, wanted)
+            at_end, wanted = len(more) < wanted, _READ
+            window += more
+            self.joined = {}
+            records, position = self._chunks(window, offset, at_end=at_end)
+            if records:
+                yield records
+            offset += position
+            window = window[position:]
+            if at_end:
+                break
+        self._finish(offset, window)
 
-    def _join(self, kind: int, offset: int, payload: bytes) -> RawRecord | None:
+    def _chunks(self, window: bytes, offset: int, *, at_end: bool) -> tuple[list[tuple[int, bytes]], int]:
+        """The records of `window`, and the position up to which it is used up."""
+        records: list[tuple[int, bytes]] = []
+        stop = len(window) - (CHUNK_HEADER_SIZE - 1 if at_end else _LOOKAHEAD)
+        position = 0
+        while position < stop:
+            if not self._parts and self._lost_from is None:
+                position = _full_chunks(window, position, stop, offset, records)
+            if position < stop:
+                position = self._odd_chunk(window, position, offset, records, at_end=at_end)
+        return records, position
+
+    def _odd_chunk(
+        self, window: bytes, position: int, offset: int, records: list[tuple[int, bytes]], *, at_end: bool
+    ) -> int:
+        """Take what is not just one more FULL chunk; returns where to go on."""
+        if is_true_chunk(window, position, len(window)):
+            length: int
+            _, length, kind = CHUNK_HEADER.unpack_from(window, position)
+            stop = position + CHUNK_HEADER_SIZE + length
+            self._join(kind, offset + position, window[stop - length : stop], records)
+            return stop
+        if not self._is_worth_a_look(offset + position):
+            return self._pass_over(window, position, offset, at_end=at_end)
+        if self._lost_from is None and (trailer := self._trailer(window, position, offset)):
+            return position + trailer
+        return self._bad_chunk(window, position, offset, records, at_end=at_end)
+
+    def _is_worth_a_look(self, offset: int) -> bool:
+        block = offset // BLOCK_SIZE
+        if block != self._bad_block:
+            self._bad_block, self._bad_chunks = block, 0
+        self._bad_chunks += 1
+        return self._bad_chunks <= _MOST_BAD_CHUNKS_PER_BLOCK
+
+    def _pass_over(self, window: bytes, position: int, offset: int, *, at_end: bool) -> int:
+        """Leave the rest of a block, and go on at the first true chunk behind it."""
+        self._lose(self._record_offset if self._parts else offset + position, DamageKind.BAD_CHECKSUM)
+        behind = position + BLOCK_SIZE - (offset + position) % BLOCK_SIZE
+        return self._search(window, behind - 1, at_end=at_end)
+
+    def _trailer(self, window: bytes, position: int, offset: int) -> int:
+        """The length of the zero fill at a block's end that starts at `position`; 0 when it is something else."""
+        room = self._room(offset + position)
+        if room < CHUNK_HEADER_SIZE and not any(window[position : position + room]):
+            return room
+        zeros = salvage.end_of_zeros(window[position : position + CHUNK_HEADER_SIZE], 0)
+        for length in range(1, min(zeros, CHUNK_HEADER_SIZE - 1) + 1):
+            if is_true_chunk(window, position + length, len(window)):
+                self._base = (offset + position + length) % BLOCK_SIZE
+                return length
+        return 0
+
+    def _room(self, offset: int) -> int:
+        """Bytes from `offset` to the end of its block, 1 to the block size."""
+        return BLOCK_SIZE - (offset - self._base) % BLOCK_SIZE
+
+    def _join(self, kind: int, offset: int, payload: bytes, records: list[tuple[int, bytes]]) -> None:
         """Put chunks together; a chunk that does not continue what came before ends it as lost."""
+        stop = offset + CHUNK_HEADER_SIZE + len(payload)
+        if kind in (FIRST, MIDDLE):
+            self._base = stop % BLOCK_SIZE
         if kind in (FULL, FIRST):
             if self._parts:
                 self._lose(self._record_offset, DamageKind.ORPHAN)
             self._close_damage(offset)
             self._record_offset = offset
             if kind == FULL:
-                return RawRecord(offset, payload)
-            self._parts = [payload]
-            return None
-        if not self._parts:
+                records.append((offset, payload))
+            else:
+                self._parts = [payload]
+        elif not self._parts:
             self._lose(offset, DamageKind.ORPHAN)
-            return None
-        self._parts.append(payload)
-        if kind == MIDDLE:
-            return None
-        data, self._parts = b"".join(self._parts), []
-        return RawRecord(self._record_offset, data)
-
-    def _resume(self, window: bytes, position: int, limit: int, offset: int) -> int:
-        """Note why the chunk at `position` is bad, and return where to go on in this block."""
-        kind, resume = _inspect_bad_chunk(window, position, limit)
-        at_end_of_file = limit == len(window) and limit % BLOCK_SIZE != 0
-        if resume == limit and at_end_of_file and kind is DamageKind.BAD_LENGTH:
-            kind = DamageKind.TORN
-        if kind is DamageKind.ZEROED and not self._parts:
-            # Preallocated or zero-filled space holds no record: nothing is lost by it, but it is told.
-            self._lose(offset + position, kind)
         else:
-            self._lose(self._record_offset if self._parts else offset + position, kind)
+            self._parts.append(payload)
+            if kind == LAST:
+                records.append((self._record_offset, b"".join(self._parts)))
+                self.joined[self._record_offset] = stop
+                self._parts = []
+
+    def _bad_chunk(
+        self, window: bytes, position: int, offset: int, records: list[tuple[int, bytes]], *, at_end: bool
+    ) -> int:
+        """No true chunk starts at `position`: note why, and return where the next one does."""
+        limit = min(position + self._room(offset + position), len(window))
+        resume = None
+        if self._lost_from is None:
+            block_end = position + self._room(offset + position)
+            kind = salvage.classify(window, position, block_end, at_end=at_end)
+            if kind is not DamageKind.ZEROED:
+                resume = salvage.by_own_length(window, position, limit)
+        else:
+            kind = self._lost_kind
+        if resume is None:
+            resume = self._search(window, position, at_end=at_end)
+        if self._lost_from is None and self._mend(window, position, resume, offset, kind, records):
+            return resume
+        self._lose_chunk(window, position, offset, kind, at_end=at_end)
+        self._note_second_header(window, position, resume, offset)
         return resume
+
+    def _search(self, window: bytes, position: int, *, at_end: bool) -> int:
+        """Where the next true chunk starts; when there is none, up to where the window has been searched."""
+        stop = max(position + 1, len(window) if at_end else len(window) - _LOOKAHEAD)
+        start = max(position + 1, salvage.end_of_zeros(window, position) - CHUNK_HEADER_SIZE)
+        found = salvage.next_true_chunk(window, start, stop)
+        return stop if found is None else found
+
+    def _mend(
+        self,
+        window: bytes,
+        position: int,
+        stop: int,
+        offset: int,
+        kind: DamageKind,
+        records: list[tuple[int, bytes]],
+    ) -> bool:
+        """Take the chunk at `position` after all, if only its length or its type is hurt."""
+        if kind not in (DamageKind.BAD_LENGTH, DamageKind.BAD_CHECKSUM, DamageKind.BAD_TYPE):
+            return False
+        mended = salvage.mended_type(window, position, stop)
+        if mended is None or (mended in (MIDDLE, LAST) and not self._parts):
+            return False
+        payload = window[position + CHUNK_HEADER_SIZE : stop]
+        self._join(mended, offset + position, payload, records)
+        self._add(Damage(offset + position, CHUNK_HEADER_SIZE, kind, range(0)))
+        return True
+
+    def _lose_chunk(self, window: bytes, position: int, offset: int, kind: DamageKind, *, at_end: bool) -> None:
+        if self._lost_from is not None:
+            return
+        _, length, _ = CHUNK_HEADER.unpack_from(window, position)
+        ends_with_file = at_end and position + CHUNK_HEADER_SIZE + length == len(window)
+        strange = kind is DamageKind.BAD_TYPE and not self._parts and not ends_with_file
+        if self._parts:
+            self._lose(self._record_offset, DamageKind.ORPHAN if kind is DamageKind.SECOND_HEADER else kind)
+        else:
+            self._lose(offset + position, kind)
+        self._lost_kind_at_end = DamageKind.APPENDED if strange else kind
+
+    def _note_second_header(self, window: bytes, position: int, resume: int, offset: int) -> None:
+        header = window.find(FILE_MAGIC, position, resume)
+        if header >= 0:
+            self._close_damage(offset + header)
+            self._lose(offset + header, DamageKind.SECOND_HEADER)
+            self._base = (offset + header) % BLOCK_SIZE
+
+    def _finish(self, offset: int, rest: bytes) -> None:
+        """The file ends behind `rest`, fewer bytes than a chunk's header."""
+        self.size = offset + len(rest)
+        if self._parts:
+            self._lose(self._record_offset, DamageKind.TORN)
+        elif rest and (any(rest) or len(rest) > self._room(offset)):
+            self._lose(offset, DamageKind.TORN)
+        self._lost_kind = self._lost_kind_at_end
+        self._close_damage(self.size)
 
     def _lose(self, offset: int, kind: DamageKind) -> None:
         self._parts = []
         if self._lost_from is None:
-            self._lost_from, self._lost_kind = offset, kind
+            self._lost_from, self._lost_kind, self._lost_kind_at_end = offset, kind, kind
 
     def _close_damage(self, offset: int) -> None:
         if self._lost_from is not None and offset > self._lost_from:
-            self.damage.append(Damage(self._lost_from, offset - self._lost_from, self._lost_kind))
+            self._add(Damage(self._lost_from, offset - self._lost_from, self._lost_kind))
         self._lost_from = None
 
-
-def is_true_chunk(window: bytes, position: int, limit: int) -> bool:
-    """Whether a chunk that lies wholly before `limit` starts at `position`: type, length and checksum all hold."""
-    if position + CHUNK_HEADER_SIZE > limit:
-        return False
-    checksum: int
-    checksum, length, kind = _CHUNK_HEADER.unpack_from(window, position)
-    payload = position + CHUNK_HEADER_SIZE
-    if not FULL <= kind <= LAST or payload + length > limit:
-        return False
-    return zlib.crc32(memoryview(window)[payload - 1 : payload + length]) == checksum
+    def _add(self, damage: Damage) -> None:
+        if len(self.damage) >= _MOST_DAMAGES:
+            last = self.damage.pop()
+            damage = Damage(last.offset, damage.end - last.offset, last.kind)
+        self.damage.append(damage)
 
 
-def _inspect_bad_chunk(window: bytes, position: int, limit: int) -> tuple[DamageKind, int]:
-    _, length, type_byte = _CHUNK_HEADER.unpack_from(window, position)
-    if window[position : position + CHUNK_HEADER_SIZE] == _ZERO_HEADER:
-        return DamageKind.ZEROED, _next_true_chunk(window, position + CHUNK_HEADER_SIZE, limit)
-    stop = position + CHUNK_HEADER_SIZE + length
-    if stop > limit:
-        kind = DamageKind.BAD_LENGTH
-    elif not FULL <= type_byte <= LAST:
-        kind = DamageKind.BAD_TYPE
-    else:
-        kind = DamageKind.BAD_CHECKSUM
-    # When only the payload is damaged, the length still leads to the next chunk.
-    if stop < limit and is_true_chunk(window, stop, limit):
-        return kind, stop
-    return kind, _next_true_chunk(window, position + 1, limit)
+def _full_chunks(window: bytes, position: int, stop: int, offset: int, records: list[tuple[int, bytes]]) -> int:
+    """Take FULL chunks until something else comes; returns its position. Nearly every byte of a log goes this way."""
+    unpack, crc32, add = CHUNK_HEADER.unpack_from, zlib.crc32, records.append
+    seed, end = SEEDS[FULL], len(window)
+    while position < stop:
+        checksum, length, kind = unpack(window, position)
+        following = position + CHUNK_HEADER_SIZE + length
+        data = window[position + CHUNK_HEADER_SIZE : following]
+        if kind != FULL or following > end or crc32(data, seed) != checksum:
+            break
+        add((offset + position, data))
+        position = following
+    return position
 
 
-def _next_true_chunk(window: bytes, position: int, limit: int) -> int:
-    """The first position from `position` on where a true chunk starts, else `limit`."""
-    for candidate in range(position, limit - CHUNK_HEADER_SIZE + 1):
-        if FULL <= window[candidate + 6] <= LAST and is_true_chunk(window, candidate, limit):
-            return candidate
-    return limit
+def _read(file: BinaryIO, size: int) -> bytes:
+    """`size` bytes, fewer only at the file's end."""
+    data = file.read(size)
+    while len(data) < size and (more := file.read(size - len(data))):
+        data += more
+    return data
 
 
 def grid_base(file: BinaryIO) -> int:

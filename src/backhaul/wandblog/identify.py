@@ -2,34 +2,91 @@
 
 from __future__ import annotations
 
-from backhaul.wandblog.framing import FILE_HEADER
+import sqlite3
+from pathlib import Path
 
+from backhaul.wandblog.chunk import FILE_MAGIC
+
+_SQLITE = b"SQLite format 3\x00"
+_LFS = b"version https://git-lfs"
 _SIGNATURES: tuple[tuple[bytes, str], ...] = (
-    (b"SQLite format 3\x00", "an SQLite database"),
-    (b"\x1f\x8b", "gzip-compressed data"),
-    (b"PK\x03\x04", "a zip archive"),
-    (b"version https://git-lfs", "a git-LFS pointer (the content was never downloaded: `git lfs pull`)"),
+    (_LFS, "a git-LFS pointer (the content was never downloaded: `git lfs pull`)"),
+    (b"\x1f\x8b", "gzip-compressed data (unpack it: `gunzip`)"),
+    (b"PK\x03\x04", "a zip archive (unpack it: `unzip`)"),
+    (b"\x28\xb5\x2f\xfd", "zstandard-compressed data (unpack it: `unzstd`)"),
+    (b"\xfd7zXZ\x00", "xz-compressed data (unpack it: `unxz`)"),
+    (b"BZh", "bzip2-compressed data (unpack it: `bunzip2`)"),
     (b"\x89PNG", "a PNG picture"),
     (b"PAR1", "a Parquet file"),
-    (b"\x28\xb5\x2f\xfd", "zstandard-compressed data"),
+    (b"\x7fELF", "a program"),
 )
+_HTML = (b"<!doctype html", b"<html")
+_MOST_TABLES = 8
+_READ = 1 << 20
 
 
 def is_log_header(head: bytes) -> bool:
     """Whether `head`, the first bytes of a file, starts a W&B log of any version (the seventh byte is the version)."""
-    return head[:6] == FILE_HEADER[:6]
+    return head[: len(FILE_MAGIC)] == FILE_MAGIC
+
+
+def identify(path: Path, head: bytes) -> str:
+    """What the file at `path` that starts with `head` is, as a phrase for a message: "a zip archive".
+
+    A database is opened, read-only, to tell its tables and whether it is intact. Raises OSError when reading fails.
+    """
+    if head.startswith(_SQLITE):
+        return f"an SQLite database {_database(path)}"
+    if head and not any(head):
+        return _zeros(path)
+    return describe(head)
 
 
 def describe(head: bytes) -> str:
-    """What a file that starts with `head` is, as a phrase for a message: "an SQLite database"."""
+    """What a file that starts with `head` is, by these bytes alone."""
+    if head.startswith(_SQLITE):
+        return "an SQLite database"
     for signature, phrase in _SIGNATURES:
         if head.startswith(signature):
             return phrase
-    text = head.lstrip().lower()
-    if text.startswith((b"<!doctype html", b"<html")):
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if text.startswith(_HTML):
         return "an HTML page (an error or login page, saved in place of the file?)"
     if text.startswith((b"{", b"[")):
         return "JSON text"
-    if head.strip(b"\x00") == b"":
-        return "a file of zero bytes (preallocated space, or a disk that lost its content)"
-    return "unknown content, it starts with " + head[:8].hex(" ")
+    if not any(head):
+        return "nothing but zero bytes"
+    return f"unknown content, it starts with {head[:8].hex(' ')}"
+
+
+def _zeros(path: Path) -> str:
+    """All zeros, or zeros where the log's beginning was."""
+    with path.open("rb") as file:
+        while data := file.read(_READ):
+            if any(data):
+                return "a file that begins with zero bytes where a log has its header (a disk that lost a part of it?)"
+    return "nothing but zero bytes (space that was reserved and never written, or a disk that lost the content)"
+
+
+def _database(path: Path) -> str:
+    """What an SQLite database holds and whether it is intact. `immutable`: no lock, no journal, nothing is written."""
+    try:
+        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
+    except sqlite3.Error as error:
+        return f"that does not open ({error})"
+    try:
+        names = [str(name) for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+    except sqlite3.Error as error:
+        return f"that is damaged ({error})"
+    finally:
+        connection.close()
+    state = "intact" if verdict == "ok" else "damaged"
+    return f"({state}, {_tables(names)}); W&B logs are not SQLite, so this is another program's file"
+
+
+def _tables(names: list[str]) -> str:
+    if not names:
+        return "without tables"
+    shown = ", ".join(names[:_MOST_TABLES])
+    return f"tables: {shown}" + (f" and {len(names) - _MOST_TABLES} more" if len(names) > _MOST_TABLES else "")

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from backhaul.errors import NotAWandbLog, UnreadableFile
-from backhaul.wandblog.framing import FILE_HEADER, Damage, DamageKind, Framing
-from backhaul.wandblog.identify import describe, is_log_header
+from backhaul.wandblog.chunk import CHUNK_HEADER_SIZE, FILE_HEADER
+from backhaul.wandblog.damage import Damage, DamageKind
+from backhaul.wandblog.framing import Framing
+from backhaul.wandblog.identify import identify, is_log_header
+from backhaul.wandblog.numbering import Numbering, Place
 from backhaul.wandblog.schema import DecodeError, Record
+from backhaul.wandblog.tear import Tear, tear_of
+
+_HEAD = 512
+# Records of these types change how those behind them are taken.
+_LANDMARKS = frozenset({"header", "exit"})
+_MOST_DAMAGES = 10_000
 
 
 class LogEnd(StrEnum):
@@ -35,8 +45,12 @@ class LogRecord(NamedTuple):
 class LogReader:
     """The records of one log, in constant memory.
 
-    Iterate once; afterwards `end`, `damage` and `size` (bytes read) tell how it went. Raises `UnreadableFile` when the
-    file cannot be opened or read and `NotAWandbLog` when its first bytes are not those of a log. Damage never raises.
+    Iterate once; afterwards the other attributes tell how it went. Raises `UnreadableFile` when the file cannot be
+    opened or read and `NotAWandbLog` when its first bytes are not those of a log. Damage never raises.
+
+    `end`: how the log ends. `size`: bytes in the file. `damage`: what gave no record, in file order. `producer`: the
+    SDK version that the header record names, empty for the Python engine, None when no header record was read.
+    `notes`: what else a user may want to know.
     """
 
     def __init__(self, path: Path) -> None:
@@ -44,6 +58,17 @@ class LogReader:
         self.end = LogEnd.EMPTY
         self.size = 0
         self.damage: list[Damage] = []
+        self.producer: str | None = None
+        self.notes: list[str] = []
+        self._framing: Framing
+        self._exit_seen = False
+        self._numbering = Numbering()
+        self._set_asides: list[Damage] = []
+        self._last_offset = 0
+        self._held: LogRecord | None = None
+        self._held_end = self._before_held = 0
+        self._recent: list[tuple[int, bytes]] = []
+        self._copies: dict[bytes, int] | None = None
 
     def __iter__(self) -> Iterator[LogRecord]:
         try:
@@ -54,39 +79,175 @@ class LogReader:
 
     @property
     def losses(self) -> list[Damage]:
-        """Damage that may have cost records other than the newest: all but a torn tail and zero fill."""
-        harmless = (DamageKind.TORN, DamageKind.ZEROED)
-        return [damage for damage in self.damage if damage.kind not in harmless]
+        """Damage that cost, or may have cost, records other than the newest: not the normal end of a killed run."""
+        return [damage for damage in self.damage if damage.is_loss and not self._is_zero_tail(damage)]
+
+    @property
+    def lost_records(self) -> int | None:
+        """How many records are missing before the last one; None when damage hides it (SDKs before 0.13)."""
+        if any(damage.numbers is None for damage in self.losses):
+            return None
+        return sum(len(damage.numbers) for damage in self.losses if damage.numbers is not None)
+
+    @property
+    def tear(self) -> Tear | None:
+        """What may be missing behind the last record, and why; None when the log has its exit record."""
+        return None if self.end is LogEnd.COMPLETE else tear_of(self.size, self.producer)
+
+    def _is_zero_tail(self, damage: Damage) -> bool:
+        # Space that was reserved and never written, or newest data that a power cut took: no record that once was read.
+        return damage.kind is DamageKind.ZEROED and damage.end == self.size
 
     def _read(self, file: BinaryIO) -> Iterator[LogRecord]:
-        head = file.read(512)
+        head = file.read(_HEAD)
+        self.size = len(head)
         if not check_header(self.path, head):
             return
+        self._note_version(head[len(FILE_HEADER) - 1])
         self.end = LogEnd.HEADER_ONLY
-        framing = Framing(file)
-        exit_seen = False
-        undecodable: list[Damage] = []
-        parse = Record.FromString
-        for offset, data in framing:
+        self._framing = Framing(file)
+        for batch in self._framing.batches():
+            yield from self._records(batch, self._framing.joined)
+        yield from self._release(None)
+        self._finish()
+
+    def _records(self, batch: list[tuple[int, bytes]], joined: dict[int, int]) -> Iterator[LogRecord]:
+        parse, numbering = Record.FromString, self._numbering
+        expected = numbering.watched
+        for offset, data in batch:
             try:
                 message = parse(data)
             except DecodeError:
-                undecodable.append(Damage(offset, len(data), DamageKind.UNDECODABLE))
+                self._set_aside(offset, joined.get(offset, _end_of(offset, data)), DamageKind.UNDECODABLE)
                 continue
             kind = message.WhichOneof("record_type")
-            if kind == "exit":
-                exit_seen = True
-            self.end = LogEnd.NO_EXIT
-            yield LogRecord(offset, data, kind, message)
-        self.size = file.tell()
-        self.damage = sorted([*framing.damage, *undecodable], key=lambda damage: damage.offset)
-        self._name_end(exit_seen)
+            record = LogRecord(offset, data, kind, message)
+            if message.num == expected and self._held is None and offset not in joined and kind not in _LANDMARKS:
+                self._last_offset = offset
+                if expected:
+                    expected += 1
+                yield record
+                continue
+            if expected >= 0:
+                numbering.expected = expected
+            yield from self._odd_record(record, batch, joined)
+            expected = numbering.watched
+        if expected >= 0:
+            numbering.expected = expected
+        self._recent, self._copies = batch, None
 
-    def _name_end(self, exit_seen: bool) -> None:
-        if exit_seen:
+    def _odd_record(
+        self, record: LogRecord, batch: list[tuple[int, bytes]], joined: dict[int, int]
+    ) -> Iterator[LogRecord]:
+        """Take a record that has another number than expected, is a landmark, or was put together from chunks."""
+        yield from self._release(record)
+        number: int = record.message.num
+        previous, place = self._last_offset, Place.OWN
+        if number != self._numbering.watched or record.kind == "header":
+            place = self._numbering.place(record.offset, number, previous, is_header=record.kind == "header")
+        elif number:
+            self._numbering.expected += 1
+        if place is Place.FOREIGN:
+            return
+        end = joined.get(record.offset, _end_of(record.offset, record.data))
+        if place is Place.SEEN and self._is_copy(record, batch):
+            self._set_aside(record.offset, end, DamageKind.REPEATED)
+            return
+        self._last_offset = record.offset
+        self._note_landmark(record)
+        if record.offset in joined and number:
+            self._held, self._held_end, self._before_held = record, end, previous
+        else:
+            yield record
+
+    def _release(self, following: LogRecord | None) -> Iterator[LogRecord]:
+        """Give out a record that was put together from chunks, once the next one's number shows that it is whole.
+
+        Where a whole block is missing, the first part of one record is followed by the last part of another; both
+        checksums hold. What shows it is the gap in the numbers, when no damage in between accounts for that.
+        """
+        held, self._held = self._held, None
+        if held is None:
+            return
+        if (
+            following is None
+            or following.message.num in (0, held.message.num + 1)
+            or self._is_damaged_between(held.offset, following.offset)
+        ):
+            yield held
+            return
+        self._set_aside(held.offset, self._held_end, DamageKind.ORPHAN)
+        self._last_offset = self._before_held
+        self._numbering.take_back(held.message.num)
+
+    def _is_damaged_between(self, first: int, second: int) -> bool:
+        return any(
+            first < damages[-1].offset < second for damages in (self._framing.damage, self._set_asides) if damages
+        )
+
+    def _is_copy(self, record: LogRecord, batch: list[tuple[int, bytes]]) -> bool:
+        """Whether the same bytes were given out shortly before: a page of the file that stands there twice."""
+        if self._copies is None:
+            self._copies = {}
+            for offset, data in (*self._recent, *batch):
+                self._copies.setdefault(data, offset)
+        return self._copies.get(record.data, record.offset) < record.offset
+
+    def _note_landmark(self, record: LogRecord) -> None:
+        if record.kind == "exit":
+            self._exit_seen = True
+        elif record.kind == "header" and self.producer is None:
+            self.producer = record.message.header.version_info.producer
+
+    def _set_aside(self, offset: int, end: int, kind: DamageKind) -> None:
+        last = self._set_asides[-1] if self._set_asides else None
+        if last and last.kind is kind and (last.end == offset or len(self._set_asides) >= _MOST_DAMAGES):
+            self._set_asides[-1] = Damage(last.offset, end - last.offset, kind)
+        else:
+            self._set_asides.append(Damage(offset, end - offset, kind))
+
+    def _finish(self) -> None:
+        self.size = self._framing.size
+        self._numbering.finish(self.size)
+        damages = _without_overlaps([*self._framing.damage, *self._set_asides], self._numbering.foreign)
+        explained = self._numbering.explain(damages, self._last_offset)
+        self.damage = sorted(map(self._name_tail, explained), key=lambda damage: damage.offset)
+        if self._exit_seen:
             self.end = LogEnd.COMPLETE
-        elif any(damage.kind is DamageKind.TORN for damage in self.damage):
+        elif self.damage and self.damage[-1].kind is DamageKind.TORN:
             self.end = LogEnd.TORN
+        elif self._last_offset:
+            self.end = LogEnd.NO_EXIT
+
+    def _name_tail(self, damage: Damage) -> Damage:
+        """The Go engine writes nothing behind its exit record: what stands there was appended."""
+        if damage.kind is DamageKind.TORN and self._exit_seen and self.producer:
+            return replace(damage, kind=DamageKind.APPENDED)
+        return damage
+
+    def _note_version(self, version: int) -> None:
+        if version > FILE_HEADER[-1]:
+            self.notes.append(
+                f"The log's format version is {version}, newer than any that is known (0): it is read as version 0, "
+                "and record types that are not known are passed over."
+            )
+
+
+def _end_of(offset: int, data: bytes) -> int:
+    return offset + CHUNK_HEADER_SIZE + len(data)
+
+
+def _without_overlaps(damages: list[Damage], foreign: list[Damage]) -> list[Damage]:
+    """Both in file order; what is inside a foreign log is its own, and its file header belongs to it."""
+    kept = [damage for damage in damages if not any(other.offset <= damage.offset < other.end for other in foreign)]
+    headers = {damage.end: damage for damage in kept if damage.kind is DamageKind.SECOND_HEADER}
+    for other in foreign:
+        header = headers.get(other.offset)
+        if header is not None:
+            kept.remove(header)
+            other = Damage(header.offset, other.end - header.offset, DamageKind.SECOND_HEADER)
+        kept.append(other)
+    return sorted(kept, key=lambda damage: damage.offset)
 
 
 def check_header(path: Path, head: bytes) -> bool:
@@ -98,5 +259,5 @@ def check_header(path: Path, head: bytes) -> bool:
     if len(head) < len(FILE_HEADER) and FILE_HEADER.startswith(head):
         return False
     if not is_log_header(head):
-        raise NotAWandbLog(f"{path} is not a W&B log: it is {describe(head)}.")
+        raise NotAWandbLog(f"{path} is not a W&B log: it is {identify(path, head)}.")
     return True

@@ -1,44 +1,49 @@
-"""Writing a log: records into chunks and blocks, the same bytes that the official writers make."""
+"""Writing a log: records, given as raw bytes, framed as the official writers frame them."""
 
 from __future__ import annotations
 
-import zlib
 from typing import BinaryIO
 
-from backhaul.wandblog.framing import BLOCK_SIZE, CHUNK_HEADER_SIZE, FILE_HEADER, FIRST, FULL, LAST, MIDDLE
+from backhaul.wandblog.chunk import (
+    BLOCK_SIZE,
+    CHUNK_HEADER_SIZE,
+    FILE_HEADER,
+    FIRST,
+    FULL,
+    LAST,
+    MAX_PAYLOAD,
+    MIDDLE,
+    chunk,
+)
 
 
 class LogWriter:
-    """Writes the file header, and then each record that it is given, to `file` from where it stands (its start).
+    """Writes a log into `file` from its first byte on: the file header at once, then record after record.
 
-    Record bytes go in as they are. What `file` raises comes through; nothing is flushed or closed here.
+    The bytes are those that the writers of SDK 0.10 to 0.31 make of the same records (of the Go engine: 0.17.6 on).
+    `size` is the number of bytes written. What `file.write` raises passes through; the log then ends in a torn record.
     """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._room = BLOCK_SIZE - len(FILE_HEADER)
-        file.write(FILE_HEADER)
+        self.size = 0
+        self._put(FILE_HEADER)
 
-    def write(self, record: bytes) -> None:
-        """Append one record: a FULL chunk when the block has room for it, else FIRST, MIDDLE…, LAST."""
-        rest = memoryview(record)
-        first = True
-        while first or rest:
-            if self._room < CHUNK_HEADER_SIZE:
-                self._file.write(bytes(self._room))
-                self._room = BLOCK_SIZE
-            part = rest[: self._room - CHUNK_HEADER_SIZE]
-            rest = rest[len(part) :]
-            self._chunk(_kind(first=first, last=not rest), part)
-            first = False
+    def write(self, data: bytes) -> int:
+        """Write one record; returns the file offset of its first chunk's header."""
+        if self._room() < CHUNK_HEADER_SIZE:
+            self._put(bytes(self._room()))
+        offset, kind = self.size, FULL
+        while len(data) > (space := min(self._room() - CHUNK_HEADER_SIZE, MAX_PAYLOAD)):
+            self._put(chunk(FIRST if kind == FULL else MIDDLE, data[:space]))
+            data, kind = data[space:], LAST
+        self._put(chunk(kind, data))
+        return offset
 
-    def _chunk(self, kind: int, payload: memoryview) -> None:
-        covered = bytes([kind]) + payload
-        self._file.write(zlib.crc32(covered).to_bytes(4, "little") + len(payload).to_bytes(2, "little") + covered)
-        self._room -= CHUNK_HEADER_SIZE + len(payload)
+    def _room(self) -> int:
+        """Bytes left in the block."""
+        return BLOCK_SIZE - self.size % BLOCK_SIZE
 
-
-def _kind(*, first: bool, last: bool) -> int:
-    if first:
-        return FULL if last else FIRST
-    return LAST if last else MIDDLE
+    def _put(self, data: bytes) -> None:
+        self._file.write(data)
+        self.size += len(data)

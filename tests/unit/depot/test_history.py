@@ -110,3 +110,11 @@ def test_a_chart_holds_what_can_be_drawn(store: SqliteStore) -> None:
     run = _logged(store, [*lines, '{"_step":99}', "no json", '{"v":4}'])
     series = SeriesReader(store, HistoryReader(store)).read(run, ["v", "w"], {})["series"]
     assert series == {"v": {"x": [0.0, 30.0, 70.0, 10.0], "y": [1.0, 2.5, -3.0, 4.0]}, "w": {"x": [], "y": []}}
+
+
+def test_a_metric_that_diverges_is_drawn_where_it_is_finite(store: SqliteStore) -> None:
+    """NaN and the infinities among floating numbers leave gaps and do not spoil the chart."""
+    values = ["1.5", "NaN", "Infinity", "0.5", "-Infinity"]
+    run = _logged(store, [f'{{"_step":{step},"v":{value}}}' for step, value in enumerate(values)])
+    series = SeriesReader(store, HistoryReader(store)).read(run, ["v"], {})["series"]
+    assert series == {"v": {"x": [0.0, 3.0], "y": [1.5, 0.5]}}

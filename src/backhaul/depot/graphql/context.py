@@ -8,6 +8,7 @@ from typing import Any
 
 from backhaul.depot.addresses import Signer
 from backhaul.depot.history import HistoryReader
+from backhaul.depot.manifests import Manifests
 from backhaul.depot.model import Run
 from backhaul.depot.store import Blobs, Store
 
@@ -21,6 +22,7 @@ class Services:
     store: Store
     blobs: Blobs
     history: HistoryReader
+    manifests: Manifests
     signer: Signer
     entity: str
     clock: Callable[[], float]

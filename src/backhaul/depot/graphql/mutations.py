@@ -7,9 +7,10 @@ from typing import Any
 
 from backhaul.depot import names
 from backhaul.depot.graphql import identifiers
+from backhaul.depot.graphql.artifact_mutations import ARTIFACT_MUTATIONS
 from backhaul.depot.graphql.context import Args, Context, Resolvers, text
 from backhaul.depot.graphql.files import FileNode
-from backhaul.depot.graphql.queries import UNCATEGORIZED
+from backhaul.depot.graphql.places import place, run_named
 from backhaul.depot.model import HISTORY, Run, RunEdit
 from backhaul.depot.refusal import Refused, not_found
 
@@ -36,7 +37,7 @@ def upsert_bucket(_source: Any, context: Context, args: Args) -> Any:
     if name is None:
         run = _run_by_id(context, identifier)
         return _opened(context.store.edit_run(run.id, edit), inserted=False)
-    entity, project = _place(context, fields, "modelName")
+    entity, project = place(context, fields, "modelName")
     run, inserted = context.store.open_run(entity, project, names.run_id(name), edit)
     context.opened.add(run.id)
     return _opened(run, inserted)
@@ -84,21 +85,6 @@ def _json_object(fields: Args, name: str) -> str | None:
     return None if parsed is None else str(value)
 
 
-def _place(context: Context, fields: Args, project_field: str = "projectName") -> tuple[str, str]:
-    """Entity and project, with what counts when they are missing."""
-    entity = names.entity_name(text(fields, "entityName") or context.entity)
-    return entity, names.project_name(text(fields, project_field) or UNCATEGORIZED)
-
-
-def _run_named(context: Context, fields: Args) -> Run:
-    entity, project = _place(context, fields)
-    name = text(fields, "runName") or ""
-    run = context.store.run(entity, project, name)
-    if run is None:
-        raise not_found(f"run {entity}/{project}/{name}")
-    return run
-
-
 def _run_by_id(context: Context, identifier: str | None) -> Run:
     parts = identifiers.decode(identifier or "")
     run = context.store.run(parts[4], parts[3], parts[2]) if parts[:2] == ["Run", "v1"] and len(parts) == 5 else None
@@ -109,14 +95,14 @@ def _run_by_id(context: Context, identifier: str | None) -> Run:
 
 def _create_run_files(_source: Any, context: Context, args: Args) -> Any:
     fields = args["input"]
-    run = _run_named(context, fields)
+    run = run_named(context, fields)
     files = [FileNode(run, names.file_name(name), None) for name in fields["files"]]
     return {"runID": identifiers.of_run(run), "uploadHeaders": [], "files": files}
 
 
 def _mark_run_files_uploaded(_source: Any, context: Context, args: Args) -> Any:
     """Nothing to do: a file shows as soon as its PUT is whole."""
-    _run_named(context, args["input"])
+    run_named(context, args["input"])
     return {"success": True}
 
 
@@ -152,7 +138,7 @@ def _update_run_state(_source: Any, context: Context, args: Args) -> Any:
 def _rewind_run(_source: Any, context: Context, args: Args) -> Any:
     """Forgets the history after the step; the answer's `historyLineCount` is where the client goes on."""
     fields = args["input"]
-    run = _run_named(context, fields)
+    run = run_named(context, fields)
     if fields.get("metricName") != "_step":
         raise Refused("rewindRun: only the metric _step is supported by this depot")
     end = context.history.line_after_step(run, fields["metricValue"])
@@ -161,7 +147,7 @@ def _rewind_run(_source: Any, context: Context, args: Args) -> Any:
 
 
 def _upsert_project(_source: Any, context: Context, args: Args) -> Any:
-    entity, name = _place(context, args["input"], "name")
+    entity, name = place(context, args["input"], "name")
     before = context.store.project(entity, name)
     project = context.store.make_project(entity, name)
     return {"project": project, "model": project, "inserted": before is None}
@@ -169,7 +155,7 @@ def _upsert_project(_source: Any, context: Context, args: Args) -> Any:
 
 def _alert(_source: Any, context: Context, args: Args) -> Any:
     fields = args["input"]
-    run = _run_named(context, fields)
+    run = run_named(context, fields)
     context.store.add_alert(
         run.id, fields.get("title") or "", fields.get("text") or "", fields.get("severity") or "INFO"
     )
@@ -186,4 +172,5 @@ MUTATION: Resolvers = {
     "updateRunState": _update_run_state,
     "rewindRun": _rewind_run,
     "notifyScriptableRunAlert": _alert,
+    **ARTIFACT_MUTATIONS,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from backhaul.depot.graphql import viewers
+from backhaul.depot.graphql.artifacts import IN_PROJECT
 from backhaul.depot.graphql.connections import connection
 from backhaul.depot.graphql.context import Args, Context, Resolvers, text
 from backhaul.depot.graphql.filters import matches, parse_filters
@@ -61,11 +62,6 @@ PROJECT: Resolvers = {
     "sweep": _nothing,
     "sweeps": _empty,
     "totalSweeps": lambda _p, _c, _a: 0,
-    "artifact": _nothing,
-    "artifactType": _nothing,
-    "artifactTypes": _empty,
-    "artifactCollection": _nothing,
-    "artifactCollections": _empty,
-    "artifactCollectionMembership": _nothing,
     "allViews": _empty,
+    **IN_PROJECT,
 }

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from backhaul.depot.graphql import viewers
+from backhaul.depot.graphql.artifact_mutations import client_mapping, find_artifact
 from backhaul.depot.graphql.connections import connection
 from backhaul.depot.graphql.context import Args, Context, Resolvers, text
-
-UNCATEGORIZED = "uncategorized"
-"""The project of runs that name none."""
+from backhaul.depot.graphql.places import UNCATEGORIZED
 
 
 def _project(_source: Any, context: Context, args: Args) -> Any:
@@ -33,6 +32,7 @@ QUERY: Resolvers = {
     "models": _projects,
     "entity": _entity,
     "organization": lambda _s, _c, _a: None,
-    "clientIDMapping": lambda _s, _c, _a: None,
+    "artifact": lambda _s, context, args: find_artifact(context, text(args, "id")),
+    "clientIDMapping": client_mapping,
     "users": lambda _s, _c, args: connection([], args),
 }

@@ -97,10 +97,6 @@ def _user(_run: Run, context: Context, _args: Args) -> Any:
     return viewers.user(context)
 
 
-def _no_edges(_run: Run, _context: Context, args: Args) -> Any:
-    return connection([], args)
-
-
 RUN: Resolvers = {
     "id": lambda run, _c, _a: of_run(run),
     "internalId": lambda run, _c, _a: encode("RunInternalId", str(run.id)),
@@ -137,8 +133,8 @@ RUN: Resolvers = {
     "logLines": _log_lines,
     "files": files.of_run,
     "fileCount": lambda run, context, _a: len(context.store.files(run.id)),
-    "outputArtifacts": _no_edges,
-    "inputArtifacts": _no_edges,
+    "outputArtifacts": lambda run, context, args: connection(context.store.artifacts.logged(run.id), args),
+    "inputArtifacts": lambda run, context, args: connection(context.store.artifacts.used(run.id), args),
     "stopped": lambda _r, _c, _a: False,
     "shouldStop": lambda _r, _c, _a: False,
     "failed": lambda run, context, _a: context.state_of(run) in ("failed", "crashed"),

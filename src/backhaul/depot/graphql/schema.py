@@ -13,13 +13,17 @@ from typing import Any
 
 from graphql import (
     GraphQLFieldResolver,
+    GraphQLInterfaceType,
     GraphQLObjectType,
     GraphQLResolveInfo,
     GraphQLSchema,
+    GraphQLUnionType,
     build_ast_schema,
     parse,
 )
 
+from backhaul.depot.artifact import Collection
+from backhaul.depot.graphql.artifacts import ARTIFACT, KIND, MEMBERSHIP, SEQUENCE
 from backhaul.depot.graphql.context import Resolver, Resolvers
 from backhaul.depot.graphql.files import FILE
 from backhaul.depot.graphql.mutations import MUTATION
@@ -28,6 +32,7 @@ from backhaul.depot.graphql.projects import PROJECT
 from backhaul.depot.graphql.queries import QUERY
 from backhaul.depot.graphql.runs import RUN
 from backhaul.depot.graphql.viewers import ENTITY, SERVER_INFO
+from backhaul.depot.model import Run
 from backhaul.depot.refusal import Refused
 
 _LOG = logging.getLogger("backhaul.depot")
@@ -41,6 +46,10 @@ RESOLVERS: dict[str, Resolvers] = {
     "Project": PROJECT,
     "Run": RUN,
     "File": FILE,
+    "Artifact": ARTIFACT,
+    "ArtifactSequence": SEQUENCE,
+    "ArtifactType": KIND,
+    "ArtifactCollectionMembership": MEMBERSHIP,
 }
 
 unsupported: Counter[str] = Counter()
@@ -54,7 +63,14 @@ def load_schema(path: Path = _SDL) -> GraphQLSchema:
     for kind in schema.type_map.values():
         if isinstance(kind, GraphQLObjectType) and not kind.name.startswith("__"):
             _fill(kind, RESOLVERS.get(kind.name, {}) | (probe if kind is schema.query_type else {}))
+        elif isinstance(kind, (GraphQLInterfaceType, GraphQLUnionType)):
+            kind.resolve_type = _type_name
     return schema
+
+
+def _type_name(value: Any, _info: GraphQLResolveInfo[Any], _abstract: Any) -> str:
+    """Which type a value of an interface or union has: the class says it."""
+    return {Collection: "ArtifactSequence", Run: "Run"}.get(type(value), "User")
 
 
 def _fill(kind: GraphQLObjectType, resolvers: Resolvers) -> None:
@@ -68,6 +84,8 @@ def _fill(kind: GraphQLObjectType, resolvers: Resolvers) -> None:
 
 def _adapted(resolver: Resolver) -> GraphQLFieldResolver:
     def resolve(source: Any, info: GraphQLResolveInfo[Any], **args: Any) -> Any:
+        if isinstance(source, dict) and info.field_name in source:  # an answer that is made already
+            return source[info.field_name]
         return resolver(source, info.context, args)
 
     return resolve

@@ -9,7 +9,10 @@ from backhaul.depot.graphql.context import Args, Context, Resolvers
 from backhaul.depot.graphql.identifiers import encode
 
 FEATURES = (
+    "ARTIFACT_COLLECTION_MEMBERSHIP_FILES",
     "LARGE_FILENAMES",
+    "PROJECT_ARTIFACT_COLLECTION_MEMBERSHIP",
+    "USE_ARTIFACT_WITH_ENTITY_AND_PROJECT_INFORMATION",
     "CLIENT_IDS",
     "TOTAL_COUNT_IN_FILE_CONNECTION",
     "MARK_RUN_FILES_UPLOADED",

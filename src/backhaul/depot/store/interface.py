@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
+from backhaul.depot.artifact import Artifact, Collection, Content, Draft, Manifest
 from backhaul.depot.model import (
     BatchRef,
     Blob,
@@ -24,6 +25,10 @@ from backhaul.depot.model import (
 
 class Store(Protocol):
     """Projects, runs, their streams of lines, and the names of their files."""
+
+    @property
+    def artifacts(self) -> Artifacts:
+        """The artifacts."""
 
     def make_project(self, entity: str, name: str) -> Project:
         """The project of that name, made if it is new."""
@@ -90,6 +95,78 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Ends all work; what was acknowledged stays."""
+
+
+class Artifacts(Protocol):
+    """Artifacts: collections of versions, their manifests, and the bytes that these name."""
+
+    def create(self, draft: Draft) -> Artifact:
+        """A version that waits for its files, its collection and project made on first use.
+
+        The one that is there already is returned instead: under the same client id, or, when the draft allows it,
+        a committed one of the collection with the same digest; the latter gets the aliases. Refused with 400 when
+        the collection is of another type.
+        """
+
+    def get(self, artifact_id: int) -> Artifact:
+        """The version. Refused with 404 when there is none."""
+
+    def by_client(self, client_id: str) -> Artifact | None:
+        """The version to which a client gave that id."""
+
+    def find(self, series: Collection, alias: str) -> Artifact | None:
+        """The committed version that goes by an alias, its number (`v3`) or its digest."""
+
+    def versions(self, series: Collection) -> list[Artifact]:
+        """The committed versions, newest first."""
+
+    def logged(self, run_id: int) -> list[Artifact]:
+        """The committed versions that a run brought."""
+
+    def used(self, run_id: int) -> list[Artifact]:
+        """The versions that a run used."""
+
+    def users(self, artifact_id: int) -> list[Run]:
+        """The runs that used a version."""
+
+    def maker(self, artifact: Artifact) -> Run | None:
+        """The run that brought the version."""
+
+    def use(self, run_id: int, artifact_id: int) -> None:
+        """Notes that a run used a version."""
+
+    def commit(self, artifact_id: int, size: int, file_count: int) -> Artifact:
+        """Gives the version its number and aliases, and shows it; a second time changes nothing."""
+
+    def edit(self, artifact_id: int, description: str | None, metadata: str | None) -> None:
+        """Changes what is said of a version; None leaves alone."""
+
+    def set_aliases(self, artifact: Artifact, add: list[str], remove: list[str]) -> None:
+        """Moves the aliases `add` to the version and takes `remove` from it."""
+
+    def collections(self, project_id: int) -> list[Collection]:
+        """The collections of a project that have a committed version, by name."""
+
+    def collection(self, project_id: int, name: str) -> Collection | None:
+        """The collection of that name."""
+
+    def make_manifest(self, artifact_id: int, digest: str) -> Manifest:
+        """A manifest whose bytes are still to come."""
+
+    def manifest(self, manifest_id: int) -> Manifest | None:
+        """The manifest of that number."""
+
+    def current_manifest(self, artifact_id: int) -> Manifest | None:
+        """The artifact's newest manifest whose bytes came."""
+
+    def put_manifest(self, manifest_id: int, blob: Blob) -> None:
+        """The bytes of a manifest came."""
+
+    def content(self, project_id: int, md5: str) -> Content | None:
+        """The bytes with that MD5 (hexadecimal), if some version of the project brought them."""
+
+    def put_content(self, project_id: int, blob: Blob, artifact_id: int) -> str | None:
+        """Keeps the bytes; returns the name of a blob that is not needed (they were there already)."""
 
 
 class Blobs(Protocol):

@@ -73,10 +73,16 @@ def find(connection: sqlite3.Connection, entity: str, project: str, name: str) -
 
 def get(connection: sqlite3.Connection, run_id: int) -> Run:
     """The run of that row number. Refused with 404 when it is gone."""
-    row = connection.execute(f"{_RUN} AND runs.id = ?", (run_id,)).fetchone()
-    if row is None:
+    run = get_or_none(connection, run_id)
+    if run is None:
         raise not_found("run")
-    return _run(row)
+    return run
+
+
+def get_or_none(connection: sqlite3.Connection, run_id: int) -> Run | None:
+    """The run of that row number, or None when it is gone."""
+    row = connection.execute(f"{_RUN} AND runs.id = ?", (run_id,)).fetchone()
+    return _run(row) if row else None
 
 
 def every(connection: sqlite3.Connection, project_id: int | None, limit: int | None) -> list[Run]:

@@ -65,3 +65,65 @@ CREATE TABLE alerts (
     severity TEXT NOT NULL,
     created_at REAL NOT NULL
 ) STRICT;
+
+-- A named series of artifact versions, all of one type.
+CREATE TABLE collections (
+    id INTEGER PRIMARY KEY,
+    project_id INTEGER NOT NULL REFERENCES projects (id),
+    name TEXT NOT NULL,
+    type TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    UNIQUE (project_id, name)
+) STRICT;
+
+-- A version. Until it is committed it has no number and shows nowhere; `wanted` are the aliases it gets then.
+CREATE TABLE artifacts (
+    id INTEGER PRIMARY KEY,
+    collection_id INTEGER NOT NULL REFERENCES collections (id),
+    run_id INTEGER REFERENCES runs (id),
+    client_id TEXT UNIQUE,
+    digest TEXT NOT NULL,
+    committed INTEGER NOT NULL DEFAULT 0,
+    version INTEGER,
+    description TEXT,
+    metadata TEXT,
+    history_step INTEGER,
+    wanted TEXT NOT NULL,
+    size INTEGER NOT NULL DEFAULT 0,
+    file_count INTEGER NOT NULL DEFAULT 0,
+    created_at REAL NOT NULL,
+    updated_at REAL NOT NULL,
+    UNIQUE (collection_id, version)
+) STRICT;
+
+CREATE TABLE aliases (
+    collection_id INTEGER NOT NULL REFERENCES collections (id),
+    alias TEXT NOT NULL,
+    artifact_id INTEGER NOT NULL REFERENCES artifacts (id),
+    PRIMARY KEY (collection_id, alias)
+) STRICT, WITHOUT ROWID;
+
+-- The list of an artifact's entries: the MD5 (base64) that it must have, and its bytes once they came.
+CREATE TABLE manifests (
+    id INTEGER PRIMARY KEY,
+    artifact_id INTEGER NOT NULL REFERENCES artifacts (id),
+    digest TEXT NOT NULL,
+    blob TEXT,
+    size INTEGER
+) STRICT;
+
+-- What artifact files hold, once per project, by MD5 (hexadecimal). `artifact_id` is the version that brought it.
+CREATE TABLE contents (
+    project_id INTEGER NOT NULL REFERENCES projects (id),
+    md5 TEXT NOT NULL,
+    blob TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    artifact_id INTEGER NOT NULL REFERENCES artifacts (id),
+    PRIMARY KEY (project_id, md5)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE uses (
+    run_id INTEGER NOT NULL REFERENCES runs (id),
+    artifact_id INTEGER NOT NULL REFERENCES artifacts (id),
+    PRIMARY KEY (run_id, artifact_id)
+) STRICT, WITHOUT ROWID;

@@ -21,6 +21,7 @@ from backhaul.depot.model import (
 from backhaul.depot.store import files, lines, runs, streams
 from backhaul.depot.store.database import Database
 from backhaul.depot.store.interface import Clock
+from backhaul.depot.store.sqlite_artifacts import SqliteArtifacts
 
 
 class SqliteStore:
@@ -29,6 +30,12 @@ class SqliteStore:
     def __init__(self, path: Path, clock: Clock = time.time) -> None:
         self._database = Database(path)
         self._clock = clock
+        self._artifacts = SqliteArtifacts(self._database, clock)
+
+    @property
+    def artifacts(self) -> SqliteArtifacts:
+        """See `Store`."""
+        return self._artifacts
 
     def make_project(self, entity: str, name: str) -> Project:
         """See `Store`."""

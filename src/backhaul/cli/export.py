@@ -1,0 +1,69 @@
+"""`backhaul export`: a run's rows as a file that other programs read."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from backhaul.cli.render import STDERR, show_error
+from backhaul.errors import LogDamaged
+from backhaul.runs.export import Format, What, export_rows, format_of
+from backhaul.runs.local_run import LocalRun, open_run
+from backhaul.runs.new_file import new_file
+
+
+@click.command("export")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, allow_dash=True), required=True, help="The file; - is stdout."
+)
+@click.option(
+    "--what",
+    type=click.Choice([what.value for what in What]),
+    default=What.HISTORY.value,
+    show_default=True,
+    help="The rows that were logged, the system metrics, or the console lines.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice([form.value for form in Format]),
+    help="Instead of what the file's name ends in.",
+)
+@click.option("--force", is_flag=True, help="Replace the file if it exists.")
+def command(path: Path, output: Path, what: str, form: str | None, force: bool) -> None:
+    """Write a run's rows to a CSV, JSON Lines, Parquet or Arrow file. Reads only; no network.
+
+    PATH is a run directory, a .wandb file, or latest-run. Parquet and Arrow need `pip install 'backhaul[export]'`.
+    """
+    chosen = Format(form) if form else format_of(output)
+    if chosen is None:
+        raise click.UsageError("Name a file that ends in .csv, .jsonl, .parquet or .arrow, or give --format.")
+    run = open_run(path)
+    if str(output) == "-":
+        export_rows(run, What(what), chosen, sys.stdout.buffer)
+    else:
+        with new_file(output, replace=force) as file:
+            export_rows(run, What(what), chosen, file)
+        _tell(run, What(what), output)
+    sys.exit(_exit_code(run))
+
+
+def _tell(run: LocalRun, what: What, output: Path) -> None:
+    count = run.line_counts[what.value]
+    STDERR.print(f"{count} {'row' if count == 1 else 'rows'} of {what.value} written to {output}", markup=False)
+
+
+def _exit_code(run: LocalRun) -> int:
+    """What could not be read is told beside what was written."""
+    if run.is_complete:
+        return 0
+    lost = "records" if run.lost_records is None else f"{run.lost_records} records"
+    error = LogDamaged(
+        f"Inside the log {lost} were destroyed; the file holds all that can be read.",
+        safe="The damaged log is unchanged.",
+    )
+    show_error(error)
+    return error.exit_code

@@ -1,0 +1,185 @@
+"""How one run looks in a terminal."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from backhaul.cli.render import size
+from backhaul.cli.sparkline import sparkline
+from backhaul.runs.curve import Curve
+from backhaul.runs.local_run import LocalRun
+
+_STATE_COLOUR = {"finished": "green", "failed": "red", "crashed": "yellow", "running": "cyan"}
+_MOST_VALUES = 40
+_MOST_FILES = 20
+_SPARK_WIDTH = 24
+_LONGEST_VALUE = 400
+
+
+def show_run(run: LocalRun, *, metrics: int, lines: int, console: Console | None = None) -> None:
+    """Print what a person wants to know of a run; on stdout, because it is what was asked for."""
+    console = console or Console(highlight=False)
+    console.print(Panel(_identity(run), title=_title(run), title_align="left", border_style="dim"))
+    _section(console, "config", _values(run.config))
+    _section(console, "summary", _values({key: value for key, value in run.summary.items() if key != "_wandb"}))
+    if metrics:
+        _section(console, "metrics", _curves(run.curves(), metrics))
+    if lines:
+        _section(console, f"console, last {lines} lines", _console_tail(run, lines))
+    _section(console, "files", _payloads(run))
+    _section(console, "the log", _condition(run))
+
+
+def _section(console: Console, title: str, content: RenderableType | None) -> None:
+    if content is not None:
+        console.print(Text(f"\n{title}", style="bold"))
+        console.print(content)
+
+
+def _title(run: LocalRun) -> Text:
+    who = run.identity
+    where = "/".join(part for part in (who.entity, who.project, who.run_id) if part)
+    return Text.assemble((where, "bold"), "  ", (run.state, _STATE_COLOUR[run.state]))
+
+
+def _identity(run: LocalRun) -> Table:
+    who, metadata = run.identity, run.metadata
+    exit_code = "" if run.exit_code is None else f" (exit code {run.exit_code})"
+    command = " ".join(map(str, [metadata.get("program") or "", *(metadata.get("args") or [])]))
+    facts = {
+        "name": who.display_name,
+        "tags": ", ".join(who.tags),
+        "group": who.group,
+        "job type": who.job_type,
+        "sweep": who.sweep,
+        "notes": who.notes,
+        "started": f"{run.start_time:%Y-%m-%d %H:%M:%S} UTC" if run.start_time else "",
+        "lasted": "" if run.duration is None else f"{timedelta(seconds=round(run.duration))}{exit_code}",
+        "command": command.strip(),
+        "host": who.host or str(metadata.get("host") or ""),
+        "machine": _machine(metadata),
+        "commit": " ".join(part for part in (who.commit[:12], who.repo) if part),
+        "recorded by": _recorder(run),
+        "folder": str(run.path),
+    }
+    return _pairs((name, Text(fact)) for name, fact in facts.items() if fact)
+
+
+def _machine(metadata: Mapping[str, Any]) -> str:
+    cores, gpus = metadata.get("cpu_count"), metadata.get("gpu_count")
+    parts = [
+        str(metadata.get("os") or ""),
+        f"{cores} cores" if cores else "",
+        f"{gpus or 1} × {metadata['gpu']}" if metadata.get("gpu") else "",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def _recorder(run: LocalRun) -> str:
+    python = f"Python {run.python_version}" if run.python_version else ""
+    return ", ".join(part for part in (f"wandb {run.sdk_version}" if run.sdk_version else "", python) if part)
+
+
+def _pairs(pairs: Iterable[tuple[str, RenderableType]]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", overflow="fold")
+    table.add_column(overflow="fold")
+    for name, value in pairs:
+        table.add_row(Text(name), value)
+    return table
+
+
+def _values(values: Mapping[str, Any]) -> RenderableType | None:
+    if not values:
+        return None
+    shown = _pairs((key, Text(_short(value))) for key, value in sorted(values.items())[:_MOST_VALUES])
+    return Group(shown, *_more(len(values) - _MOST_VALUES, "values"))
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
+
+
+def _more(count: int, what: str) -> list[Text]:
+    return [Text(f"… and {count} more {what}", style="dim")] if count > 0 else []
+
+
+def _curves(curves: Mapping[str, Curve], most: int) -> RenderableType | None:
+    if not curves:
+        return None
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("metric", overflow="fold", min_width=18)
+    table.add_column("", style="cyan", no_wrap=True)
+    for heading in ("last", "lowest", "highest", "values"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name, curve in sorted(curves.items())[:most]:
+        table.add_row(Text(name), sparkline(curve.points(), _SPARK_WIDTH), *_numbers(curve))
+    return Group(table, *_more(len(curves) - most, "metrics (--metrics)"))
+
+
+def _numbers(curve: Curve) -> list[str]:
+    finite = curve.count > curve.odd
+    count = f"{curve.count} ({curve.odd} odd)" if curve.odd else str(curve.count)
+    extremes = (f"{curve.min:.5g}", f"{curve.max:.5g}") if finite else ("", "")
+    return [f"{curve.last:.5g}", *extremes, count]
+
+
+def _console_tail(run: LocalRun, lines: int) -> RenderableType | None:
+    tail = deque(run.console(), maxlen=lines)
+    if not tail:
+        return None
+    # The colours that a program wrote stay colours; anything else that moves a cursor does not reach the terminal.
+    return Group(*(Text.from_ansi(line.text, style="red" if line.stream == "stderr" else "") for line in tail))
+
+
+def _payloads(run: LocalRun) -> RenderableType | None:
+    files, artifacts = run.files, run.artifacts
+    if not files and not artifacts:
+        return None
+    missing_first = sorted(files, key=lambda file: (file.present, file.name))
+    rows = [(file.name, _file_state(file.size, str(file.link or file.path))) for file in missing_first[:_MOST_FILES]]
+    rows += [
+        (f"{artifact.name} ({artifact.type})", _artifact_state(artifact.entries, len(artifact.missing)))
+        for artifact in artifacts[:_MOST_FILES]
+    ]
+    more = max(0, len(files) - _MOST_FILES) + max(0, len(artifacts) - _MOST_FILES)
+    return Group(_pairs(rows), *_more(more, "files"))
+
+
+def _file_state(length: int | None, place: str) -> Text:
+    return Text(size(length)) if length is not None else Text.assemble(("missing", "red"), f": {place}")
+
+
+def _artifact_state(entries: int, missing: int) -> Text:
+    text = Text(f"{entries} {'file' if entries == 1 else 'files'}")
+    return text.append(f", {missing} missing", style="red") if missing else text
+
+
+def _condition(run: LocalRun) -> RenderableType:
+    counts = run.line_counts
+    lines: list[RenderableType] = [
+        Text(
+            f"{size(run.log.stat().st_size)}, {counts['history']} rows, {counts['events']} system metrics, "
+            f"{counts['console']} console lines"
+        ),
+        Text(f"end: {run.end}", style="" if run.end == "complete" else "yellow"),
+    ]
+    lines += [Text(note, style="dim") for note in run.notes]
+    if not run.is_complete:
+        lost = "" if run.lost_records is None else f", {run.lost_records} records lost"
+        lines.append(Text(f"damaged{lost}; `backhaul repair` makes a new log of the rest", style="red"))
+    lines += [
+        Text(f"  {damage.kind} at byte {damage.offset}, {size(damage.length)}", style="yellow")
+        for damage in run.damage[:_MOST_FILES]
+    ]
+    return Group(*lines, *_more(len(run.damage) - _MOST_FILES, "damaged places"))

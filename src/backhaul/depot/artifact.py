@@ -1,0 +1,88 @@
+"""Artifacts as plain values: collections, versions, manifests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from backhaul.depot.model import Project
+
+LATEST = "latest"
+"""The alias of the version that was committed last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """A named series of versions, all of one type."""
+
+    id: int
+    project: Project
+    name: str
+    type: str
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A version. `version` is its number in the collection, None until it is committed."""
+
+    id: int
+    collection: Collection
+    run_id: int | None
+    digest: str
+    committed: bool
+    version: int | None
+    description: str | None
+    metadata: str | None
+    history_step: int | None
+    size: int
+    file_count: int
+    created_at: float
+    updated_at: float
+    aliases: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a client says of a version that it is about to bring."""
+
+    entity: str
+    project: str
+    collection: str
+    type: str
+    digest: str
+    aliases: tuple[str, ...]
+    run_id: int | None = None
+    client_id: str | None = None
+    description: str | None = None
+    metadata: str | None = None
+    history_step: int | None = None
+    reuse: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The list of an artifact's entries. `digest` is base64 MD5; `blob` is None until the bytes came."""
+
+    id: int
+    artifact_id: int
+    digest: str
+    blob: str | None
+    size: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The bytes of one or more entries, kept once per project. `birth` is the version that brought them."""
+
+    blob: str
+    size: int
+    birth: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a manifest. `md5` is hexadecimal; None for a reference to bytes kept elsewhere."""
+
+    name: str
+    md5: str | None
+    size: int

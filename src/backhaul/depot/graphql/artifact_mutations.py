@@ -1,0 +1,192 @@
+"""How an artifact is brought: a version is made, its files and its manifest are PUT, then it is committed.
+
+What waits shows nowhere. A commit looks that every entry's bytes are here, so that a version is whole or not there.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backhaul.depot import manifests
+from backhaul.depot.addresses import ContentTarget, ManifestTarget
+from backhaul.depot.artifact import Artifact, Draft, Manifest
+from backhaul.depot.graphql import identifiers
+from backhaul.depot.graphql.artifacts import Kind, artifact_id
+from backhaul.depot.graphql.context import Args, Context, Resolvers, text
+from backhaul.depot.graphql.places import place, run_named
+from backhaul.depot.refusal import Refused, not_found
+
+_LONGEST_NAME = 128
+_NOT_IN_NAME = frozenset("/:\\\0")
+
+
+def find_artifact(context: Context, identifier: str | None) -> Artifact:
+    """The version of that id. Refused with 404 when there is none."""
+    return context.store.artifacts.get(_number("Artifact", identifier))
+
+
+def _number(kind: str, identifier: str | None) -> int:
+    parts = identifiers.decode(identifier or "")
+    if len(parts) != 2 or parts[0] != kind or not parts[1].isdecimal():
+        raise not_found(f"{kind} with the id {identifier!r}")
+    return int(parts[1])
+
+
+def _name(what: str, name: str | None) -> str:
+    if not name or len(name) > _LONGEST_NAME or any(character in _NOT_IN_NAME for character in name):
+        raise Refused(f"invalid {what} {(name or '')[:200]!r}: 1 to {_LONGEST_NAME} characters without / and :")
+    return name
+
+
+def _create(_source: Any, context: Context, args: Args) -> Any:
+    fields = args["input"]
+    entity, project = place(context, fields)
+    series = text(fields, "artifactCollectionName") or next(iter(fields.get("artifactCollectionNames") or ()), None)
+    run = run_named(context, fields) if text(fields, "runName") else None
+    draft = Draft(
+        entity=entity,
+        project=project,
+        collection=_name("artifact name", series),
+        type=_name("artifact type", text(fields, "artifactTypeName")),
+        digest=fields["digest"],
+        aliases=tuple(_name("alias", alias["alias"]) for alias in fields.get("aliases") or ()),
+        run_id=run.id if run else None,
+        client_id=text(fields, "clientID"),
+        description=fields.get("description"),
+        metadata=fields.get("metadata"),
+        history_step=fields.get("historyStep"),
+        reuse=fields.get("enableDigestDeduplication") is not False,
+    )
+    return {"artifact": context.store.artifacts.create(draft)}
+
+
+def _create_type(_source: Any, context: Context, args: Args) -> Any:
+    """A type needs no making: it is there as soon as a collection has it."""
+    entity, project = place(context, args["input"])
+    return {
+        "artifactType": Kind(context.store.make_project(entity, project), _name("artifact type", args["input"]["name"]))
+    }
+
+
+def _create_manifest(_source: Any, context: Context, args: Args) -> Any:
+    fields = args["input"]
+    kind = fields.get("type") or "FULL"
+    if kind != "FULL":
+        raise Refused(f"artifact manifests of the type {kind} are not supported by this depot")
+    artifact = find_artifact(context, fields["artifactID"])
+    return _manifest_answer(context, context.store.artifacts.make_manifest(artifact.id, fields.get("digest") or ""))
+
+
+def _update_manifest(_source: Any, context: Context, args: Args) -> Any:
+    fields = args["input"]
+    before = context.store.artifacts.manifest(_number("ArtifactManifest", fields["artifactManifestID"]))
+    if before is None:
+        raise not_found("artifact manifest")
+    digest = fields.get("digest") or before.digest
+    return _manifest_answer(context, context.store.artifacts.make_manifest(before.artifact_id, digest))
+
+
+def _manifest_answer(context: Context, manifest: Manifest) -> Any:
+    file = {
+        "id": identifiers.encode("ManifestFile", str(manifest.id)),
+        "name": "wandb_manifest.json",
+        "uploadUrl": context.services.signer.address(context.base, "PUT", ManifestTarget(manifest.id)),
+        "uploadHeaders": [f"Content-MD5:{manifest.digest}"] if manifest.digest else [],
+        "sizeBytes": 0,
+    }
+    return {"artifactManifest": {"id": identifiers.encode("ArtifactManifest", str(manifest.id)), "file": file}}
+
+
+def _create_files(_source: Any, context: Context, args: Args) -> Any:
+    """An answer for each file, in the order of the request; no address for bytes that are here already."""
+    edges = [{"node": _upload(context, spec), "cursor": None} for spec in args["input"]["artifactFiles"]]
+    page = {"endCursor": None, "hasNextPage": False}
+    return {"files": {"edges": edges, "pageInfo": page, "totalCount": len(edges), "uploadHeaders": []}}
+
+
+def _upload(context: Context, spec: Args) -> dict[str, Any]:
+    artifact = find_artifact(context, spec["artifactID"])
+    project = artifact.collection.project
+    md5 = manifests.to_hex(spec["md5"])
+    known = context.store.artifacts.content(project.id, md5)
+    target = ContentTarget(project.id, artifact.id, md5)
+    return {
+        "id": identifiers.encode("ArtifactFile", str(artifact.id), spec["name"]),
+        "name": spec["name"],
+        "displayName": spec["name"],
+        "storagePath": f"{project.id}/{md5}",
+        "uploadUrl": None if known else context.services.signer.address(context.base, "PUT", target),
+        "uploadHeaders": [f"Content-MD5:{spec['md5']}", f"Content-Type:{spec.get('mimetype') or ''}"],
+        "uploadMultipartUrls": None,
+        "artifact": context.store.artifacts.get(known.birth) if known else artifact,
+        "sizeBytes": known.size if known else 0,
+        "md5": spec["md5"],
+    }
+
+
+def _commit(_source: Any, context: Context, args: Args) -> Any:
+    artifact = find_artifact(context, args["input"]["artifactID"])
+    if artifact.committed:
+        return {"artifact": artifact}
+    manifest = context.store.artifacts.current_manifest(artifact.id)
+    if manifest is None:
+        raise Refused("the artifact cannot be committed: its manifest has not arrived")
+    entries = context.services.manifests.entries(manifest)
+    project = artifact.collection.project.id
+    missing = [
+        entry.name for entry in entries if entry.md5 and context.store.artifacts.content(project, entry.md5) is None
+    ]
+    if missing:
+        raise Refused(f"the artifact cannot be committed: {len(missing)} of its files have not arrived: {missing[:3]}")
+    size = sum(entry.size for entry in entries)
+    return {"artifact": context.store.artifacts.commit(artifact.id, size, len(entries))}
+
+
+def _use(_source: Any, context: Context, args: Args) -> Any:
+    fields = args["input"]
+    artifact = find_artifact(context, fields["artifactID"])
+    context.store.artifacts.use(run_named(context, fields).id, artifact.id)
+    return {"artifact": artifact}
+
+
+def _update(_source: Any, context: Context, args: Args) -> Any:
+    fields = args["input"]
+    artifact = find_artifact(context, fields["artifactID"])
+    context.store.artifacts.edit(artifact.id, fields.get("description"), fields.get("metadata"))
+    if fields.get("aliases") is not None:
+        wanted = [_name("alias", alias["alias"]) for alias in fields["aliases"]]
+        context.store.artifacts.set_aliases(artifact, wanted, [each for each in artifact.aliases if each not in wanted])
+    return {"artifact": context.store.artifacts.get(artifact.id)}
+
+
+def _add_aliases(_source: Any, context: Context, args: Args) -> Any:
+    artifact = find_artifact(context, args["input"]["artifactID"])
+    names = [_name("alias", alias["alias"]) for alias in args["input"]["aliases"]]
+    context.store.artifacts.set_aliases(artifact, names, [])
+    return {"success": True}
+
+
+def _delete_aliases(_source: Any, context: Context, args: Args) -> Any:
+    artifact = find_artifact(context, args["input"]["artifactID"])
+    context.store.artifacts.set_aliases(artifact, [], [alias["alias"] for alias in args["input"]["aliases"]])
+    return {"success": True}
+
+
+def client_mapping(_source: Any, context: Context, args: Args) -> Any:
+    """The id here of the version to which a client gave an id of its own."""
+    artifact = context.store.artifacts.by_client(text(args, "clientID") or "")
+    return {"serverID": artifact_id(artifact)} if artifact else None
+
+
+ARTIFACT_MUTATIONS: Resolvers = {
+    "createArtifactType": _create_type,
+    "createArtifact": _create,
+    "createArtifactManifest": _create_manifest,
+    "updateArtifactManifest": _update_manifest,
+    "createArtifactFiles": _create_files,
+    "commitArtifact": _commit,
+    "useArtifact": _use,
+    "updateArtifact": _update,
+    "addAliases": _add_aliases,
+    "deleteAliases": _delete_aliases,
+}

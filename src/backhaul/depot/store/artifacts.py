@@ -1,0 +1,221 @@
+"""Artifacts as rows."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import Any
+
+from backhaul.depot.artifact import LATEST, Artifact, Collection, Content, Draft, Manifest
+from backhaul.depot.model import Blob, Project, Run
+from backhaul.depot.refusal import Refused, not_found
+from backhaul.depot.store import runs
+
+_COLLECTION = (
+    "SELECT c.id, p.id, p.entity, p.name, p.created_at, c.name, c.type, c.created_at"
+    " FROM collections c JOIN projects p ON p.id = c.project_id"
+)
+_ARTIFACT = (
+    "SELECT a.id, a.collection_id, a.run_id, a.digest, a.committed, a.version, a.description, a.metadata,"
+    " a.history_step, a.size, a.file_count, a.created_at, a.updated_at FROM artifacts a"
+)
+
+
+def create(connection: sqlite3.Connection, draft: Draft, now: float) -> Artifact:
+    """A version that waits for its files; or the one that is there already under this client id or digest."""
+    home = runs.make_project(connection, draft.entity, draft.project, now)
+    series = _make_collection(connection, home, draft, now)
+    known = _known(connection, series, draft)
+    if known is not None:
+        if known.committed:
+            set_aliases(connection, known, [*draft.aliases, LATEST], [])
+        return get(connection, known.id)
+    cursor = connection.execute(
+        "INSERT INTO artifacts (collection_id, run_id, client_id, digest, description, metadata, history_step, wanted,"
+        " created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (series.id, draft.run_id, draft.client_id, draft.digest, draft.description, draft.metadata, draft.history_step,
+         json.dumps(draft.aliases), now, now),
+    )  # fmt: skip
+    assert cursor.lastrowid is not None
+    return get(connection, cursor.lastrowid)
+
+
+def get(connection: sqlite3.Connection, artifact_id: int) -> Artifact:
+    """The version. Refused with 404 when there is none."""
+    row = connection.execute(f"{_ARTIFACT} WHERE a.id = ?", (artifact_id,)).fetchone()
+    if row is None:
+        raise not_found("artifact")
+    return _artifact(connection, row)
+
+
+def by_client(connection: sqlite3.Connection, client_id: str) -> Artifact | None:
+    """The version to which a client gave that id."""
+    return _one(connection, "a.client_id = ?", client_id)
+
+
+def find(connection: sqlite3.Connection, series: Collection, alias: str) -> Artifact | None:
+    """The committed version that goes by an alias, its number (`v3`) or its digest."""
+    number = int(alias[1:]) if alias[:1] == "v" and alias[1:].isdecimal() else None
+    row = connection.execute(
+        "SELECT artifact_id FROM aliases WHERE collection_id = ? AND alias = ?", (series.id, alias)
+    ).fetchone()
+    if row is not None:
+        return get(connection, row[0])
+    condition = "a.collection_id = ? AND a.committed AND (a.version = ? OR a.digest = ?)"
+    return _one(connection, condition, series.id, number, alias)
+
+
+def versions(connection: sqlite3.Connection, collection_id: int) -> list[Artifact]:
+    """The committed versions, newest first."""
+    return _many(connection, "a.collection_id = ? AND a.committed ORDER BY a.version DESC", collection_id)
+
+
+def logged(connection: sqlite3.Connection, run_id: int) -> list[Artifact]:
+    """The committed versions that a run brought."""
+    return _many(connection, "a.run_id = ? AND a.committed ORDER BY a.id", run_id)
+
+
+def used(connection: sqlite3.Connection, run_id: int) -> list[Artifact]:
+    """The versions that a run used."""
+    return _many(connection, "a.id IN (SELECT artifact_id FROM uses WHERE run_id = ?) ORDER BY a.id", run_id)
+
+
+def users(connection: sqlite3.Connection, artifact_id: int) -> list[Run]:
+    """The runs that used a version."""
+    rows = connection.execute(
+        "SELECT run_id FROM uses WHERE artifact_id = ? ORDER BY run_id", (artifact_id,)
+    ).fetchall()
+    found = [runs.get_or_none(connection, run_id) for (run_id,) in rows]
+    return [run for run in found if run is not None]
+
+
+def commit(connection: sqlite3.Connection, artifact_id: int, size: int, file_count: int, now: float) -> Artifact:
+    """Gives the version its number and its aliases; a second time changes nothing."""
+    artifact = get(connection, artifact_id)
+    if artifact.committed:
+        return artifact
+    (wanted,) = connection.execute("SELECT wanted FROM artifacts WHERE id = ?", (artifact_id,)).fetchone()
+    connection.execute(
+        "UPDATE artifacts SET committed = 1, size = ?, file_count = ?, updated_at = ?, version ="
+        " (SELECT coalesce(max(version), -1) + 1 FROM artifacts WHERE collection_id = ?) WHERE id = ?",
+        (size, file_count, now, artifact.collection.id, artifact_id),
+    )
+    set_aliases(connection, artifact, [*json.loads(wanted), LATEST], [])
+    return get(connection, artifact_id)
+
+
+def edit(
+    connection: sqlite3.Connection, artifact_id: int, description: str | None, metadata: str | None, now: float
+) -> None:
+    """Changes what is said of a version; None leaves alone."""
+    connection.execute(
+        "UPDATE artifacts SET description = coalesce(?, description), metadata = coalesce(?, metadata), updated_at = ?"
+        " WHERE id = ?",
+        (description, metadata, now, artifact_id),
+    )
+
+
+def set_aliases(connection: sqlite3.Connection, artifact: Artifact, add: list[str], remove: list[str]) -> None:
+    """Moves the aliases `add` to the version and takes `remove` from it."""
+    series = artifact.collection.id
+    for alias in add:
+        connection.execute("INSERT OR REPLACE INTO aliases VALUES (?, ?, ?)", (series, alias, artifact.id))
+    for alias in remove:
+        connection.execute(
+            "DELETE FROM aliases WHERE collection_id = ? AND alias = ? AND artifact_id = ?",
+            (series, alias, artifact.id),
+        )
+
+
+def collections(connection: sqlite3.Connection, project_id: int) -> list[Collection]:
+    """The collections of a project that have a committed version, by name."""
+    rows = connection.execute(
+        f"{_COLLECTION} WHERE c.project_id = ?"
+        " AND EXISTS (SELECT 1 FROM artifacts a WHERE a.collection_id = c.id AND a.committed) ORDER BY c.name",
+        (project_id,),
+    )
+    return [_collection(row) for row in rows]
+
+
+def collection(connection: sqlite3.Connection, project_id: int, name: str) -> Collection | None:
+    """The collection of that name."""
+    row = connection.execute(f"{_COLLECTION} WHERE c.project_id = ? AND c.name = ?", (project_id, name)).fetchone()
+    return _collection(row) if row else None
+
+
+def make_manifest(connection: sqlite3.Connection, artifact_id: int, digest: str) -> Manifest:
+    """A manifest whose bytes are still to come."""
+    cursor = connection.execute("INSERT INTO manifests (artifact_id, digest) VALUES (?, ?)", (artifact_id, digest))
+    return Manifest(cursor.lastrowid or 0, artifact_id, digest, None, None)
+
+
+def manifest(connection: sqlite3.Connection, condition: str, value: int) -> Manifest | None:
+    """The newest manifest that fulfils the condition."""
+    row = connection.execute(
+        f"SELECT id, artifact_id, digest, blob, size FROM manifests WHERE {condition} ORDER BY id DESC LIMIT 1",
+        (value,),
+    ).fetchone()
+    return Manifest(*row) if row else None
+
+
+def content(connection: sqlite3.Connection, project_id: int, md5: str) -> Content | None:
+    """The bytes with that MD5, if some version of the project brought them."""
+    row = connection.execute(
+        "SELECT blob, size, artifact_id FROM contents WHERE project_id = ? AND md5 = ?", (project_id, md5)
+    ).fetchone()
+    return Content(*row) if row else None
+
+
+def put_content(connection: sqlite3.Connection, project_id: int, blob: Blob, artifact_id: int) -> str | None:
+    """Keeps the bytes; returns a blob that is not needed: the new one, when they were there already."""
+    if content(connection, project_id, blob.md5) is not None:
+        return blob.name
+    connection.execute(
+        "INSERT INTO contents VALUES (?, ?, ?, ?, ?)", (project_id, blob.md5, blob.name, blob.size, artifact_id)
+    )
+    return None
+
+
+def _make_collection(connection: sqlite3.Connection, home: Project, draft: Draft, now: float) -> Collection:
+    connection.execute(
+        "INSERT INTO collections (project_id, name, type, created_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        (home.id, draft.collection, draft.type, now),
+    )
+    series = collection(connection, home.id, draft.collection)
+    assert series is not None
+    if series.type != draft.type:
+        raise Refused(f"artifact {series.name!r} is of the type {series.type!r}, not {draft.type!r}")
+    return series
+
+
+def _known(connection: sqlite3.Connection, series: Collection, draft: Draft) -> Artifact | None:
+    if draft.client_id and (known := by_client(connection, draft.client_id)):
+        return known
+    condition = "a.collection_id = ? AND a.committed AND a.digest = ? ORDER BY a.version DESC"
+    return _one(connection, condition, series.id, draft.digest) if draft.reuse else None
+
+
+def _one(connection: sqlite3.Connection, condition: str, *values: Any) -> Artifact | None:
+    row = connection.execute(f"{_ARTIFACT} WHERE {condition}", values).fetchone()
+    return _artifact(connection, row) if row else None
+
+
+def _many(connection: sqlite3.Connection, condition: str, *values: Any) -> list[Artifact]:
+    return [
+        _artifact(connection, row) for row in connection.execute(f"{_ARTIFACT} WHERE {condition}", values).fetchall()
+    ]
+
+
+def _collection(row: tuple[Any, ...]) -> Collection:
+    collection_id, *project, name, kind, created_at = row
+    return Collection(collection_id, Project(*project), name, kind, created_at)
+
+
+def _artifact(connection: sqlite3.Connection, row: tuple[Any, ...]) -> Artifact:
+    (artifact_id, collection_id, run_id, digest, committed, version, description, metadata, step, size, file_count,
+     created_at, updated_at) = row  # fmt: skip
+    series = connection.execute(f"{_COLLECTION} WHERE c.id = ?", (collection_id,)).fetchone()
+    aliases = connection.execute("SELECT alias FROM aliases WHERE artifact_id = ? ORDER BY alias", (artifact_id,))
+    names = tuple(alias for (alias,) in aliases)
+    return Artifact(artifact_id, _collection(series), run_id, digest, bool(committed), version, description, metadata,
+                    step, size, file_count, created_at, updated_at, names)  # fmt: skip

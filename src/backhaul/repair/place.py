@@ -1,0 +1,65 @@
+"""Where a repaired run lies, and how it gets the run's files.
+
+A repaired log beside the damaged one would be sent as a second run under the same id: `wandb sync wandb/` takes every
+`*/*.wandb`, and so does Backhaul in folders named as run directories. So the default place is
+``wandb/repaired/offline-repaired-TIME-ID/run-ID.wandb``: one level too deep for the one, and named otherwise for the
+other, but a run directory for both when it is named. Its name starts with ``offline-``, without which `wandb sync`
+passes over a folder.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from backhaul.runs.directory import RunDirectory, is_run_directory_name
+
+FOLDER = "repaired"
+_PREFIX = "offline-repaired-"
+# `wandb sync` writes these into `files/`: links would lead its pen into the original.
+_REWRITTEN = frozenset({"config.yaml", "output.log", "wandb-metadata.json", "wandb-summary.json"})
+
+
+def default_folder(run: RunDirectory) -> Path:
+    """The run directory that a repair of `run` makes when no other place is named."""
+    name = run.path.name
+    if not is_run_directory_name(name):
+        return run.path / FOLDER / f"{_PREFIX}{run.log.stem.removeprefix('run-')}"
+    return run.path.parent / FOLDER / f"{_PREFIX}{name.removeprefix('offline-').removeprefix('run-')}"
+
+
+def bring_files(run: RunDirectory, folder: Path, final: Path) -> None:
+    """Give the new run directory `folder`, which will be named `final`, the files of `run`.
+
+    Links, so that nothing takes room twice, and copies of those that `wandb sync` writes. Files that are made while
+    we look, or cannot be copied, are left to the original. The note of where a resumed run starts is copied as well.
+    """
+    for relative in _names(run.files):
+        target = folder / "files" / relative
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source = run.files / relative
+        if str(relative) in _REWRITTEN and not source.is_symlink():
+            shutil.copyfile(source, target)
+        else:
+            _link(source, target, final / "files" / relative)
+    syncstate = run.log.with_name(run.log.name + ".syncstate")
+    if syncstate.is_file():
+        shutil.copyfile(syncstate, folder / syncstate.name)
+
+
+def _link(source: Path, target: Path, final: Path) -> None:
+    try:
+        # Relative, so that the whole `wandb` folder can still be moved.
+        target.symlink_to(os.path.relpath(source, final.parent))
+    except OSError:
+        if source.is_file():
+            shutil.copyfile(source, target)
+
+
+def _names(files: Path) -> Iterator[Path]:
+    for folder, subfolders, names in os.walk(files):
+        linked = [name for name in subfolders if Path(folder, name).is_symlink()]
+        for name in sorted([*names, *linked]):
+            yield Path(folder, name).relative_to(files)

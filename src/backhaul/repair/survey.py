@@ -1,0 +1,94 @@
+"""A first reading of the log: what it holds, what is damaged, and what has to be put elsewhere in a new one."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from backhaul.repair.acceptance import reason_to_leave_out
+from backhaul.wandblog import Damage, LogEnd, LogReader, LogRecord
+
+SECOND_EXIT = "second exit record: `wandb sync` stops at it"
+OTHER_RUN = "record of another run, which was written into the same file"
+
+
+@dataclass(slots=True)
+class Survey:
+    """What one reading of a log found; offsets are bytes from the file's start.
+
+    `header`, `run` and `exit` are the first record of each kind. `losses` is the damage that took records inside the
+    log and `lost` their number, None when it cannot be known; `damage` also lists a torn tail, the normal end of a
+    killed run. `notes` is what else the reader has to say, also on what may be missing behind the last record.
+    """
+
+    kept: int = 0
+    header: LogRecord | None = None
+    run: LogRecord | None = None
+    exit: LogRecord | None = None
+    left_out: Counter[str] = field(default_factory=Counter)
+    damage: list[Damage] = field(default_factory=list)
+    losses: list[Damage] = field(default_factory=list)
+    lost: int | None = 0
+    end: LogEnd = LogEnd.EMPTY
+    notes: list[str] = field(default_factory=list)
+    last_number: int = 0
+    last_history: bytes | None = None
+    last_stats: LogRecord | None = None
+
+    @property
+    def content(self) -> int:
+        """Readable records besides the header."""
+        return self.kept - (self.header is not None)
+
+
+def judged(reader: LogReader, until: int | None = None) -> Iterator[tuple[LogRecord, str | None]]:
+    """The records of a log in file order, each with the reason to leave it out of a new one, or None.
+
+    The first exit record is kept, wherever it stands. Reading ends before offset `until`.
+    """
+    run_id, exits = None, 0
+    for record in reader:
+        if until is not None and record.offset >= until:
+            return
+        if record.kind == "run":
+            run_id = run_id or record.message.run.run_id
+            if record.message.run.run_id != run_id:
+                yield from ((other, OTHER_RUN) for other in itertools.chain((record,), reader))
+                return
+        exits += record.kind == "exit"
+        repeated = record.kind == "exit" and exits > 1
+        yield record, SECOND_EXIT if repeated else reason_to_leave_out(record.data)
+
+
+def survey(log: Path, until: int | None = None) -> Survey:
+    """Read `log` from end to end, or up to offset `until`, in constant memory. Raises what LogReader raises."""
+    found = Survey()
+    reader = LogReader(log)
+    for record, reason in judged(reader, until):
+        if reason is None:
+            found.kept += 1
+            found.last_number = max(found.last_number, record.message.num)
+            _note(found, record)
+        else:
+            found.left_out[reason] += 1
+    found.end = reader.end
+    found.damage, found.losses, found.lost = list(reader.damage), reader.losses, reader.lost_records
+    found.notes = [*reader.notes, *([reader.tear.sentence] if reader.tear else [])]
+    return found
+
+
+def _note(found: Survey, record: LogRecord) -> None:
+    match record.kind:
+        case "header":
+            found.header = found.header or record
+        case "run":
+            found.run = found.run or record
+        case "exit":
+            found.exit = found.exit or record
+        case "history":
+            found.last_history = record.message.history
+        case "stats":
+            found.last_stats = record

@@ -1,0 +1,282 @@
+"""A run as it lies on disk, read without a server: the Python API of Backhaul."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from backhaul.errors import UnreadableFile
+from backhaul.runs.console import Console
+from backhaul.runs.curve import Curve
+from backhaul.runs.directory import RunDirectory
+from backhaul.runs.events import event_line
+from backhaul.runs.history import HistoryRows
+from backhaul.runs.identity import RunIdentity
+from backhaul.runs.reading import Reading, read_log
+from backhaul.runs.recorded_files import LoggedArtifact, LoggedFile, logged_artifact, logged_files
+from backhaul.runs.rows import Stream
+from backhaul.runs.single import single_run
+from backhaul.runs.table import flat
+from backhaul.runs.writer_alive import is_open_for_writing
+from backhaul.wandblog import Damage, LogEnd, LogReader
+from backhaul.wandblog.reader import check_header
+
+# A run with more metrics than this is looked at metric by metric elsewhere.
+_MOST_CURVES = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class OutputLine:
+    """A line of the console as a terminal would show it; `stream` is "stdout" or "stderr", `time` when it was begun."""
+
+    text: str
+    stream: str
+    time: datetime
+
+
+def open_run(path: str | os.PathLike[str]) -> LocalRun:
+    """The run at `path`: a run directory, its `.wandb` file, its `files` folder, or `latest-run`.
+
+    The log is not read yet, only its first bytes. Raises NoRunsFound; UsageError when several runs are there;
+    UnreadableFile; NotAWandbLog, which says what the file is instead. A damaged, torn or empty log raises nothing, here
+    and later: `LocalRun.damage` and `LocalRun.end` tell of it.
+    """
+    return LocalRun(single_run(Path(path)))
+
+
+class LocalRun:
+    """One run directory. Nothing is ever written into it, and memory does not grow with the log.
+
+    `history()`, `events()` and `console()` each read the log once from its start; the other attributes share one
+    reading, made when the first of them is asked for.
+    """
+
+    def __init__(self, directory: RunDirectory) -> None:
+        self._directory = directory
+        try:
+            with self.log.open("rb") as file:
+                check_header(self.log, file.read(512))
+        except OSError as error:
+            raise UnreadableFile(f"{self.log} cannot be read: {error.strerror or error}") from error
+
+    def __repr__(self) -> str:
+        return f"LocalRun({str(self.path)!r})"
+
+    @property
+    def path(self) -> Path:
+        """The run directory."""
+        return self._directory.path
+
+    @property
+    def log(self) -> Path:
+        """The transaction log, `run-ID.wandb`."""
+        return self._directory.log
+
+    @property
+    def identity(self) -> RunIdentity:
+        """Who the run is: id, entity, project, name, notes, tags, group, job type, sweep, host, commit, start time.
+
+        In a log that lost its run record the id is that of the file's name and the rest is empty.
+        """
+        return self._reading.identity
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return self.identity.run_id
+
+    @property
+    def start_time(self) -> datetime | None:
+        """When recording began (UTC); None when the log does not say."""
+        return datetime.fromtimestamp(self.identity.start_time, UTC) if self.identity.start_seconds else None
+
+    @property
+    def duration(self) -> float | None:
+        """How long the run lasted, in seconds: as its exit record says, else up to its newest row or system metric."""
+        return self._reading.runtime
+
+    @property
+    def state(self) -> str:
+        """`finished` (exit code 0), `failed` (another one), `running` (the log is being written here), or `crashed`."""
+        if self.exit_code is not None:
+            return "failed" if self.exit_code else "finished"
+        return "running" if is_open_for_writing(self.log) else "crashed"
+
+    @property
+    def exit_code(self) -> int | None:
+        """The script's exit code; None when the log has no exit record, because the job was killed or still runs."""
+        return self._reading.exit_code
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The run's config as it was in the end, without W&B's own `_wandb` part."""
+        return self._reading.config
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The run's summary; for a killed run what it would have been, from the rows that reached the disk."""
+        return self._reading.summary
+
+    @property
+    def sdk_version(self) -> str:
+        """The wandb release that recorded the run, or an empty text."""
+        return self._reading.sdk_version
+
+    @property
+    def python_version(self) -> str:
+        """The Python that recorded the run, or an empty text."""
+        return self._reading.python_version
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What the run was recorded on, as in `wandb-metadata.json` (host, program, args, git, gpu …); may be empty."""
+        return self._reading.metadata or self._metadata_file
+
+    @property
+    def line_counts(self) -> dict[str, int]:
+        """How many lines `history`, `events` and `console` have."""
+        names = {Stream.HISTORY: "history", Stream.EVENTS: "events", Stream.OUTPUT: "console"}
+        return {names[stream]: count for stream, count in self._reading.lines.items()}
+
+    @property
+    def files(self) -> list[LoggedFile]:
+        """The files that the run saved, those that are missing as well."""
+        reading = self._reading
+        return list(logged_files(self._directory.files, reading.file_names, all_on_disk=reading.by_python_engine))
+
+    @property
+    def artifacts(self) -> list[LoggedArtifact]:
+        """The artifacts that the run logged (offline runs only: the log of an online run does not name them)."""
+        return [logged_artifact(record) for record in self._reading.artifacts]
+
+    @property
+    def end(self) -> LogEnd:
+        """How the log ends."""
+        return self._reading.end
+
+    @property
+    def damage(self) -> list[Damage]:
+        """Byte ranges of the log that gave no record, in file order; empty for a healthy one."""
+        return list(self._reading.damage)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether damage took no record. A torn tail, the normal end of a killed run, is no such damage."""
+        return not self._reading.losses
+
+    @property
+    def lost_records(self) -> int | None:
+        """How many records damage took; None when that cannot be known."""
+        return self._reading.lost
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences on what else to know of the log, such as how much a kill may have cost."""
+        return list(self._reading.notes)
+
+    def history(self) -> Iterator[dict[str, Any]]:
+        """The rows that the script logged, in order, with `_step`, `_runtime` and `_timestamp`.
+
+        Nested dicts stay nested; NaN and infinities are floats; media are dicts with `_type` and a `path` below
+        `files/`. Steps are those that a server would show: a step lower than expected is raised.
+        """
+        return map(json.loads, self.history_lines())
+
+    def history_lines(self) -> Iterator[str]:
+        """The same rows, each as one line of JSON (with NaN, Infinity and -Infinity as W&B writes them)."""
+        rows = _EveryRow()
+        for record in LogReader(self.log):
+            if record.kind == "history" and (line := rows.line(record.message.history)) is not None:
+                yield line
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """The system metrics, in order: keys such as `system.cpu`, with `_runtime` and `_timestamp`."""
+        return map(json.loads, self.event_lines())
+
+    def event_lines(self) -> Iterator[str]:
+        """The same, each as one line of JSON."""
+        seconds, nanos = 0, 0
+        for record in LogReader(self.log):
+            if record.kind == "run" and record.message.run.HasField("start_time") and not seconds:
+                seconds, nanos = record.message.run.start_time.seconds, record.message.run.start_time.nanos
+            elif record.kind == "stats":
+                yield event_line(record.message.stats, seconds, nanos)
+
+    def console(self) -> Iterator[OutputLine]:
+        """The lines of the console as a terminal would show them: progress bars are one line, not thousands."""
+        console = Console()
+        for record in LogReader(self.log):
+            if record.kind == "output_logger":
+                console.write_lines(record.message.output_logger.line)
+            elif record.kind in ("output", "output_raw"):
+                console.write(getattr(record.message, record.kind))
+            yield from _taken(console)
+        console.finish()
+        yield from _taken(console)
+
+    def curves(self) -> dict[str, Curve]:
+        """The shape of each numeric metric of the history, by its name, nested ones with dots; at most 5000 metrics."""
+        curves: dict[str, Curve] = {}
+        for row in self.history():
+            for path, value in flat(row):
+                if isinstance(value, bool) or not isinstance(value, int | float) or path[0].startswith("_"):
+                    continue
+                name = ".".join(path)
+                if name not in curves and len(curves) >= _MOST_CURVES:
+                    continue
+                curves.setdefault(name, Curve()).add(float(value))
+        return curves
+
+    def to_pandas(self) -> Any:
+        """The history as a `pandas.DataFrame`: a row each, nested keys with dots, dicts and lists of media as they are.
+
+        Whole numbers are `Int64` and truth values `boolean`, so that a missing one is told from any other. Raises
+        ConfigurationError when pandas is not installed (`pip install 'backhaul[export]'`).
+        """
+        from backhaul.runs.frames import history_frame
+
+        return history_frame(self)
+
+    def to_arrow(self) -> Any:
+        """The history as a `pyarrow.Table`: a column per key, nested keys with dots.
+
+        A column whose values are of several kinds, or dicts or lists, holds their JSON text. NaN stays NaN and a
+        missing value is null. Raises ConfigurationError when pyarrow is not installed
+        (`pip install 'backhaul[export]'`).
+        """
+        from backhaul.runs.frames import history_table
+
+        return history_table(self)
+
+    @cached_property
+    def _reading(self) -> Reading:
+        return read_log(self.log, self._directory.run_id_hint)
+
+    @cached_property
+    def _metadata_file(self) -> dict[str, Any]:
+        """The Python engine (SDK to 0.17) wrote the metadata into a file instead of the log."""
+        try:
+            content = json.loads((self._directory.files / "wandb-metadata.json").read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return content if isinstance(content, dict) else {}
+
+
+class _EveryRow(HistoryRows):
+    """Rows that are too long for a server are read here all the same."""
+
+    def _bounded(self, line: str, step: int) -> str | None:
+        return line
+
+
+def _taken(console: Console) -> Iterator[OutputLine]:
+    for line in console.final:
+        moment = datetime.fromtimestamp(line.seconds, UTC).replace(microsecond=line.nanos // 1000)
+        yield OutputLine(line.content, "stderr" if line.level else "stdout", moment)
+    console.final.clear()

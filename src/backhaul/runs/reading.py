@@ -1,0 +1,115 @@
+"""One reading of a whole log, in constant memory: all that is known of a run but its rows."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backhaul.runs.identity import RunIdentity
+from backhaul.runs.rows import NUMBERED, Rows, Stream
+from backhaul.wandblog import Damage, LogEnd, LogReader
+
+_RECORDS_BETWEEN_CLEARINGS = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the records of a log say together. `lines` counts rows, system metrics and console lines.
+
+    `runtime` is how long the run lasted, in seconds, as far as the log tells; `lost` how many records damage took, None
+    when that cannot be known.
+    """
+
+    identity: RunIdentity
+    has_run_record: bool
+    config: dict[str, Any]
+    summary: dict[str, Any]
+    lines: dict[Stream, int]
+    exit_code: int | None
+    runtime: float | None
+    sdk_version: str
+    python_version: str
+    metadata: dict[str, Any]
+    file_names: tuple[str, ...]
+    artifacts: tuple[Any, ...]
+    by_python_engine: bool
+    end: LogEnd
+    damage: tuple[Damage, ...]
+    losses: tuple[Damage, ...]
+    lost: int | None
+    notes: tuple[str, ...]
+
+
+def read_log(log: Path, run_id_hint: str) -> Reading:
+    """Read `log` once. Raises UnreadableFile and NotAWandbLog; damage is told, not raised."""
+    reader = LogReader(log)
+    rows = Rows(RunIdentity(run_id_hint))
+    times = _Times()
+    has_run = False
+    for number, record in enumerate(reader):
+        rows.feed(record)
+        has_run = has_run or record.kind == "run"
+        times.take(record.kind, record.message)
+        if number % _RECORDS_BETWEEN_CLEARINGS == 0:
+            _clear(rows, times)
+    rows.finish()
+    _clear(rows, times)
+    return _reading(reader, rows, times, has_run)
+
+
+class _Times:
+    """How long a run lasted: its exit record says so, else the newest row or metric."""
+
+    def __init__(self) -> None:
+        self.exit: float | None = None
+        self.newest: float | None = None
+
+    def take(self, kind: str | None, message: Any) -> None:
+        if kind == "exit" and self.exit is None and message.exit.runtime:
+            self.exit = float(message.exit.runtime)
+
+    def take_line(self, line: str) -> None:
+        runtime = json.loads(line).get("_runtime")
+        if isinstance(runtime, int | float):
+            self.newest = max(self.newest or 0.0, float(runtime))
+
+
+def _clear(rows: Rows, times: _Times) -> None:
+    """Let go of the lines made so far; what is wanted of them is the newest time."""
+    for stream in (Stream.HISTORY, Stream.EVENTS):
+        if rows.pending[stream].lines:
+            times.take_line(rows.pending[stream].lines[-1])
+    for stream in NUMBERED:
+        rows.pending[stream].take()
+    rows.output_text.clear()
+
+
+def _reading(reader: LogReader, rows: Rows, times: _Times, has_run: bool) -> Reading:
+    metadata = rows.environment.metadata_json()
+    return Reading(
+        identity=rows.identity,
+        has_run_record=has_run,
+        config=_plain_config(rows.config_json()),
+        summary=json.loads(rows.summary_json() or "{}"),
+        lines={stream: rows.pending[stream].first for stream in NUMBERED},
+        exit_code=rows.exit.code if rows.exit else None,
+        runtime=times.exit if times.exit is not None else times.newest,
+        sdk_version=rows.telemetry.cli_version or (reader.producer or "").partition("+")[0],
+        python_version=rows.telemetry.python_version,
+        metadata=json.loads(metadata) if metadata else {},
+        file_names=tuple(rows.files),
+        artifacts=tuple(rows.artifacts),
+        by_python_engine=rows.recorded_by_python_engine,
+        end=reader.end,
+        damage=tuple(reader.damage),
+        losses=tuple(reader.losses),
+        lost=reader.lost_records,
+        notes=(*reader.notes, *([reader.tear.sentence] if reader.tear else [])),
+    )
+
+
+def _plain_config(text: str) -> dict[str, Any]:
+    """The user's own part of the config, without the `value` that W&B puts around each."""
+    return {key: item["value"] for key, item in json.loads(text).items() if key != "_wandb"}

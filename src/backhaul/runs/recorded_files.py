@@ -1,0 +1,79 @@
+"""What a run saved beside its log, and whether it is still there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedFile:
+    """A file that the run saved: its name on a server, where it should lie, its size in bytes (None: missing).
+
+    `link` is where the SDK's link leads to: `run.save` leaves the content where it was.
+    """
+
+    name: str
+    path: Path
+    size: int | None
+    link: Path | None = None
+
+    @property
+    def present(self) -> bool:
+        """Whether the content can be sent."""
+        return self.size is not None
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedArtifact:
+    """An artifact that the run logged: `entries` counts its files, `missing` are those whose content is gone."""
+
+    name: str
+    type: str
+    aliases: tuple[str, ...]
+    entries: int
+    missing: tuple[Path, ...]
+
+
+def logged_files(files: Path, names: Iterable[str], *, all_on_disk: bool) -> Iterator[LoggedFile]:
+    """The files of these names under `files`, then, with `all_on_disk`, every other one that lies there.
+
+    The Python engine (SDK to 0.17) did not log each name. Names that lead out of the folder are missing ones.
+    """
+    seen = dict.fromkeys(names)
+    for name in seen:
+        yield _logged(files, name)
+    if all_on_disk:
+        yield from (_logged(files, name) for name in _on_disk(files) if name not in seen)
+
+
+def logged_artifact(record: Any) -> LoggedArtifact:
+    """What an ArtifactRecord says, held against the disk. References have no content of their own."""
+    entries = record.manifest.contents
+    missing = tuple(
+        Path(entry.local_path) for entry in entries if entry.local_path and _size(Path(entry.local_path)) is None
+    )
+    return LoggedArtifact(record.name, record.type, tuple(record.aliases), len(entries), missing)
+
+
+def _logged(files: Path, name: str) -> LoggedFile:
+    relative = PurePosixPath(name)
+    path = files / relative
+    if relative.is_absolute() or ".." in relative.parts:
+        return LoggedFile(name, path, None)
+    return LoggedFile(name, path, _size(path), path.readlink() if path.is_symlink() else None)
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size if path.is_file() else None
+    except OSError:
+        return None
+
+
+def _on_disk(files: Path) -> Iterator[str]:
+    for folder, _, names in sorted(os.walk(files)):
+        yield from (Path(folder, name).relative_to(files).as_posix() for name in sorted(names))

@@ -1,0 +1,29 @@
+"""What an exception that is none of ours means for the one run that it hit."""
+
+from __future__ import annotations
+
+import errno
+
+from backhaul.errors import BackhaulError, DiskFull, TemporaryError, UnreadableFile
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_NOT_TO_BE_READ = frozenset(
+    {errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.EIO, errno.ESTALE}
+)
+
+
+def told(error: Exception) -> BackhaulError:
+    """The error of the one tree that tells a user about `error`.
+
+    The disk's own failures are classified; anything else is a bug of ours, and is told as one (exit code 1) for this
+    run alone, so that the others go on.
+    """
+    if isinstance(error, BackhaulError):
+        return error
+    if not isinstance(error, OSError):
+        return BackhaulError(f"{type(error).__name__}: {error}")
+    where = f"{error.filename}: " if error.filename else ""
+    message = f"{where}{error.strerror or error}"
+    if error.errno in FULL:
+        return DiskFull(f"There is no space left: {message}.")
+    return UnreadableFile(message) if error.errno in _NOT_TO_BE_READ else TemporaryError(message)

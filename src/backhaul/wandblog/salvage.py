@@ -1,0 +1,110 @@
+"""Salvage: what is wrong with a chunk, and where the next true one starts.
+
+A chunk is believed by its checksum alone. After a bad one, its own length is tried first, because nearly always only
+the payload is hurt; then every byte that can be the start of a chunk. A chance match is one in 2³² per candidate.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+
+from backhaul.wandblog.chunk import (
+    BLOCK_SIZE,
+    CHUNK_HEADER,
+    CHUNK_HEADER_SIZE,
+    FILE_MAGIC,
+    MAX_PAYLOAD,
+    SEEDS,
+    is_true_chunk,
+)
+from backhaul.wandblog.damage import DamageKind
+
+ZERO_HEADER = bytes(CHUNK_HEADER_SIZE)
+
+# A type byte behind the high byte of a length that fits into a block: all that a header shows without its checksum.
+_TYPE_BYTE = re.compile(rb"(?<=[\x00-\x7f])[\x01-\x04]")
+_TYPE_AT = CHUNK_HEADER_SIZE - 1
+_NONZERO = re.compile(rb"[^\x00]")
+# A crafted stretch of 32 KiB could ask for 512 MiB of checksums. Random bytes need 4 MiB; when this is spent, the rest
+# of the stretch counts as lost.
+_CHECKSUM_BYTES_PER_STRETCH = 8 << 20
+_COST_OF_LOOKING = 256
+
+
+def classify(window: bytes, position: int, limit: int, *, at_end: bool) -> DamageKind:
+    """Why no true chunk starts at `position`.
+
+    A whole header lies there. `limit` is where its block ends; `at_end` says that the file ends with `window`.
+    """
+    if window.startswith(FILE_MAGIC, position):
+        return DamageKind.SECOND_HEADER
+    if window.startswith(ZERO_HEADER, position):
+        return DamageKind.ZEROED
+    _, length, kind = CHUNK_HEADER.unpack_from(window, position)
+    stop = position + CHUNK_HEADER_SIZE + length
+    if kind not in SEEDS:
+        return DamageKind.BAD_TYPE
+    if stop > limit:
+        return DamageKind.BAD_LENGTH
+    if at_end and stop > len(window):
+        return DamageKind.TORN
+    return DamageKind.BAD_CHECKSUM
+
+
+def by_own_length(window: bytes, position: int, limit: int) -> int | None:
+    """Where the bad chunk at `position` says that the next one starts, if a true one does start there."""
+    _, length, _ = CHUNK_HEADER.unpack_from(window, position)
+    stop = position + CHUNK_HEADER_SIZE + length
+    for start in (stop, limit) if 0 <= limit - stop < CHUNK_HEADER_SIZE else (stop,):
+        if is_true_chunk(window, start, len(window)):
+            return start
+    return None
+
+
+def next_true_chunk(window: bytes, start: int, stop: int) -> int | None:
+    """The first position in ``[start, stop)`` at which a true chunk starts that lies wholly in `window`; None: none.
+
+    Time is linear in ``stop - start`` whatever the bytes are.
+    """
+    while start < stop:
+        stretch = min(start + BLOCK_SIZE, stop)
+        found = _in_stretch(window, start, stretch)
+        if found is not None:
+            return found
+        start = stretch
+    return None
+
+
+def _in_stretch(window: bytes, start: int, stop: int) -> int | None:
+    budget = _CHECKSUM_BYTES_PER_STRETCH
+    for match in _TYPE_BYTE.finditer(window, start + _TYPE_AT, min(stop + _TYPE_AT, len(window))):
+        position = match.start() - _TYPE_AT
+        length = window[position + 4] | window[position + 5] << 8
+        budget -= length + _COST_OF_LOOKING
+        if budget < 0:
+            return None
+        if is_true_chunk(window, position, len(window)):
+            return position
+    return None
+
+
+def end_of_zeros(window: bytes, position: int) -> int:
+    """The first position from `position` on that holds no zero byte, else the window's length."""
+    match = _NONZERO.search(window, position)
+    return match.start() if match else len(window)
+
+
+def mended_type(window: bytes, position: int, stop: int) -> int | None:
+    """The type of the chunk at `position` if it really ends at `stop`: its checksum decides; None: it does not hold.
+
+    Length and type can be hurt while checksum and payload are whole; the checksum does not cover the length.
+    """
+    payload = position + CHUNK_HEADER_SIZE
+    if not 0 <= stop - payload <= MAX_PAYLOAD:
+        return None
+    checksum, _, kind = CHUNK_HEADER.unpack_from(window, position)
+    for candidate in (kind,) if kind in SEEDS else SEEDS:
+        if zlib.crc32(window[payload:stop], SEEDS[candidate]) == checksum:
+            return int(candidate)
+    return None

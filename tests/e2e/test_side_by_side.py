@@ -1,0 +1,252 @@
+"""The same runs through the official `wandb sync` 0.31 and through `backhaul sync`, into two projects of one depot.
+
+What may differ, and why:
+
+* the time stamp of a console line: the official sync stamps the time of the sync, ours is that of the record;
+* `program`: the official sync names its own executable, ours the recorded script;
+* in the config, `_wandb.t` 12 (the core's version) and feature 76 (`sync2`), which the official sync adds about itself, and
+  the key under `_wandb.e`, which names the syncing process;
+* the spelling of numbers (`1` and `1.0`), and of generated JSON and YAML files; their content is compared;
+* the display name of a run that was recorded without one: the server makes it up;
+* for logs of the Python engine, everything that only ours delivers: see `test_a_python_engine_log_arrives_with_more`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ..command import RECORDED, Backhaul, copied, id_of, record
+from ..conftest import DepotProcess
+from ..depot_contents import Held, held
+
+_RUNS = """
+    import wandb
+    with wandb.init(project="side", id="silent", settings=wandb.Settings(console="off")) as run:
+        for step in range(40):
+            run.log({"loss": step / 3})
+
+    with wandb.init(project="side", id="late", name="first name", tags=["one"], config={"a": 1, "gone": 2}) as run:
+        run.log({"x": 1})
+        run.name, run.tags, run.notes = "second name", ["one", "two"], "late notes"
+        run.config.update({"a": 3, "b": {"c": [1, 2, {"d": None}]}}, allow_val_change=True)
+        run.log({"x": 2})
+        run.summary["best"] = {"x": 2, "deep": {"er": float("inf")}}
+        print("\\x1b[31mred\\x1b[0m", "tabs\\tand ünïcode ☃ 鍵", end="\\n\\n")
+        print("10%\\r50%\\r100%")
+
+    with wandb.init(project="side", id="defined") as run:
+        run.define_metric("epoch", hidden=True)
+        run.define_metric("val/*", step_metric="epoch")
+        run.define_metric("acc", summary="max,min")
+        run.define_metric("odd", summary="none")
+        for step in range(20):
+            run.log({"epoch": step // 5, "val/loss": 20 - step, "acc": (step * 7) % 11, "odd": step})
+
+    with wandb.init(project="side", id="odd-values", group="größe", job_type="eval") as run:
+        run.log({"nan": float("nan"), "inf": float("inf"), "minus": float("-inf")})
+        run.log({"big": 2**62, "tiny": 1e-320, "float": 1.0, "exp": 1e22, "none": None, "bool": True})
+        run.log({"text": 'quo"ted \\\\ \\n line ☃', "dot.key": 1, "a": {"b": {"c": 1}, "list": [1, [2, {"e": 3}]]}})
+        run.log({"skipped": 1}, step=10)
+        run.log({"skipped": 2}, step=5)
+        run.log({"html": wandb.Html("<p>hello</p>"), "hist": wandb.Histogram([1, 2, 3])})
+
+    run = wandb.init(project="side", id="failed")
+    run.log({"x": 1})
+    run.finish(exit_code=3)
+"""
+_RECORDED_HERE = ["silent", "late", "defined", "odd-values", "failed"]
+_RECORDED_GO = ["rec-0310", "rec-0310-killed"]
+_RECORDED_PYTHON = ["0.12.21", "0.15.12"]
+_PYTHON_IDS = ["rec-01221", "rec-01512"]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One run at both destinations."""
+
+    official: Held
+    ours: Held
+
+
+@dataclass(frozen=True)
+class BothWays:
+    """The two projects, and the depot that holds them."""
+
+    data: Path
+    official: str
+    ours: str
+
+    def pair(self, run_id: str) -> Pair:
+        """One run at both destinations."""
+        return Pair(held(self.data, self.official, run_id), held(self.data, self.ours, run_id))
+
+
+@pytest.fixture(scope="module")
+def both_ways(depot: DepotProcess, healthy_original: Path, tmp_path_factory: pytest.TempPathFactory) -> BothWays:
+    """Every run of this module, sent both ways from copies of its own."""
+    home = tmp_path_factory.mktemp("side-by-side")
+    env = {
+        "PATH": "/usr/bin:/bin",
+        "LANG": "C.UTF-8",
+        "HOME": str(home / "home"),
+        "WANDB_SILENT": "true",
+        "WANDB_ERROR_REPORTING": "false",
+    }
+    runs = [*record(_RUNS, home / "recording", env), healthy_original]
+    for name in ("0.31.0", "0.31.0-killed", *_RECORDED_PYTHON):
+        runs += RECORDED.glob(f"{name}/offline-run-*")
+    env |= {"WANDB_BASE_URL": depot.url, "WANDB_API_KEY": depot.api_key}
+    here = BothWays(depot.data, f"official-{home.name}", f"ours-{home.name}")
+    _official_sync([copied(run, home / "official") for run in runs], here.official, env)
+    for run in runs:
+        copied(run, home / "ours")
+    done = Backhaul(env, home).sync(home / "ours", "-p", here.ours, timeout=120)
+    assert {run["run_id"]: run["error"] for run in done.document["runs"]} == {id_of(run): None for run in runs}
+    return here
+
+
+def _official_sync(runs: list[Path], project: str, env: dict[str, str]) -> None:
+    program = Path(sys.executable).with_name("wandb")
+    done = subprocess.run(
+        [str(program), "sync", "-p", project, *map(str, runs)],
+        env=env,
+        cwd=runs[0].parent,
+        capture_output=True,
+        text=True,
+        timeout=170,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def _canonical(value: Any) -> str:
+    """Text that is equal for equal JSON values; NaN equals NaN, and 1 equals 1.0."""
+    return json.dumps(_with_floats(value), sort_keys=True)
+
+
+def _with_floats(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _with_floats(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_with_floats(item) for item in value]
+    whole = isinstance(value, int) and not isinstance(value, bool) and float(value) == value
+    return float(value) if whole else value
+
+
+def _config(config: dict[str, Any]) -> str:
+    """The config without what the official sync adds about itself."""
+    internal = config["_wandb"]["value"]
+    telemetry = internal.get("t", {})
+    telemetry.pop("12", None)
+    telemetry["3"] = [feature for feature in telemetry.get("3", []) if feature != 76]
+    internal["e"] = list(internal.get("e", {}).values())
+    internal["m"] = _metrics(internal.get("m", []))
+    return _canonical(config)
+
+
+def _metrics(definitions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Metric definitions with the step metric by name instead of by place: their order is random on the wire."""
+    named = []
+    for definition in definitions:
+        if "5" in definition:
+            step = definitions[definition["5"] - 1]
+            definition = definition | {"5": step.get("1") or step.get("2")}
+        named.append({key: sorted(item) if isinstance(item, list) else item for key, item in definition.items()})
+    return sorted(named, key=_canonical)
+
+
+class _Yaml12(yaml.SafeLoader):
+    """Reads `1e-07`, as the official sync spells it, as a number: YAML 1.1 takes it for text."""
+
+
+_Yaml12.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?\Z"), list("-+0123456789")
+)
+
+
+def _file(name: str, content: bytes) -> Any:
+    if name == "config.yaml":
+        return _config(yaml.load(content, _Yaml12))
+    if name in ("wandb-summary.json", "wandb-metadata.json"):
+        return _canonical(json.loads(content))
+    return content
+
+
+_NAMED = ["healthy", "late", *_RECORDED_GO]
+_ALL = ["healthy", *_RECORDED_HERE, *_RECORDED_GO]
+
+
+@pytest.mark.parametrize("run_id", _ALL)
+def test_history_and_system_metrics_are_the_same_rows(both_ways: BothWays, run_id: str) -> None:
+    """Line by line under the same numbers, as parsed values."""
+    pair = both_ways.pair(run_id)
+    assert pair.official.history, "the official sync delivered no row to compare with"
+    assert list(map(_canonical, pair.ours.rows)) == list(map(_canonical, pair.official.rows))
+    events = [[_canonical(json.loads(line)) for line in side.events.values()] for side in (pair.official, pair.ours)]
+    assert events[1] == events[0]
+
+
+@pytest.mark.parametrize("run_id", _ALL)
+def test_the_console_is_the_same_text(both_ways: BothWays, run_id: str) -> None:
+    """The same lines under the same numbers; the time stamps differ by design."""
+    pair = both_ways.pair(run_id)
+    assert list(pair.ours.output) == list(pair.official.output)
+    assert pair.ours.console == pair.official.console
+
+
+@pytest.mark.parametrize("run_id", _ALL)
+def test_summary_and_config_are_the_same_values(both_ways: BothWays, run_id: str) -> None:
+    """All keys and values, but for what the official sync adds about itself."""
+    pair = both_ways.pair(run_id)
+    assert _canonical(pair.ours.summary) == _canonical(pair.official.summary)
+    assert _config(pair.ours.config) == _config(pair.official.config)
+
+
+@pytest.mark.parametrize("run_id", _ALL)
+def test_the_files_are_the_same(both_ways: BothWays, run_id: str) -> None:
+    """The same names with the same content; generated JSON and YAML is compared by value."""
+    pair = both_ways.pair(run_id)
+    assert pair.ours.files.keys() == pair.official.files.keys()
+    for name, content in pair.official.files.items():
+        assert _file(name, pair.ours.files[name]) == _file(name, content), name
+
+
+@pytest.mark.parametrize("run_id", _ALL)
+def test_name_tags_and_end_are_the_same(both_ways: BothWays, run_id: str) -> None:
+    """What a page shows of a run beside its curves."""
+    pair = both_ways.pair(run_id)
+    names = ["tags", "notes", "group", "job_type", "host", "commit", "repo", "sweep", "state", "exit_code"]
+    if run_id in _NAMED:
+        names.append("display_name")
+    ours, official = ({name: getattr(side.run, name) for name in names} for side in (pair.ours, pair.official))
+    assert ours == official
+
+
+def test_what_the_script_ended_with_is_shown(both_ways: BothWays) -> None:
+    """Not only equal, but right: late changes win, and an exit code of 3 is a failure."""
+    late, failed = both_ways.pair("late").ours.run, both_ways.pair("failed").ours.run
+    assert (late.display_name, late.tags, late.notes) == ("second name", ("one", "two"), "late notes")
+    assert (failed.state, failed.exit_code) == ("failed", 3)
+    assert both_ways.pair("rec-0310-killed").ours.run.state == "failed"
+
+
+@pytest.mark.parametrize("run_id", _PYTHON_IDS)
+def test_a_python_engine_log_arrives_with_more(both_ways: BothWays, run_id: str) -> None:
+    """Of logs that the Python engine wrote the official sync of today loses the summary and, of old ones, the console."""
+    pair = both_ways.pair(run_id)
+    assert list(map(_canonical, pair.ours.rows)) == list(map(_canonical, pair.official.rows))
+    assert pair.ours.console, "the recorded run printed something"
+    assert pair.official.console in ([], pair.ours.console)
+    official, ours = pair.official.summary, pair.ours.summary
+    assert {key: ours.get(key) for key in official} == official
+    assert set(ours) - set(official), "ours has nothing more"
+    assert pair.official.files.keys() <= pair.ours.files.keys()

@@ -1,0 +1,148 @@
+"""How an artifact is brought, over HTTP: it is whole or it is not there."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from backhaul.depot import manifests
+from backhaul.depot.refusal import Refused
+
+if TYPE_CHECKING:
+    from .conftest import Client
+
+_MD5 = base64.b64encode(hashlib.md5(b"content").digest()).decode()
+_MANIFEST = json.dumps({"version": 1, "contents": {"f.txt": {"digest": _MD5, "size": 7}}}).encode()
+_MANIFEST_MD5 = base64.b64encode(hashlib.md5(_MANIFEST).digest()).decode()
+
+
+def _ask(client: Client, text: str, **variables: Any) -> Any:
+    reply = client.query(text, variables)
+    assert reply.status == 200, reply.body
+    return next(iter(reply.json["data"].values()))
+
+
+def _create(client: Client, project: str, **more: Any) -> Any:
+    text = "mutation($i: CreateArtifactInput!) { createArtifact(input: $i) { artifact { id state versionIndex } } }"
+    fields = {
+        "entityName": "tester",
+        "projectName": project,
+        "artifactTypeName": "dataset",
+        "artifactCollectionName": "ds",
+        "digest": "d" * 32,
+        "digestAlgorithm": "MANIFEST_MD5",
+        "aliases": [{"artifactCollectionName": "ds", "alias": "mine"}],
+        "enableDigestDeduplication": True,
+        **more,
+    }
+    return _ask(client, text, i=fields)["artifact"]
+
+
+def _file_address(client: Client, artifact_id: str) -> str | None:
+    text = """mutation($i: CreateArtifactFilesInput!) { createArtifactFiles(input: $i) { files { edges { node {
+        uploadUrl uploadHeaders artifact { id } } } } } }"""
+    spec = {"artifactID": artifact_id, "name": "f.txt", "md5": _MD5}
+    found = _ask(client, text, i={"artifactFiles": [spec], "storageLayout": "V2"})
+    return found["files"]["edges"][0]["node"]["uploadUrl"]  # type: ignore[no-any-return]
+
+
+def _manifest_address(client: Client, project: str, artifact_id: str, digest: str = _MANIFEST_MD5) -> str:
+    text = """mutation($i: CreateArtifactManifestInput!) { createArtifactManifest(input: $i) {
+        artifactManifest { id file { uploadUrl } } } }"""
+    fields = {"artifactID": artifact_id, "name": "wandb_manifest.json", "digest": digest, "entityName": "",
+              "projectName": project, "runName": "r"}  # fmt: skip
+    return str(_ask(client, text, i=fields)["artifactManifest"]["file"]["uploadUrl"])
+
+
+def _commit(client: Client, artifact_id: str) -> Any:
+    text = """mutation($a: ID!) { commitArtifact(input: {artifactID: $a}) { artifact { state versionIndex size
+        fileCount aliases { alias } } } }"""
+    return client.query(text, {"a": artifact_id})
+
+
+def _shown(client: Client, project: str) -> Any:
+    text = """query($p: String!) { project(name: $p) { artifactCollectionMembership(name: "ds:latest") { versionIndex
+        files(first: 5) { edges { node { name directUrl } } } } artifactTypes { edges { node { name } } } } }"""
+    return _ask(client, text, p=project)
+
+
+def test_a_version_shows_when_it_is_committed_and_not_before(client: Client, project: str) -> None:
+    """It cannot be committed until its manifest and every file arrived; then it has a number and its aliases."""
+    artifact = _create(client, project)
+    assert artifact == {"id": artifact["id"], "state": "PENDING", "versionIndex": None}
+    assert _commit(client, artifact["id"]).status == 400
+    assert client.request("PUT", _manifest_address(client, project, artifact["id"]), _MANIFEST).status == 200
+    early = _commit(client, artifact["id"])
+    assert (early.status, "f.txt" in early.json["errors"][0]["message"]) == (400, True)
+    assert _shown(client, project) == {"artifactCollectionMembership": None, "artifactTypes": {"edges": []}}
+    address = _file_address(client, artifact["id"])
+    assert address is not None
+    assert client.request("PUT", address, b"content").status == 200
+    found = _commit(client, artifact["id"]).json["data"]["commitArtifact"]["artifact"]
+    aliases = [{"alias": "latest"}, {"alias": "mine"}]
+    assert found == {"state": "COMMITTED", "versionIndex": 0, "size": 7, "fileCount": 1, "aliases": aliases}
+    assert _commit(client, artifact["id"]).json["data"]["commitArtifact"]["artifact"] == found
+    (edge,) = _shown(client, project)["artifactCollectionMembership"]["files"]["edges"]
+    assert client.request("GET", edge["node"]["directUrl"]).body == b"content"
+
+
+def test_bytes_that_are_here_are_not_asked_for_again(client: Client, project: str) -> None:
+    """One project keeps equal bytes once; another project knows nothing of them."""
+    first = _create(client, project)
+    client.request("PUT", _file_address(client, first["id"]) or "", b"content")
+    assert _file_address(client, _create(client, project, digest="e" * 32)["id"]) is None
+    assert _file_address(client, _create(client, f"{project}-other")["id"]) is not None
+
+
+def test_asking_twice_makes_one_version(client: Client, project: str) -> None:
+    """The same client id is the same version, before and after the commit."""
+    assert _create(client, project, clientID="c" * 128) == _create(client, project, clientID="c" * 128)
+
+
+def test_other_bytes_than_announced_are_refused(client: Client, project: str) -> None:
+    """Files and manifests must have the MD5 that their address was made for."""
+    artifact = _create(client, project)
+    for address in (_file_address(client, artifact["id"]), _manifest_address(client, project, artifact["id"])):
+        reply = client.request("PUT", address or "", b"something else")
+        assert (reply.status, b"BadDigest" in reply.body) == (400, True)
+
+
+def test_addresses_of_artifacts_are_signed_too(client: Client, project: str) -> None:
+    """Nothing of an artifact is read or written by a made-up address, or without the key."""
+    artifact = _create(client, project)
+    address = _file_address(client, artifact["id"]) or ""
+    assert client.request("PUT", address, b"content").status == 200
+    manifest = _manifest_address(client, project, artifact["id"])
+    for method, made_up in [
+        ("GET", address),
+        ("PUT", address.partition("?")[0]),
+        ("PUT", manifest.replace("/manifests/", "/manifests/1")),
+        ("GET", manifest),
+    ]:
+        assert client.request(method, made_up, b"content" if method == "PUT" else None).status == 403
+    entry = f"/artifactsV2/default/tester/{project}/ds/QXJ0aWZhY3Q6MQ%3D%3D/{hashlib.md5(b'content').hexdigest()}/f.txt"
+    assert client.request("GET", entry).status == 401
+    assert client.keyed("GET", entry).body == b"content"
+    assert client.keyed("GET", entry.replace(project, f"{project}-other")).status == 404
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"contents": []}', b'{"contents": {"a": 1}}',
+                                  b'{"contents": {"a": {"digest": "x", "size": 1}}}', b"[" * 99999])  # fmt: skip
+def test_a_malformed_manifest_is_refused(data: bytes) -> None:
+    """It is never taken for an artifact without files."""
+    with pytest.raises(Refused):
+        manifests.parse(data)
+
+
+@pytest.mark.parametrize("fields", [{"artifactCollectionName": "a/b"}, {"artifactTypeName": ""}, {"runName": "nobody"},
+                                    {"aliases": [{"artifactCollectionName": "ds", "alias": "a:b"}]}])  # fmt: skip
+def test_names_that_cannot_be_are_refused(client: Client, project: str, fields: dict[str, Any]) -> None:
+    """400 or 404 with a sentence, never a 500."""
+    text = "mutation($i: CreateArtifactInput!) { createArtifact(input: $i) { artifact { id } } }"
+    base = {"entityName": "", "projectName": project, "artifactTypeName": "t", "artifactCollectionName": "ds",
+            "digest": "d", "digestAlgorithm": "MANIFEST_MD5"}  # fmt: skip
+    assert client.query(text, {"i": {**base, **fields}}).status in (400, 404)

@@ -1,0 +1,97 @@
+"""The documentation agrees with the code, and the check that says so can fail."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def check_docs() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("check_docs", _ROOT / "scripts" / "check_docs.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def texts(check_docs: ModuleType, tmp_path: Path) -> Path:
+    """A copy of the project's texts, to be broken. What they link to is there as empty files."""
+    for path in check_docs.texts(_ROOT):
+        copy = tmp_path / path.relative_to(_ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
+    for path in [*_ROOT.iterdir(), *(_ROOT / "src").rglob("*"), *(_ROOT / "scripts").iterdir()]:
+        copy = tmp_path / path.relative_to(_ROOT)
+        if path.is_file() and not copy.exists():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.touch()
+    return tmp_path
+
+
+def _replace(page: str, old: str, new: str) -> Callable[[Path], None]:
+    def breaking(root: Path) -> None:
+        text = (root / page).read_text(encoding="utf-8")
+        assert old in text
+        (root / page).write_text(text.replace(old, new), encoding="utf-8")
+
+    return breaking
+
+
+def _append(page: str, more: str) -> Callable[[Path], None]:
+    def breaking(root: Path) -> None:
+        with (root / page).open("a", encoding="utf-8") as file:
+            file.write(f"\n{more}\n")
+
+    return breaking
+
+
+def _remove(page: str) -> Callable[[Path], None]:
+    return lambda root: (root / page).unlink()
+
+
+def test_documentation_agrees_with_the_code(check_docs: ModuleType) -> None:
+    """Commands, options, errors, exit codes, JSON keys, links and examples in the texts are those of the code."""
+    assert check_docs.check(_ROOT) == []
+
+
+@pytest.mark.parametrize(
+    ("breaking", "problem"),
+    [
+        (_replace("docs/reference/commands.md", "`--deadline SECONDS`", "`--dead-line SECONDS`"), "--deadline, which"),
+        (_replace("docs/reference/commands.md", "`--deadline SECONDS`", "`--dead-line SECONDS`"), "--dead-line is told"),
+        (_replace("docs/reference/commands.md", "## `backhaul sync`", "## `backhaul fetch`"), "`backhaul sync` has no"),
+        (_replace("docs/reference/commands.md", "## `backhaul sync`", "## `backhaul fetch`"), "no command `backhaul fe"),
+        (_remove("docs/errors/timed-out.md"), "timed-out has no page"),
+        (_append("docs/errors/gone.md", "Exit code: 5"), "docs/errors/gone.md: there is no such error"),
+        (_replace("docs/errors/timed-out.md", "Exit code: 5", "Exit code: 7"), "timed-out.md: the exit code is 5"),
+        (_replace("docs/errors/index.md", "(timed-out.md)", "(temporary.md)"), "timed-out is not listed"),
+        (_replace("README.md", "| 10 |", "| 11 |"), "README.md: no error has the exit code 11"),
+        (_replace("README.md", "| 10 |", "| 9 |"), "README.md: the exit code 10 is not told"),
+        (_replace("docs/reference/json.md", "`quarantined`", "quarantined"), "the key quarantined is not told"),
+        (_append("README.md", "Then `backhaul fetch wandb`."), "fetch is no command"),
+        (_append("README.md", "```\n$ FOO=1 backhaul sync wandb --all | less\n```"), "No such option '--all'"),
+        (_append("README.md", "Then `backhaul depot key --port 1`."), "No such option '--port'"),
+        (_append("README.md", "Then `backhaul sync --entity`."), "requires an argument"),
+        (_append("README.md", "[there](docs/nowhere.md)"), "docs/nowhere.md leads nowhere"),
+        (_append("README.md", "[there](docs/glossary.md#no-such-word)"), "names a heading that is not there"),
+        (_append("README.md", f"See {_ROOT}/README.md"), "is a path of one machine"),
+        (_append("README.md", "See /" + "home/eve/wandb"), "is a path of one machine"),
+    ],
+)
+def test_a_text_that_disagrees_is_told(
+    check_docs: ModuleType, texts: Path, breaking: Callable[[Path], None], problem: str
+) -> None:
+    """Each kind of disagreement between texts and code is found and named."""
+    assert check_docs.check(texts) == []
+    breaking(texts)
+    assert any(problem in told for told in check_docs.check(texts)), check_docs.check(texts)
