@@ -18,6 +18,7 @@ from typing import Any
 from wandb.proto import wandb_internal_pb2
 from wandb.sdk.internal.datastore import DataStore
 
+_RECORD: Any = vars(wandb_internal_pb2)["Record"]
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _SAME_FOR_ALL = ("run_id", "project", "notes", "group", "job_type", "host")
 
@@ -88,7 +89,7 @@ def _without_own(values: dict[str, Any]) -> dict[str, Any]:
 
 def _records(log: Path, torn: bool) -> Iterator[bytes]:
     """Give the serialised records of the log; its end may be torn only when the run was killed."""
-    store = DataStore()
+    store: Any = DataStore()
     store.open_for_scan(str(log))
     if _is_misaligned(log):
         store._index = 0  # this engine's blocks began behind the header
@@ -111,7 +112,7 @@ def _is_misaligned(log: Path) -> bool:
 def _read(log: Path, torn: bool) -> _Contents:
     contents = _Contents()
     for data in _records(log, torn):
-        record = wandb_internal_pb2.Record()
+        record = _RECORD()
         record.ParseFromString(data)
         contents.add(record)
     return contents

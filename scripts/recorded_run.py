@@ -140,6 +140,8 @@ class _Recording:
         log = Path(self.run.dir).parent / f"run-{self.run.id}.wandb"
         while not log.exists() or log.stat().st_size < size:
             self.log_more(1)
+            # The SDK's own process comes after; at full speed the log would be far beyond the size when it shows.
+            time.sleep(0.01)
 
     def print_lines(self) -> None:
         """Write to stdout and stderr, piece by piece."""
@@ -256,6 +258,8 @@ def main() -> None:
     recording.log_more(arguments.extra_rows)
     if arguments.killed_at:
         recording.log_until_on_disk(arguments.killed_at)
+        # These are lost, or some of them: they are still in memory when the run is killed.
+        recording.log_more(20)
         recording.write_expected(ended=False)
         while True:
             signal.pause()

@@ -24,8 +24,8 @@ class _Sdk:
 
 # These ask for setuptools without a bound, if at all, and import pkg_resources, which setuptools 82 no longer has.
 _PKG_RESOURCES = "setuptools<82"
-# 0.10 and 0.12 carry code generated for protobuf 3, which protobuf 4 refuses ("Descriptors cannot be created directly").
-# 0.12.21 asks for <4 itself; 0.10.33 sets no bound.
+# 0.10 and 0.12 carry code generated for protobuf 3, which protobuf 4 refuses at import. 0.12.21 asks for <4
+# itself; 0.10.33 sets no bound.
 _OLD = _Sdk(("3.8", "3.9", "3.7"), (_PKG_RESOURCES, "protobuf<4"))
 _MIDDLE = _Sdk(("3.9", "3.10", "3.8"), (_PKG_RESOURCES,))
 _LATE = _Sdk(("3.10", "3.11", "3.9"))

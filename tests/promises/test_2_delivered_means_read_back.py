@@ -99,7 +99,7 @@ _LIES = {
     "another summary value": ("file_stream", _in_body(_with_another_summary), "summary 'loss'"),
     "an end that is not kept": ("file_stream", _in_body(_without_the_end), "state"),
     "a config that is not kept": ("UpsertBucket", _in_body(_without_config), "config 'lr'"),
-    "files that are not kept": ("put", answer(200), "file saved.txt"),
+    "files that are not kept": ("put", answer(200), "found nothing"),
     "a file with other bytes": ("RunFiles", lying(_with_another_md5), "file saved.txt"),
 }
 

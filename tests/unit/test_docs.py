@@ -11,6 +11,7 @@ from types import ModuleType
 import pytest
 
 _ROOT = Path(__file__).resolve().parents[2]
+_COMMANDS = "docs/reference/commands.md"
 
 
 @pytest.fixture(scope="module")
@@ -68,12 +69,19 @@ def test_documentation_agrees_with_the_code(check_docs: ModuleType) -> None:
     ("breaking", "problem"),
     [
         (_replace("docs/reference/commands.md", "`--deadline SECONDS`", "`--dead-line SECONDS`"), "--deadline, which"),
-        (_replace("docs/reference/commands.md", "`--deadline SECONDS`", "`--dead-line SECONDS`"), "--dead-line is told"),
+        (
+            _replace("docs/reference/commands.md", "`--deadline SECONDS`", "`--dead-line SECONDS`"),
+            "--dead-line is told",
+        ),
         (_replace("docs/reference/commands.md", "## `backhaul sync`", "## `backhaul fetch`"), "`backhaul sync` has no"),
-        (_replace("docs/reference/commands.md", "## `backhaul sync`", "## `backhaul fetch`"), "no command `backhaul fe"),
+        (
+            _replace("docs/reference/commands.md", "## `backhaul sync`", "## `backhaul fetch`"),
+            "no command `backhaul fe",
+        ),
         (_remove("docs/errors/timed-out.md"), "timed-out has no page"),
         (_append("docs/errors/gone.md", "Exit code: 5"), "docs/errors/gone.md: there is no such error"),
         (_replace("docs/errors/timed-out.md", "Exit code: 5", "Exit code: 7"), "timed-out.md: the exit code is 5"),
+        (_replace("docs/errors/timed-out.md", "errors.TimedOut", "errors.Late"), "the class TimedOut is not told"),
         (_replace("docs/errors/index.md", "(timed-out.md)", "(temporary.md)"), "timed-out is not listed"),
         (_replace("README.md", "| 10 |", "| 11 |"), "README.md: no error has the exit code 11"),
         (_replace("README.md", "| 10 |", "| 9 |"), "README.md: the exit code 10 is not told"),

@@ -9,18 +9,11 @@ import threading
 from pathlib import Path
 
 import click
-import platformdirs
 
+from backhaul.cli.depot_folder import ADDRESS_FILE, default_data_folder
 from backhaul.cli.render import STDERR
 from backhaul.depot import Depot
 from backhaul.errors import ConfigurationError
-
-ADDRESS_FILE = "address"
-
-
-def default_data_folder() -> Path:
-    """Where the user's own depot keeps its data, unless $BACKHAUL_DEPOT says otherwise."""
-    return Path(os.environ.get("BACKHAUL_DEPOT") or Path(platformdirs.user_data_dir("backhaul"), "depot"))
 
 
 def _data_option(function: click.decorators.FC) -> click.decorators.FC:

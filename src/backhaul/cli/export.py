@@ -46,14 +46,9 @@ def command(path: Path, output: Path, what: str, form: str | None, force: bool) 
         export_rows(run, What(what), chosen, sys.stdout.buffer)
     else:
         with new_file(output, replace=force) as file:
-            export_rows(run, What(what), chosen, file)
-        _tell(run, What(what), output)
+            count = export_rows(run, What(what), chosen, file)
+        STDERR.print(f"{count} {'row' if count == 1 else 'rows'} of {what} written to {output}", markup=False)
     sys.exit(_exit_code(run))
-
-
-def _tell(run: LocalRun, what: What, output: Path) -> None:
-    count = run.line_counts[what.value]
-    STDERR.print(f"{count} {'row' if count == 1 else 'rows'} of {what.value} written to {output}", markup=False)
 
 
 def _exit_code(run: LocalRun) -> int:

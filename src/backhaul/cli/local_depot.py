@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from backhaul.cli.depot import ADDRESS_FILE, default_data_folder
-from backhaul.depot import Depot
+from backhaul.cli.depot_folder import ADDRESS_FILE, default_data_folder
 from backhaul.errors import ConfigurationError
 
 _SECONDS_TO_STOP = 10
@@ -36,7 +35,7 @@ def running_depot(data: Path | None = None) -> Iterator[LocalDepot]:
     folder = data or default_data_folder()
     already = _address(folder)
     if already is not None:
-        yield LocalDepot(already[0], Depot.key_of(folder), already[1])
+        yield LocalDepot(already[0], _key_of(folder), already[1])
         return
     arguments = [sys.executable, "-m", "backhaul", "depot", "--port", "0", "--data", str(folder), "--with-parent"]
     with subprocess.Popen(
@@ -62,7 +61,14 @@ def _started(process: subprocess.Popen[str], folder: Path) -> LocalDepot:
     address = _address(folder)
     if address is None:
         raise ConfigurationError(f"The depot over {folder} started and does not answer.")
-    return LocalDepot(address[0], Depot.key_of(folder), address[1])
+    return LocalDepot(address[0], _key_of(folder), address[1])
+
+
+def _key_of(folder: Path) -> str:
+    # Imported where it is needed: the depot's libraries take as long to import as all the rest of a sync.
+    from backhaul.depot import Depot
+
+    return Depot.key_of(folder)
 
 
 def _address(folder: Path) -> tuple[str, str] | None:

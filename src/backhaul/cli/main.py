@@ -47,9 +47,8 @@ def cli() -> None:
 def main() -> None:
     """Run the command line. Known errors end it with their exit code, unknown ones with 1; none shows a traceback."""
     try:
-        cli.main(standalone_mode=False)
-    except click.exceptions.Exit as done:
-        sys.exit(done.exit_code)
+        # Outside of its standalone mode click gives back what a command told `ctx.exit`, instead of ending with it.
+        sys.exit(cli.main(standalone_mode=False))
     except click.UsageError as error:
         error.show()
         sys.exit(2)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import deque
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
@@ -21,20 +20,21 @@ from backhaul.runs.local_run import LocalRun
 _STATE_COLOUR = {"finished": "green", "failed": "red", "crashed": "yellow", "running": "cyan"}
 _MOST_VALUES = 40
 _MOST_FILES = 20
-_SPARK_WIDTH = 24
+_SPARK_WIDTH = 20
 _LONGEST_VALUE = 400
 
 
 def show_run(run: LocalRun, *, metrics: int, lines: int, console: Console | None = None) -> None:
     """Print what a person wants to know of a run; on stdout, because it is what was asked for."""
     console = console or Console(highlight=False)
+    glance = run.glance(lines)
     console.print(Panel(_identity(run), title=_title(run), title_align="left", border_style="dim"))
     _section(console, "config", _values(run.config))
     _section(console, "summary", _values({key: value for key, value in run.summary.items() if key != "_wandb"}))
     if metrics:
-        _section(console, "metrics", _curves(run.curves(), metrics))
+        _section(console, "metrics", _curves(glance.curves, metrics))
     if lines:
-        _section(console, f"console, last {lines} lines", _console_tail(run, lines))
+        _section(console, f"console, last {lines} lines", _console_tail(glance.tail))
     _section(console, "files", _payloads(run))
     _section(console, "the log", _condition(run))
 
@@ -118,7 +118,7 @@ def _curves(curves: Mapping[str, Curve], most: int) -> RenderableType | None:
     if not curves:
         return None
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("metric", overflow="fold", min_width=18)
+    table.add_column("metric", overflow="fold", min_width=12)
     table.add_column("", style="cyan", no_wrap=True)
     for heading in ("last", "lowest", "highest", "values"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -130,16 +130,17 @@ def _curves(curves: Mapping[str, Curve], most: int) -> RenderableType | None:
 def _numbers(curve: Curve) -> list[str]:
     finite = curve.count > curve.odd
     count = f"{curve.count} ({curve.odd} odd)" if curve.odd else str(curve.count)
-    extremes = (f"{curve.min:.5g}", f"{curve.max:.5g}") if finite else ("", "")
-    return [f"{curve.last:.5g}", *extremes, count]
+    extremes = (f"{curve.min:.4g}", f"{curve.max:.4g}") if finite else ("", "")
+    return [f"{curve.last:.4g}", *extremes, count]
 
 
-def _console_tail(run: LocalRun, lines: int) -> RenderableType | None:
-    tail = deque(run.console(), maxlen=lines)
-    if not tail:
+def _console_tail(tail: Iterable[str]) -> RenderableType | None:
+    # "[ERROR ]TIME TEXT", as lines are sent; the time is that of the line's first character.
+    lines = [(*line.removeprefix("ERROR ").partition(" "), line.startswith("ERROR ")) for line in tail]
+    if not lines:
         return None
     # The colours that a program wrote stay colours; anything else that moves a cursor does not reach the terminal.
-    return Group(*(Text.from_ansi(line.text, style="red" if line.stream == "stderr" else "") for line in tail))
+    return Group(*(Text.from_ansi(text, style="red" if is_error else "") for _, _, text, is_error in lines))
 
 
 def _payloads(run: LocalRun) -> RenderableType | None:
@@ -169,7 +170,7 @@ def _condition(run: LocalRun) -> RenderableType:
     counts = run.line_counts
     lines: list[RenderableType] = [
         Text(
-            f"{size(run.log.stat().st_size)}, {counts['history']} rows, {counts['events']} system metrics, "
+            f"{size(run.log.stat().st_size)}, {counts['history']} rows, {counts['events']} of system metrics, "
             f"{counts['console']} console lines"
         ),
         Text(f"end: {run.end}", style="" if run.end == "complete" else "yellow"),

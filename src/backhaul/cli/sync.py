@@ -15,7 +15,7 @@ from typing import Any
 import click
 import platformdirs
 
-from backhaul.cli.depot import default_data_folder
+from backhaul.cli.depot_folder import default_data_folder
 from backhaul.cli.local_depot import running_depot
 from backhaul.cli.plan_view import planned
 from backhaul.cli.progress import ProgressReporter

@@ -33,14 +33,17 @@ def default_folder(run: RunDirectory) -> Path:
 def bring_files(run: RunDirectory, folder: Path, final: Path) -> None:
     """Give the new run directory `folder`, which will be named `final`, the files of `run`.
 
-    Links, so that nothing takes room twice, and copies of those that `wandb sync` writes. Files that are made while
-    we look, or cannot be copied, are left to the original. The note of where a resumed run starts is copied as well.
+    Nothing takes room twice: each is one more name of the same file, so that it stays when the original is deleted, or,
+    where the file system has no such thing, a link. Those that `wandb sync` writes are copied. Links that `run.save`
+    made lead where they led. The note of where a resumed run starts is copied as well.
     """
     for relative in _names(run.files):
         target = folder / "files" / relative
         target.parent.mkdir(parents=True, exist_ok=True)
         source = run.files / relative
-        if str(relative) in _REWRITTEN and not source.is_symlink():
+        if source.is_symlink():
+            target.symlink_to(source.parent / source.readlink())
+        elif str(relative) in _REWRITTEN:
             shutil.copyfile(source, target)
         else:
             _link(source, target, final / "files" / relative)
@@ -51,11 +54,10 @@ def bring_files(run: RunDirectory, folder: Path, final: Path) -> None:
 
 def _link(source: Path, target: Path, final: Path) -> None:
     try:
+        target.hardlink_to(source)
+    except OSError:
         # Relative, so that the whole `wandb` folder can still be moved.
         target.symlink_to(os.path.relpath(source, final.parent))
-    except OSError:
-        if source.is_file():
-            shutil.copyfile(source, target)
 
 
 def _names(files: Path) -> Iterator[Path]:

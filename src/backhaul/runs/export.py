@@ -45,8 +45,8 @@ class _Rows:
     rows: Callable[[], Iterator[Mapping[str, Any]]]
 
 
-def export_rows(run: LocalRun, what: What, form: Format, file: BinaryIO) -> None:
-    """Write the rows to `file`, in constant memory (the columns of a table are found in a reading of their own).
+def export_rows(run: LocalRun, what: What, form: Format, file: BinaryIO) -> int:
+    """Write the rows to `file`, and return how many. Memory is constant: columns are found in a first reading.
 
     JSON Lines are the rows as they are, nested, with the bare words NaN, Infinity and -Infinity that W&B writes. In the
     table formats nested keys are named with dots; a column of several kinds, or of dicts or lists, holds JSON text.
@@ -55,12 +55,11 @@ def export_rows(run: LocalRun, what: What, form: Format, file: BinaryIO) -> None
     rows = _rows(run, what)
     match form:
         case Format.JSONL:
-            for line in rows.lines():
-                file.write(line.encode() + b"\n")
+            return sum(file.write(line.encode() + b"\n") > 0 for line in rows.lines())
         case Format.CSV:
-            _write_csv(rows, file)
+            return _write_csv(rows, file)
         case Format.PARQUET | Format.ARROW:
-            _write_arrow(rows, form, file)
+            return _write_arrow(rows, form, file)
 
 
 def _rows(run: LocalRun, what: What) -> _Rows:
@@ -80,18 +79,21 @@ def _console_row(line: OutputLine) -> dict[str, Any]:
     return {"time": line.time.isoformat(), "stream": line.stream, "text": line.text}
 
 
-def _write_csv(rows: _Rows, file: BinaryIO) -> None:
+def _write_csv(rows: _Rows, file: BinaryIO) -> int:
     columns = columns_of(rows.rows())
+    count = 0
     text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=False)
     try:
         writer = csv.writer(text)
         writer.writerow([column.name for column in columns])
         for row in rows.rows():
+            count += 1
             writer.writerow([_csv_cell(value) for value in cells(row, columns)])
     finally:
         text.flush()
         # The file is its giver's to close.
         text.detach()
+    return count
 
 
 def _csv_cell(value: Any) -> Any:
@@ -99,16 +101,19 @@ def _csv_cell(value: Any) -> Any:
     return json.dumps(value) if isinstance(value, bool | int | float) else value
 
 
-def _write_arrow(rows: _Rows, form: Format, file: BinaryIO) -> None:
+def _write_arrow(rows: _Rows, form: Format, file: BinaryIO) -> int:
     columns = columns_of(rows.rows())
     schema = arrow_schema(columns)
     if form is Format.ARROW:
         writer = importlib.import_module("pyarrow.ipc").new_file(file, schema)
     else:
         writer = importlib.import_module("pyarrow.parquet").ParquetWriter(file, schema, compression="zstd")
+    count = 0
     with writer:
         for batch in arrow_batches(rows.rows(), columns):
             writer.write_batch(batch)
+            count += batch.num_rows
+    return count
 
 
 def format_of(path: Path) -> Format | None:

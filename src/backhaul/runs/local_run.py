@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,22 +14,18 @@ from typing import Any
 
 from backhaul.errors import UnreadableFile
 from backhaul.runs.console import Console
-from backhaul.runs.curve import Curve
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.events import event_line
+from backhaul.runs.glance import Glance
 from backhaul.runs.history import HistoryRows
 from backhaul.runs.identity import RunIdentity
-from backhaul.runs.reading import Reading, read_log
+from backhaul.runs.reading import Condition, Reading, Watch, read_log
 from backhaul.runs.recorded_files import LoggedArtifact, LoggedFile, logged_artifact, logged_files
 from backhaul.runs.rows import Stream
 from backhaul.runs.single import single_run
-from backhaul.runs.table import flat
 from backhaul.runs.writer_alive import is_open_for_writing
-from backhaul.wandblog import Damage, LogEnd, LogReader
+from backhaul.wandblog import Damage, LogEnd, LogReader, LogRecord
 from backhaul.wandblog.reader import check_header
-
-# A run with more metrics than this is looked at metric by metric elsewhere.
-_MOST_CURVES = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,27 +155,27 @@ class LocalRun:
     @property
     def end(self) -> LogEnd:
         """How the log ends."""
-        return self._reading.end
+        return self._condition.end
 
     @property
     def damage(self) -> list[Damage]:
         """Byte ranges of the log that gave no record, in file order; empty for a healthy one."""
-        return list(self._reading.damage)
+        return list(self._condition.damage)
 
     @property
     def is_complete(self) -> bool:
         """Whether damage took no record. A torn tail, the normal end of a killed run, is no such damage."""
-        return not self._reading.losses
+        return not self._condition.losses
 
     @property
     def lost_records(self) -> int | None:
         """How many records damage took; None when that cannot be known."""
-        return self._reading.lost
+        return self._condition.lost
 
     @property
     def notes(self) -> list[str]:
         """Sentences on what else to know of the log, such as how much a kill may have cost."""
-        return list(self._reading.notes)
+        return list(self._condition.notes)
 
     def history(self) -> Iterator[dict[str, Any]]:
         """The rows that the script logged, in order, with `_step`, `_runtime` and `_timestamp`.
@@ -191,7 +188,7 @@ class LocalRun:
     def history_lines(self) -> Iterator[str]:
         """The same rows, each as one line of JSON (with NaN, Infinity and -Infinity as W&B writes them)."""
         rows = _EveryRow()
-        for record in LogReader(self.log):
+        for record in self._records():
             if record.kind == "history" and (line := rows.line(record.message.history)) is not None:
                 yield line
 
@@ -202,16 +199,19 @@ class LocalRun:
     def event_lines(self) -> Iterator[str]:
         """The same, each as one line of JSON."""
         seconds, nanos = 0, 0
-        for record in LogReader(self.log):
+        for record in self._records():
             if record.kind == "run" and record.message.run.HasField("start_time") and not seconds:
                 seconds, nanos = record.message.run.start_time.seconds, record.message.run.start_time.nanos
             elif record.kind == "stats":
+                if not seconds:
+                    # A log that lost its run record: then the first metric is the start.
+                    seconds, nanos = record.message.stats.timestamp.seconds, record.message.stats.timestamp.nanos
                 yield event_line(record.message.stats, seconds, nanos)
 
     def console(self) -> Iterator[OutputLine]:
         """The lines of the console as a terminal would show them: progress bars are one line, not thousands."""
         console = Console()
-        for record in LogReader(self.log):
+        for record in self._records():
             if record.kind == "output_logger":
                 console.write_lines(record.message.output_logger.line)
             elif record.kind in ("output", "output_raw"):
@@ -220,18 +220,11 @@ class LocalRun:
         console.finish()
         yield from _taken(console)
 
-    def curves(self) -> dict[str, Curve]:
-        """The shape of each numeric metric of the history, by its name, nested ones with dots; at most 5000 metrics."""
-        curves: dict[str, Curve] = {}
-        for row in self.history():
-            for path, value in flat(row):
-                if isinstance(value, bool) or not isinstance(value, int | float) or path[0].startswith("_"):
-                    continue
-                name = ".".join(path)
-                if name not in curves and len(curves) >= _MOST_CURVES:
-                    continue
-                curves.setdefault(name, Curve()).add(float(value))
-        return curves
+    def glance(self, lines: int = 10) -> Glance:
+        """The shape of each numeric metric and the last console lines, found in the one reading of everything else."""
+        found = Glance(deque(maxlen=lines))
+        self.__dict__["_reading"] = self._read(found.take)
+        return found
 
     def to_pandas(self) -> Any:
         """The history as a `pandas.DataFrame`: a row each, nested keys with dots, dicts and lists of media as they are.
@@ -254,9 +247,22 @@ class LocalRun:
 
         return history_table(self)
 
+    def _records(self) -> Iterator[LogRecord]:
+        reader = LogReader(self.log)
+        yield from reader
+        self.__dict__["_condition"] = Condition.of(reader)
+
+    @cached_property
+    def _condition(self) -> Condition:
+        """Known after any reading of the whole log."""
+        return self._reading.condition
+
     @cached_property
     def _reading(self) -> Reading:
-        return read_log(self.log, self._directory.run_id_hint)
+        return self._read()
+
+    def _read(self, watch: Watch | None = None) -> Reading:
+        return read_log(self.log, self._directory.run_id_hint, watch)
 
     @cached_property
     def _metadata_file(self) -> dict[str, Any]:

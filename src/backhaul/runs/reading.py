@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,27 @@ _RECORDS_BETWEEN_CLEARINGS = 512
 
 
 @dataclass(frozen=True, slots=True)
+class Condition:
+    """What a reading of the whole log tells of its state. `lost` counts records, None when that cannot be known."""
+
+    end: LogEnd
+    damage: tuple[Damage, ...]
+    losses: tuple[Damage, ...]
+    lost: int | None
+    notes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, reader: LogReader) -> Condition:
+        """The condition that `reader` found, when it has come to the end."""
+        notes = (*reader.notes, *([reader.tear.sentence] if reader.tear else []))
+        return cls(reader.end, tuple(reader.damage), tuple(reader.losses), reader.lost_records, notes)
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """What the records of a log say together. `lines` counts rows, system metrics and console lines.
 
-    `runtime` is how long the run lasted, in seconds, as far as the log tells; `lost` how many records damage took, None
-    when that cannot be known.
+    `runtime` is how long the run lasted, in seconds, as far as the log tells.
     """
 
     identity: RunIdentity
@@ -35,15 +52,17 @@ class Reading:
     file_names: tuple[str, ...]
     artifacts: tuple[Any, ...]
     by_python_engine: bool
-    end: LogEnd
-    damage: tuple[Damage, ...]
-    losses: tuple[Damage, ...]
-    lost: int | None
-    notes: tuple[str, ...]
+    condition: Condition
 
 
-def read_log(log: Path, run_id_hint: str) -> Reading:
-    """Read `log` once. Raises UnreadableFile and NotAWandbLog; damage is told, not raised."""
+Watch = Callable[[Stream, Sequence[str]], None]
+
+
+def read_log(log: Path, run_id_hint: str, watch: Watch | None = None) -> Reading:
+    """Read `log` once; `watch` is shown the lines of each stream as they are made, some hundred at a time.
+
+    Raises UnreadableFile and NotAWandbLog; damage is told, not raised.
+    """
     reader = LogReader(log)
     rows = Rows(RunIdentity(run_id_hint))
     times = _Times()
@@ -53,9 +72,9 @@ def read_log(log: Path, run_id_hint: str) -> Reading:
         has_run = has_run or record.kind == "run"
         times.take(record.kind, record.message)
         if number % _RECORDS_BETWEEN_CLEARINGS == 0:
-            _clear(rows, times)
+            _clear(rows, times, watch)
     rows.finish()
-    _clear(rows, times)
+    _clear(rows, times, watch)
     return _reading(reader, rows, times, has_run)
 
 
@@ -76,13 +95,15 @@ class _Times:
             self.newest = max(self.newest or 0.0, float(runtime))
 
 
-def _clear(rows: Rows, times: _Times) -> None:
+def _clear(rows: Rows, times: _Times, watch: Watch | None) -> None:
     """Let go of the lines made so far; what is wanted of them is the newest time."""
     for stream in (Stream.HISTORY, Stream.EVENTS):
         if rows.pending[stream].lines:
             times.take_line(rows.pending[stream].lines[-1])
     for stream in NUMBERED:
-        rows.pending[stream].take()
+        _, lines = rows.pending[stream].take()
+        if watch is not None and lines:
+            watch(stream, lines)
     rows.output_text.clear()
 
 
@@ -102,11 +123,7 @@ def _reading(reader: LogReader, rows: Rows, times: _Times, has_run: bool) -> Rea
         file_names=tuple(rows.files),
         artifacts=tuple(rows.artifacts),
         by_python_engine=rows.recorded_by_python_engine,
-        end=reader.end,
-        damage=tuple(reader.damage),
-        losses=tuple(reader.losses),
-        lost=reader.lost_records,
-        notes=(*reader.notes, *([reader.tear.sentence] if reader.tear else [])),
+        condition=Condition.of(reader),
     )
 
 

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import os
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,11 +21,11 @@ from backhaul.runs.writer_alive import is_open_for_writing
 from backhaul.sync.artifact_delivery import ArtifactDelivery
 from backhaul.sync.batch import Batch, BatchMaker, end_body
 from backhaul.sync.destination import Destination
-from backhaul.sync.first_contact import settle, still_held
+from backhaul.sync.first_contact import counts_of, settle, still_held
 from backhaul.sync.ledger import Ledger
 from backhaul.sync.options import SyncOptions
 from backhaul.sync.outcome import Outcome, Quarantined, RunState
-from backhaul.sync.progress import LogStamp, Progress, lines_entry
+from backhaul.sync.progress import LogStamp, Progress, lines_entry, no_lines
 from backhaul.sync.proof import Proof
 from backhaul.sync.reporter import Reporter
 from backhaul.sync.retry import Retrier
@@ -46,8 +46,9 @@ _EXIT_CODE_OF_A_KILLED_RUN = 1
 class Delivery:
     """One fragment on its way to one destination.
 
-    `continues` says that fragments of the same run were delivered before it. Every method that talks to the server goes
-    through the retrier; every acknowledgement is in the ledger before the next thing happens.
+    `after` is where the fragment of the same run before it ends at the destination, `later` are the fragments after it.
+    Every method that talks to the server goes through the retrier; every acknowledgement is in the ledger before the
+    next thing happens. `end` tells where this fragment ends, once it is delivered.
     """
 
     run: Inspection
@@ -56,8 +57,10 @@ class Delivery:
     options: SyncOptions
     reporter: Reporter
     retrier: Retrier
-    continues: bool = False
+    after: Mapping[Stream, int] | None = None
+    later: Sequence[Inspection] = ()
     outcome: Outcome = field(init=False)
+    end: Mapping[Stream, int] = field(default_factory=no_lines)
     _key: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -89,6 +92,7 @@ class Delivery:
         self.outcome.entity = progress.entity or self.outcome.entity
         self.outcome.project = progress.project or self.outcome.project
         self.outcome.receipt = progress.receipt
+        self.end = {stream: progress.base[stream] + progress.lines[stream] for stream in NUMBERED}
         return self.outcome
 
     async def _send(self, ledger: Ledger, stamp: LogStamp, console_text: IO[bytes]) -> None:
@@ -97,6 +101,9 @@ class Delivery:
         try:
             status = await self._status()
             progress = await self._begin(ledger, status)
+            if await asyncio.to_thread(self._is_overtaken, status, progress):
+                await self._send_overtaken(ledger, progress, console_text, stamp, await digest)
+                return
             address = await self._ask(lambda: self.server.upsert_run(first_upsert(self.run.identity, self.destination)))
             self.outcome.entity, self.outcome.project = address.entity, address.project
             maker = self._maker(progress, console_text, recording=recording)
@@ -105,12 +112,51 @@ class Delivery:
             self.outcome.state = RunState.SENT
             if recording:
                 raise StillRecording(f"{self.run.directory.log} is still being written; what is whole was sent.")
-            proof = Proof(
-                self.run, self.destination, self.server, self.options, self.reporter, self.retrier, self.outcome
-            )
-            await proof.give(ledger, self._key, address, expected, stamp, await digest)
+            await self._proof().give(ledger, self._key, address, expected, stamp, await digest)
         finally:
             digest.cancel()
+
+    def _is_overtaken(self, status: RunStatus | None, progress: Progress) -> bool:
+        """Whether all our lines are at the destination, and lines of the later fragments after them."""
+        held = counts_of(status)
+        timed = (Stream.HISTORY, Stream.EVENTS)
+        if not self.later or not any(held[stream] > progress.base[stream] for stream in timed):
+            return False
+        own = {stream: sum(1 for _ in self._lines_of(stream)) for stream in NUMBERED}
+        self.end = {stream: progress.base[stream] + own[stream] for stream in NUMBERED}
+        return all(held[stream] >= self.end[stream] for stream in NUMBERED) and any(
+            held[stream] > self.end[stream] for stream in timed
+        )
+
+    async def _send_overtaken(
+        self, ledger: Ledger, progress: Progress, console_text: IO[bytes], stamp: LogStamp, digest: str
+    ) -> None:
+        """Deliver what is only this fragment's: config, summary and end of the run are the later fragments' by now."""
+        identity, to = self.run.identity, self.destination
+        entity = progress.entity or to.entity_of(identity) or await self._own_entity()
+        address = RunAddress(entity, progress.project or to.project_of(identity), to.run_id_of(identity))
+        self.outcome.entity, self.outcome.project = address.entity, address.project
+        maker = self._maker(progress, console_text)
+        while (batch := await asyncio.to_thread(maker.next)) is not None:
+            self.outcome.local = batch.next
+        self.outcome.damage = maker.reader.damage
+        ledger.record(self._key, lines_entry(self.outcome.local))
+        files = await self._uploader(address).upload(maker.rows, console_text, ledger, self._key, made_from_log=False)
+        artifacts = await self._send_artifacts(ledger, address, maker.rows.artifacts)
+        await self._send_alerts(ledger, address, maker)
+        self._set_aside(maker)
+        expected = Expected(self.end, None, None, "{}", files, artifacts, finished=False, overtaken=True)
+        await self._proof().give(ledger, self._key, address, expected, stamp, digest)
+
+    async def _own_entity(self) -> str:
+        viewer = await self._ask(self.server.viewer)
+        return viewer.entity if viewer is not None else ""
+
+    def _proof(self) -> Proof:
+        return Proof(self.run, self.destination, self.server, self.options, self.reporter, self.retrier, self.outcome)
+
+    def _uploader(self, address: RunAddress) -> Uploader:
+        return Uploader(self.run, address, self.server, self.options, self.reporter, self.retrier, self.outcome)
 
     async def _status(self) -> RunStatus | None:
         identity, to = self.run.identity, self.destination
@@ -136,15 +182,23 @@ class Delivery:
             status,
             structured=structured,
             resumes=self.run.identity.resumes,
-            continues=self.continues,
+            after=self.after,
             force=self.options.force,
             lines_of=self._lines_of,
+            later_lines_of=self._later_lines_of,
         )
         return ledger.record(self._key, entry)
 
     def _lines_of(self, stream: Stream) -> Iterator[str]:
+        return self._lines_in(self.run, stream)
+
+    def _later_lines_of(self, stream: Stream) -> Iterator[str]:
+        for run in self.later:
+            yield from self._lines_in(run, stream)
+
+    def _lines_in(self, run: Inspection, stream: Stream) -> Iterator[str]:
         with tempfile.TemporaryFile() as nowhere:
-            maker = self._maker(Progress(), nowhere)
+            maker = BatchMaker(run.directory.log, run.identity, False, 0, nowhere, self.options.batch_bytes)
             while (batch := maker.next()) is not None:
                 yield from batch.lines[stream]
 
@@ -204,8 +258,7 @@ class Delivery:
         config, summary = rows.config_json(), rows.summary_json()
         upsert = last_upsert(self.run.identity, rows, address, config)
         await self._ask(lambda: self.server.upsert_run(upsert))
-        uploader = Uploader(self.run, address, self.server, self.options, self.reporter, self.retrier, self.outcome)
-        files = await uploader.upload(rows, console_text, ledger, self._key)
+        files = await self._uploader(address).upload(rows, console_text, ledger, self._key)
         artifacts = await self._send_artifacts(ledger, address, rows.artifacts)
         await self._send_alerts(ledger, address, maker)
         exit_code = None if recording else rows.exit.code if rows.exit else _EXIT_CODE_OF_A_KILLED_RUN
@@ -215,8 +268,8 @@ class Delivery:
         await self._ask(lambda: self.server.file_stream(address, body))
         ledger.record(self._key, {"what": "completed", "completed": exit_code is not None})
         self._set_aside(maker)
-        lines = {stream: progress.base[stream] + self.outcome.local.get(stream, 0) for stream in NUMBERED}
-        return Expected(lines, last_line, summary, config, files, artifacts, finished=exit_code is not None)
+        self.end = {stream: progress.base[stream] + self.outcome.local.get(stream, 0) for stream in NUMBERED}
+        return Expected(self.end, last_line, summary, config, files, artifacts, finished=exit_code is not None)
 
     async def _send_artifacts(self, ledger: Ledger, address: RunAddress, records: list[Any]) -> dict[str, str]:
         sender = ArtifactDelivery(

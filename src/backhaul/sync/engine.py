@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from backhaul.errors import BackhaulError, ConfigurationError, ConnectionRefused, HostNotFound, QuarantineError
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.inspect import Inspection, inspect
+from backhaul.runs.rows import Stream
 from backhaul.sync.delivery import Delivery
 from backhaul.sync.destination import Destination
 from backhaul.sync.mishap import told
@@ -70,20 +71,30 @@ class Engine:
     ) -> list[Outcome]:
         """One after another: each goes on where the one before it ended, so after a failure the rest has to wait."""
         outcomes: list[Outcome] = []
+        after: Mapping[Stream, int] | None = None
         for index, run in enumerate(fragments):
+            delivery = self._delivery(run, deadline, after, fragments[index + 1 :])
             async with slots:
-                outcomes.append(await self._one(run, deadline, continues=index > 0))
+                outcomes.append(await self._one(delivery))
+            after = delivery.end
             failed = outcomes[-1].error
             if failed is not None and len(outcomes) < len(fragments) and failed.exit_code != 9:
                 outcomes += [self._held_back(later, outcomes[-1]) for later in fragments[index + 1 :]]
                 break
         return outcomes
 
-    async def _one(self, run: Inspection, deadline: float | None, *, continues: bool) -> Outcome:
-        waiting = partial(self.reporter.waiting, run)
-        retrier = Retrier(self.options.patience, deadline, on_wait=waiting)
-        delivery = Delivery(run, self.destination, self.server, self.options, self.reporter, retrier, continues)
-        outcome = delivery.outcome
+    def _delivery(
+        self,
+        run: Inspection,
+        deadline: float | None,
+        after: Mapping[Stream, int] | None,
+        later: Sequence[Inspection],
+    ) -> Delivery:
+        retrier = Retrier(self.options.patience, deadline, on_wait=partial(self.reporter.waiting, run))
+        return Delivery(run, self.destination, self.server, self.options, self.reporter, retrier, after, later)
+
+    async def _one(self, delivery: Delivery) -> Outcome:
+        run, outcome = delivery.run, delivery.outcome
         try:
             if self._closed is not None:
                 raise self._closed

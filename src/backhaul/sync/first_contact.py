@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,38 +33,63 @@ def settle(
     *,
     structured: bool,
     resumes: bool,
-    continues: bool,
+    after: Mapping[Stream, int] | None,
     force: bool,
     lines_of: LinesOf,
+    later_lines_of: LinesOf,
 ) -> dict[str, Any]:
     """The ledger's first entry for a fragment: where its lines go at this destination.
 
     A run that the server does not hold, or holds empty, starts at line 0. When the server's last line is one of ours (a
-    ledger that was lost, an official sync that broke off), our lines up to it count as acknowledged, and it settles
-    where they begin. Otherwise a run that resumes, or continues fragments that we delivered (`continues`), goes on
-    after what is there; for any other run this raises RemoteConflict, unless `force`.
+    ledger that was lost, an official sync that broke off), or of a later fragment here (`later_lines_of`), our lines up
+    to it count as acknowledged, and it settles where they begin. Otherwise a run that resumes, or follows a fragment
+    that ends at the lines `after`, goes on after what is there, if that is older. Any other run raises RemoteConflict,
+    unless `force`.
     """
     held = counts_of(status)
     if status is None or not any(held.values()) or force:
-        return begin_entry(no_lines(), no_lines(), 0, structured)
-    goes_on = resumes or continues
+        steps = next_step(status) if status is not None and after is not None else 0
+        return begin_entry(after or no_lines(), no_lines(), steps, structured)
+    goes_on = resumes or after is not None
     base, known, steps = no_lines(), no_lines(), 0
     for stream, tail in ((Stream.HISTORY, status.history_tail), (Stream.EVENTS, status.events_tail)):
         if not held[stream]:
             continue
-        ours = _find(tail[-1], lines_of(stream)) if tail else None
+        ours = _find(tail[-1], lines_of(stream), later_lines_of(stream)) if tail else None
         if ours is not None and (goes_on or ours.number == held[stream] - 1):
-            known[stream] = ours.number + 1
-            base[stream] = held[stream] - known[stream]
+            known[stream] = ours.own
+            base[stream] = max(0, held[stream] - ours.number - 1)
             steps = max(steps, ours.later_by)
-        elif goes_on:
+        elif goes_on and not _begins_before(lines_of(stream), tail):
             base[stream] = held[stream]
             steps = max(steps, next_step(status))
         else:
             raise RemoteConflict(_conflict(held[stream], stream))
-    if goes_on and not known[Stream.HISTORY] and not known[Stream.EVENTS]:
-        base[Stream.OUTPUT] = held[Stream.OUTPUT]
+    if goes_on:
+        base[Stream.OUTPUT] = _console_base(held, base, known, after, lines_of)
     return begin_entry(base, known, steps, structured)
+
+
+def _console_base(
+    held: Mapping[Stream, int],
+    base: Mapping[Stream, int],
+    known: Mapping[Stream, int],
+    after: Mapping[Stream, int] | None,
+    lines_of: LinesOf,
+) -> int:
+    """Where our console lines begin. The server tells no last console line, so the other streams have to do.
+
+    When they cannot tell, the lines go after what is there: rather twice than over another fragment's lines.
+    """
+    timed = (Stream.HISTORY, Stream.EVENTS)
+    if not any(known.values()):
+        return held[Stream.OUTPUT]
+    if not any(base[stream] for stream in timed):
+        return 0
+    if after is not None and all(base[stream] == after[stream] for stream in timed):
+        return after[Stream.OUTPUT]
+    whole = all(known[stream] == _count(lines_of(stream)) for stream in timed)
+    return max(0, held[Stream.OUTPUT] - _count(lines_of(Stream.OUTPUT))) if whole else held[Stream.OUTPUT]
 
 
 def still_held(progress: Progress, status: RunStatus | None) -> dict[Stream, int]:
@@ -82,22 +107,46 @@ def next_step(status: RunStatus) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """Our line of this number is the server's last; its step there is `later_by` higher than in the log."""
+    """The server's last line is our line of this `number`, counted on through later fragments.
+
+    `own` lines up to it are this fragment's; its step there is `later_by` higher than in the log.
+    """
 
     number: int
-    later_by: int
+    own: int
+    later_by: int = 0
 
 
-def _find(last: str, lines: Iterator[str]) -> _Found | None:
+def _find(last: str, own: Iterator[str], later: Iterator[str]) -> _Found | None:
     """Which of our lines is the server's last one: each carries its own time, so one that equals it is it."""
     theirs = plain(json.loads(last))
     step = theirs.pop("_step", 0)
-    for number, line in enumerate(lines):
+    count = 0
+    for line in own:
+        count += 1
         ours = plain(json.loads(line))
         our_step = ours.pop("_step", 0)
         if ours == theirs:
-            return _Found(number, max(0, step - our_step))
+            return _Found(count - 1, count, max(0, step - our_step))
+    for number, line in enumerate(later, count):
+        ours = plain(json.loads(line))
+        ours.pop("_step", 0)
+        if ours == theirs:
+            return _Found(number, count)
     return None
+
+
+def _begins_before(lines: Iterator[str], tail: list[str]) -> bool:
+    """Whether our first line was recorded before the server's last one: then ours do not belong after it."""
+    first = next(lines, None)
+    if first is None or not tail:
+        return False
+    times = [json.loads(line).get("_timestamp") for line in (first, tail[-1])]
+    return all(isinstance(time, int | float) for time in times) and times[0] < times[1]
+
+
+def _count(lines: Iterator[str]) -> int:
+    return sum(1 for _ in lines)
 
 
 def _conflict(count: int, stream: Stream) -> str:

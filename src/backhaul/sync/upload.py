@@ -42,9 +42,18 @@ class Uploader:
     def __post_init__(self) -> None:
         self._slots = asyncio.Semaphore(self.options.uploads)
 
-    async def upload(self, rows: Rows, console_text: IO[bytes], ledger: Ledger, key: str) -> dict[str, Digest]:
-        """Send what the destination lacks; returns every file that it must now hold, with its digest."""
-        payloads = list(self._wanted(rows, console_text))
+    async def upload(
+        self, rows: Rows, console_text: IO[bytes], ledger: Ledger, key: str, *, made_from_log: bool = True
+    ) -> dict[str, Digest]:
+        """Send what the destination lacks; returns every file that it must now hold, with its digest.
+
+        Without `made_from_log` only recorded files are sent: the others are those of a later fragment by now.
+        """
+        payloads = [
+            payload
+            for payload in self._wanted(rows, console_text)
+            if made_from_log or payload.name not in (_SUMMARY, _CONFIG, _METADATA, _OUTPUT)
+        ]
         held = {file.name: file for file in await self.retrier.run(lambda: self.server.run_files(self.address))}
         there: dict[str, Digest] = {}
         for start in range(0, len(payloads), _NAMES_AT_ONCE):

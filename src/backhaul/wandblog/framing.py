@@ -210,6 +210,8 @@ class Framing:
             kind = self._lost_kind
         if resume is None:
             resume = self._search(window, position, at_end=at_end)
+        if kind is DamageKind.TORN and self._is_whole_after_all(window, position, resume):
+            kind = DamageKind.BAD_LENGTH
         if self._lost_from is None and self._mend(window, position, resume, offset, kind, records):
             return resume
         self._lose_chunk(window, position, offset, kind, at_end=at_end)
@@ -222,6 +224,11 @@ class Framing:
         start = max(position + 1, salvage.end_of_zeros(window, position) - CHUNK_HEADER_SIZE)
         found = salvage.next_true_chunk(window, start, stop)
         return stop if found is None else found
+
+    @staticmethod
+    def _is_whole_after_all(window: bytes, position: int, resume: int) -> bool:
+        """Whether what looks like a chunk that the file's end cuts off is one whose length is hurt."""
+        return resume < len(window) or salvage.mended_type(window, position, resume) is not None
 
     def _mend(
         self,
@@ -267,7 +274,7 @@ class Framing:
         self.size = offset + len(rest)
         if self._parts:
             self._lose(self._record_offset, DamageKind.TORN)
-        elif rest and (any(rest) or len(rest) > self._room(offset)):
+        elif rest and (any(rest) or not len(rest) <= self._room(offset) < CHUNK_HEADER_SIZE):
             self._lose(offset, DamageKind.TORN)
         self._lost_kind = self._lost_kind_at_end
         self._close_damage(self.size)

@@ -29,7 +29,7 @@ _NONZERO = re.compile(rb"[^\x00]")
 # A crafted stretch of 32 KiB could ask for 512 MiB of checksums. Random bytes need 4 MiB; when this is spent, the rest
 # of the stretch counts as lost.
 _CHECKSUM_BYTES_PER_STRETCH = 8 << 20
-_COST_OF_LOOKING = 256
+_COST_OF_LOOKING = 1024
 
 
 def classify(window: bytes, position: int, limit: int, *, at_end: bool) -> DamageKind:
@@ -45,10 +45,10 @@ def classify(window: bytes, position: int, limit: int, *, at_end: bool) -> Damag
     stop = position + CHUNK_HEADER_SIZE + length
     if kind not in SEEDS:
         return DamageKind.BAD_TYPE
+    if length <= MAX_PAYLOAD and at_end and stop > len(window):
+        return DamageKind.TORN
     if stop > limit:
         return DamageKind.BAD_LENGTH
-    if at_end and stop > len(window):
-        return DamageKind.TORN
     return DamageKind.BAD_CHECKSUM
 
 

@@ -83,7 +83,7 @@ def test_a_version_shows_when_it_is_committed_and_not_before(client: Client, pro
     assert address is not None
     assert client.request("PUT", address, b"content").status == 200
     found = _commit(client, artifact["id"]).json["data"]["commitArtifact"]["artifact"]
-    aliases = [{"alias": "latest"}, {"alias": "mine"}]
+    aliases = [{"alias": "latest"}, {"alias": "mine"}, {"alias": "v0"}]
     assert found == {"state": "COMMITTED", "versionIndex": 0, "size": 7, "fileCount": 1, "aliases": aliases}
     assert _commit(client, artifact["id"]).json["data"]["commitArtifact"]["artifact"] == found
     (edge,) = _shown(client, project)["artifactCollectionMembership"]["files"]["edges"]

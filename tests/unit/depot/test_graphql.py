@@ -117,10 +117,12 @@ def test_probes_of_old_clients_are_never_null(client: Client) -> None:
     text = """query Probe { q: __type(name: "Query") { ...fieldData } m: __type(name: "Mutation") { ...fieldData }
       s: __type(name: "ServerSettings") { ...fieldData } f: __type(name: "CreateRunFilesInput") { inputFields { name } }
       n: __type(name: "CreateRunQueueInput") { inputFields { name } } LaunchAgentType: __type(name: "LaunchAgent") {
-      ...fieldData } } fragment fieldData on __Type { fields { name } }"""
+      ...fieldData } } fragment fieldData on __Type { fields { name args { name } } }"""
     data = client.query(text).json["data"]
     names = {alias: [field["name"] for field in found["fields"]] for alias, found in data.items() if alias in "qms"}
     assert {"serverInfo", "viewer", "clientIDMapping"} <= set(names["q"])
+    arguments = {field["name"]: [each["name"] for each in field["args"]] for field in data["q"]["fields"]}
+    assert (arguments["project"], arguments["viewer"]) == (["name", "entityName"], [])
     assert "createRunFiles" in names["m"]
     assert "upsertSweep" not in names["m"]
     assert "probe" not in names["q"]

@@ -37,7 +37,7 @@ def _history(number: int, text: str) -> bytes:
 
 @pytest.fixture(scope="session")
 def record() -> Callable[..., bytes]:
-    """A record's bytes: `record(5, "text")` a history row numbered 5, `record(1, header="0.31.0")`, `record(9, exit=0)`."""
+    """A record's bytes: `record(5, "text")` a row; also `record(1, header="0.31.0")`, `record(9, exit=0)`."""
 
     def make(number: int, text: str = "", *, header: str | None = None, exit: int | None = None) -> bytes:
         if header is not None:

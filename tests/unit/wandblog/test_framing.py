@@ -1,4 +1,4 @@
-"""The block format, case by case: the table of LevelDB's own log tests, for this format, and the file header's cases."""
+"""The block format, case by case: what LevelDB's own log tests ask, for this format, and the file header's cases."""
 
 from __future__ import annotations
 

@@ -8,11 +8,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from backhaul.errors import BackhaulError
-from backhaul.wandblog import DamageKind, LogReader
+from backhaul.errors import NotAWandbLog
+from backhaul.wandblog import DamageKind, LogEnd, LogReader
 from backhaul.wandblog.chunk import chunk
 from backhaul.wandblog.framing import Framing
 from backhaul.wandblog.writer import LogWriter
@@ -51,7 +52,9 @@ _pieces = st.one_of(
     st.just(_HEADER),
     st.builds(chunk, st.sampled_from([1, 2, 3, 4]), st.binary(max_size=300)),
     st.builds(lambda kind, size: chunk(kind, b"\x01" * size), st.sampled_from([1, 2, 3, 4]), st.integers(0, 32761)),
-    st.builds(lambda kind, data, cut: chunk(kind, data)[:cut], st.sampled_from([1, 2, 3, 4]), st.binary(), st.integers(0, 20)),
+    st.builds(
+        lambda kind, data, cut: chunk(kind, data)[:cut], st.sampled_from([1, 4]), st.binary(), st.integers(0, 20)
+    ),
 )
 
 
@@ -72,18 +75,23 @@ def test_any_bytes_are_accounted_for(data: bytes) -> None:
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.binary(max_size=40), st.lists(_pieces, max_size=10).map(b"".join), st.booleans())
-def test_any_file_is_read_or_refused_with_a_reason(saved: Callable[[bytes], Path], head: bytes, data: bytes, log: bool) -> None:
-    """Nothing but a classified error leaves the reader, and afterwards it can tell how it went."""
-    reader = LogReader(saved((_HEADER if log else head) + data))
-    try:
-        records = list(reader)
-    except BackhaulError as error:
-        assert error.message
-        assert not log
-    else:
-        assert [record.offset for record in records] == sorted(record.offset for record in records)
-        assert all(damage.end <= reader.size for damage in reader.damage)
+@given(st.lists(_pieces, max_size=10).map(b"".join))
+def test_any_log_is_read(saved: Callable[[bytes], Path], data: bytes) -> None:
+    """Whatever follows a file header: no error, and afterwards the reader can tell how it went."""
+    reader = LogReader(saved(_HEADER + data))
+    offsets = [record.offset for record in reader]
+    assert offsets == sorted(offsets)
+    assert all(damage.end <= reader.size for damage in reader.damage)
+    assert reader.end is not LogEnd.EMPTY
+    assert reader.size == len(_HEADER) + len(data)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(min_size=1, max_size=4000).filter(lambda data: data[:6] != _HEADER[:6][: len(data)]))
+def test_any_other_file_is_refused_with_a_reason(saved: Callable[[bytes], Path], data: bytes) -> None:
+    """Nothing but a classified error leaves the reader."""
+    with pytest.raises(NotAWandbLog, match="is not a W&B log: it is "):
+        list(LogReader(saved(data)))
 
 
 def _seconds(data: bytes) -> float:
@@ -94,7 +102,7 @@ def _seconds(data: bytes) -> float:
 
 
 def test_crafted_bytes_take_linear_time() -> None:
-    """Files that ask for the most work per byte: 1 MiB of each takes at most as long as 1 MiB in 1 s.
+    """Files that ask for the most work per byte: 1 MiB of each takes at most 2 s.
 
     Checking every byte as the start of a 32 KiB chunk would take minutes.
     """
@@ -113,7 +121,7 @@ def test_crafted_bytes_take_linear_time() -> None:
         chunk(2, b"") + longest,
     ):
         data = pattern * (size // len(pattern))
-        assert _seconds(data) < 1, pattern
+        assert _seconds(data) < 2, pattern
 
 
 def test_a_file_of_nothing_but_damage_has_a_short_list_of_it() -> None:

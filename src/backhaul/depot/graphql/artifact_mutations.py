@@ -13,6 +13,7 @@ from backhaul.depot.artifact import Artifact, Draft, Manifest
 from backhaul.depot.graphql import identifiers
 from backhaul.depot.graphql.artifacts import Kind, artifact_id
 from backhaul.depot.graphql.context import Args, Context, Resolvers, text
+from backhaul.depot.graphql.files import made_file
 from backhaul.depot.graphql.places import place, run_named
 from backhaul.depot.refusal import Refused, not_found
 
@@ -38,6 +39,12 @@ def _name(what: str, name: str | None) -> str:
     return name
 
 
+def _aliases(fields: Args) -> list[str]:
+    """The aliases of an input. A version's number (`v3`) is no alias that could be given to another one."""
+    found = [_name("alias", alias["alias"]) for alias in fields.get("aliases") or ()]
+    return [alias for alias in found if not (alias[0] == "v" and alias[1:].isdecimal())]
+
+
 def _create(_source: Any, context: Context, args: Args) -> Any:
     fields = args["input"]
     entity, project = place(context, fields)
@@ -49,7 +56,7 @@ def _create(_source: Any, context: Context, args: Args) -> Any:
         collection=_name("artifact name", series),
         type=_name("artifact type", text(fields, "artifactTypeName")),
         digest=fields["digest"],
-        aliases=tuple(_name("alias", alias["alias"]) for alias in fields.get("aliases") or ()),
+        aliases=tuple(_aliases(fields)),
         run_id=run.id if run else None,
         client_id=text(fields, "clientID"),
         description=fields.get("description"),
@@ -87,13 +94,12 @@ def _update_manifest(_source: Any, context: Context, args: Args) -> Any:
 
 
 def _manifest_answer(context: Context, manifest: Manifest) -> Any:
-    file = {
-        "id": identifiers.encode("ManifestFile", str(manifest.id)),
-        "name": "wandb_manifest.json",
-        "uploadUrl": context.services.signer.address(context.base, "PUT", ManifestTarget(manifest.id)),
-        "uploadHeaders": [f"Content-MD5:{manifest.digest}"] if manifest.digest else [],
-        "sizeBytes": 0,
-    }
+    file = made_file(
+        identifiers.encode("ManifestFile", str(manifest.id)),
+        "wandb_manifest.json",
+        uploadUrl=context.services.signer.address(context.base, "PUT", ManifestTarget(manifest.id)),
+        uploadHeaders=[f"Content-MD5:{manifest.digest}"] if manifest.digest else [],
+    )
     return {"artifactManifest": {"id": identifiers.encode("ArtifactManifest", str(manifest.id)), "file": file}}
 
 
@@ -110,18 +116,16 @@ def _upload(context: Context, spec: Args) -> dict[str, Any]:
     md5 = manifests.to_hex(spec["md5"])
     known = context.store.artifacts.content(project.id, md5)
     target = ContentTarget(project.id, artifact.id, md5)
-    return {
-        "id": identifiers.encode("ArtifactFile", str(artifact.id), spec["name"]),
-        "name": spec["name"],
-        "displayName": spec["name"],
-        "storagePath": f"{project.id}/{md5}",
-        "uploadUrl": None if known else context.services.signer.address(context.base, "PUT", target),
-        "uploadHeaders": [f"Content-MD5:{spec['md5']}", f"Content-Type:{spec.get('mimetype') or ''}"],
-        "uploadMultipartUrls": None,
-        "artifact": context.store.artifacts.get(known.birth) if known else artifact,
-        "sizeBytes": known.size if known else 0,
-        "md5": spec["md5"],
-    }
+    return made_file(
+        identifiers.encode("ArtifactFile", str(artifact.id), spec["name"]),
+        spec["name"],
+        storagePath=f"{project.id}/{md5}",
+        uploadUrl=None if known else context.services.signer.address(context.base, "PUT", target),
+        uploadHeaders=[f"Content-MD5:{spec['md5']}", f"Content-Type:{spec.get('mimetype') or ''}"],
+        artifact=context.store.artifacts.get(known.birth) if known else artifact,
+        sizeBytes=known.size if known else 0,
+        md5=spec["md5"],
+    )
 
 
 def _commit(_source: Any, context: Context, args: Args) -> Any:
@@ -154,15 +158,14 @@ def _update(_source: Any, context: Context, args: Args) -> Any:
     artifact = find_artifact(context, fields["artifactID"])
     context.store.artifacts.edit(artifact.id, fields.get("description"), fields.get("metadata"))
     if fields.get("aliases") is not None:
-        wanted = [_name("alias", alias["alias"]) for alias in fields["aliases"]]
+        wanted = _aliases(fields)
         context.store.artifacts.set_aliases(artifact, wanted, [each for each in artifact.aliases if each not in wanted])
     return {"artifact": context.store.artifacts.get(artifact.id)}
 
 
 def _add_aliases(_source: Any, context: Context, args: Args) -> Any:
     artifact = find_artifact(context, args["input"]["artifactID"])
-    names = [_name("alias", alias["alias"]) for alias in args["input"]["aliases"]]
-    context.store.artifacts.set_aliases(artifact, names, [])
+    context.store.artifacts.set_aliases(artifact, _aliases(args["input"]), [])
     return {"success": True}
 
 

@@ -11,6 +11,7 @@ from backhaul.depot.artifact import LATEST, Artifact, Collection, Entry
 from backhaul.depot.graphql import viewers
 from backhaul.depot.graphql.connections import connection
 from backhaul.depot.graphql.context import Args, Context, Resolvers, text
+from backhaul.depot.graphql.files import made_file
 from backhaul.depot.graphql.identifiers import encode
 from backhaul.depot.graphql.times import iso
 from backhaul.depot.model import Project
@@ -58,7 +59,9 @@ def _membership(artifact: Artifact) -> dict[str, Any]:
 
 
 def _aliases(artifact: Artifact) -> list[dict[str, Any]]:
+    """The aliases; the number is one of them (`v3`), and old clients read it from here."""
     series = artifact.collection
+    number = () if artifact.version is None else (f"v{artifact.version}",)
     return [
         {
             "id": encode("ArtifactAlias", str(series.id), alias),
@@ -66,7 +69,7 @@ def _aliases(artifact: Artifact) -> list[dict[str, Any]]:
             "artifactCollectionName": series.name,
             "artifactCollection": series,
         }
-        for alias in artifact.aliases
+        for alias in (*artifact.aliases, *number)
     ]
 
 
@@ -87,20 +90,18 @@ def _file(artifact: Artifact, entry: Entry, context: Context) -> dict[str, Any]:
     digest = base64.b64encode(bytes.fromhex(md5)).decode()
     target = ContentTarget(artifact.collection.project.id, artifact.id, md5)
     address = context.services.signer.address(context.base, "GET", target)
-    return {
-        "id": encode("ArtifactFile", str(artifact.id), entry.name),
-        "name": entry.name,
-        "displayName": entry.name,
-        "url": address,
-        "directUrl": address,
-        "sizeBytes": entry.size,
-        "md5": digest,
-        "digest": digest,
-        "mimetype": "",
-        "updatedAt": iso(artifact.updated_at),
-        "storagePath": entry.name,
-        "artifact": artifact,
-    }
+    return made_file(
+        encode("ArtifactFile", str(artifact.id), entry.name),
+        entry.name,
+        url=address,
+        directUrl=address,
+        sizeBytes=entry.size,
+        md5=digest,
+        digest=digest,
+        updatedAt=iso(artifact.updated_at),
+        storagePath=entry.name,
+        artifact=artifact,
+    )
 
 
 def _by_entries(artifact: Artifact, context: Context, args: Args) -> Any:
@@ -113,15 +114,15 @@ def _current_manifest(artifact: Artifact, context: Context, _args: Args) -> Any:
     if manifest is None:
         return None
     address = context.services.signer.address(context.base, "GET", ManifestTarget(manifest.id))
-    file = {
-        "id": encode("ManifestFile", str(manifest.id)),
-        "name": "wandb_manifest.json",
-        "directUrl": address,
-        "url": address,
-        "sizeBytes": manifest.size or 0,
-        "md5": manifest.digest,
-        "digest": manifest.digest,
-    }
+    file = made_file(
+        encode("ManifestFile", str(manifest.id)),
+        "wandb_manifest.json",
+        directUrl=address,
+        url=address,
+        sizeBytes=manifest.size or 0,
+        md5=manifest.digest,
+        digest=manifest.digest,
+    )
     return {"id": encode("ArtifactManifest", str(manifest.id)), "digest": manifest.digest, "file": file}
 
 

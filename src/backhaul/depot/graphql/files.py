@@ -72,6 +72,13 @@ def _md5(node: FileNode, _context: Context, _args: Args) -> str:
     return base64.b64encode(bytes.fromhex(node.stored.md5)).decode() if node.stored else "0"
 
 
+def made_file(identifier: str, name: str, **fields: Any) -> dict[str, Any]:
+    """A file of an artifact, or its manifest, with every field that `FILE` would else look for in a run's file."""
+    nothing: dict[str, Any] = dict.fromkeys(FILE)
+    given = {"id": identifier, "name": name, "displayName": name, "sizeBytes": 0, "uploadHeaders": [], "mimetype": ""}
+    return nothing | {"artifact": None, "uploadMultipartUrls": None} | given | fields
+
+
 FILE: Resolvers = {
     "id": lambda node, _c, _a: of_file(node.run, node.name),
     "name": lambda node, _c, _a: node.name,

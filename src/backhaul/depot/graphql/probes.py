@@ -7,10 +7,10 @@ launch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from graphql import GraphQLInputObjectType, GraphQLSchema
+from graphql import GraphQLInputObjectType, GraphQLObjectType, GraphQLSchema
 
 from backhaul.depot.graphql.context import Resolvers
 
@@ -32,14 +32,23 @@ def probed(schema: GraphQLSchema, supported: Mapping[str, Resolvers], name: str)
     """What the depot supports of the type: the fields that it resolves, the fields of inputs that it takes."""
     if name in _ABSENT:
         return None
-    fields = [field for field in supported.get(name, ()) if field != "probe"]
+    kind = schema.get_type(name)
+    known = kind.fields if isinstance(kind, (GraphQLObjectType, GraphQLInputObjectType)) else {}
+    fields = [field for field in supported.get(name, ()) if field in known]
     return {
         "name": name,
         "kind": "OBJECT",
-        "fields": [{"name": field} for field in fields],
-        "inputFields": [{"name": field} for field in _taken(schema, supported.get("Mutation", {}), name)],
+        "description": None,
+        "fields": [_named(field, getattr(known[field], "args", ())) for field in fields],
+        "inputFields": [_named(field) for field in _taken(schema, supported.get("Mutation", {}), name)],
         "enumValues": [],
     }
+
+
+def _named(name: str, arguments: Iterable[str] = ()) -> dict[str, Any]:
+    """A field or argument by name; clients ask for no more, but some want the list of arguments to be a list."""
+    unsaid = {"description": None, "type": None, "defaultValue": None}
+    return {"name": name, "args": [_named(each) for each in arguments], **unsaid}
 
 
 def _taken(schema: GraphQLSchema, mutations: Resolvers, name: str) -> list[str]:

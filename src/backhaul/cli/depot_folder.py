@@ -1,0 +1,15 @@
+"""Where the user's own depot keeps its data. Apart from the depot itself, which takes long to import."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+ADDRESS_FILE = "address"
+
+
+def default_data_folder() -> Path:
+    """Where the user's own depot keeps its data, unless $BACKHAUL_DEPOT says otherwise."""
+    return Path(os.environ.get("BACKHAUL_DEPOT") or Path(platformdirs.user_data_dir("backhaul"), "depot"))
