@@ -85,9 +85,7 @@ def _round(number: int, recorded: Path, folder: Path, depot: _Depot) -> dict[str
     return {client: _measure(client, clients[client], number, recorded, folder, depot) for client in order}
 
 
-def _measure(
-    client: str, command: list[str], number: int, recorded: Path, folder: Path, depot: _Depot
-) -> Figures:
+def _measure(client: str, command: list[str], number: int, recorded: Path, folder: Path, depot: _Depot) -> Figures:
     project = f"{client.split()[0]}-{number}"
     copy = folder / project / recorded.name
     # Only the log and its files: no marker or ledger of an earlier round.
