@@ -119,7 +119,7 @@ def _arrived(document: dict[str, Any], rows: dict[str, int]) -> Table:
 
 def _loss(run: dict[str, Any]) -> str:
     if run["damage"] and run["error"] is not None:
-        return f"{sum(damage['length'] for damage in run['damage'])} damaged bytes could not be read"
+        return str(run["error"]["message"]).partition(": ")[2]
     if run["error"] is not None:
         return str(run["error"]["message"])
     return " ".join(run["notes"]) or "nothing"

@@ -26,9 +26,10 @@ _STREAM_NAMES = {Stream.HISTORY: "history", Stream.EVENTS: "system", Stream.OUTP
 
 def show_error(error: BackhaulError, console: Console = STDERR) -> None:
     """Print what happened, what is safe, and what to do next."""
-    console.print(f"[bold red]error[/] [dim]{error.code}[/]  {escape(error.message)}")
-    console.print(f"  safe: {escape(error.safe)}")
-    console.print(f"  next: {escape(error.next)}")
+    # Not folded by us: a path or a command that is cut into two lines cannot be copied.
+    console.print(f"[bold red]error[/] [dim]{error.code}[/]  {escape(error.message)}", soft_wrap=True)
+    console.print(f"  safe: {escape(error.safe)}", soft_wrap=True)
+    console.print(f"  next: {escape(error.next)}", soft_wrap=True)
 
 
 def show_outcomes(outcomes: Sequence[Outcome], console: Console = STDERR) -> None:
@@ -79,14 +80,14 @@ def _lines(outcome: Outcome, stream: Stream) -> str:
 def _show_details(outcome: Outcome, console: Console) -> None:
     if outcome.error is None and not (outcome.quarantined or outcome.notes or outcome.left_out):
         return
-    console.print(f"\n[bold]{escape(outcome.run_id)}[/]  [dim]{escape(str(outcome.path))}[/]")
+    console.print(f"\n[bold]{escape(outcome.run_id)}[/]  [dim]{escape(str(outcome.path))}[/]", soft_wrap=True)
     for note in outcome.notes:
-        console.print(f"  note: {escape(note)}")
+        console.print(f"  note: {escape(note)}", soft_wrap=True)
     for name in outcome.left_out[:20]:
         console.print(f"  left out {escape(name)}")
     for item in outcome.quarantined[:20]:
-        console.print(f"  [red]not delivered[/] {escape(item.what)}: {escape(item.reason)}")
-        console.print(f"    next: {escape(item.next)}")
+        console.print(f"  [red]not delivered[/] {escape(item.what)}: {escape(item.reason)}", soft_wrap=True)
+        console.print(f"    next: {escape(item.next)}", soft_wrap=True)
     if len(outcome.quarantined) > 20:
         console.print(f"  … and {len(outcome.quarantined) - 20} more (see --json)")
     if outcome.error is not None:

@@ -33,6 +33,8 @@ from backhaul.wire.server import Server
 from backhaul.wire.settings import Settings, load_settings
 from backhaul.wire.transport import HttpTransport
 
+_OWN_DEPOT = "depot"
+
 
 @click.command("sync")
 @click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path(path_type=Path))
@@ -84,11 +86,10 @@ def command(ctx: click.Context, /, paths: tuple[Path, ...], as_json: bool, dry_r
 def _deliver(directories: Sequence[RunDirectory], choices: dict[str, Any]) -> list[Outcome]:
     settings = _settings()
     with ExitStack() as stack:
-        if choices["to"] == "depot":
+        if choices["to"] == _OWN_DEPOT:
             depot = stack.enter_context(running_depot())
             api_key = depot.api_key
-            # The user's own depot is the same destination whatever port it has today.
-            choices = choices | {"to": depot.url, "name": f"depot {default_data_folder()}"}
+            choices = choices | {"to": depot.url, "name": _OWN_DEPOT}
         else:
             api_key = find_api_key(choices["to"] or settings.base_url, settings, os.environ, Path.home())
         destination = _destination(choices, settings)
@@ -166,7 +167,8 @@ def _settings() -> Settings:
 def _destination(choices: dict[str, Any], settings: Settings) -> Destination:
     return Destination(
         base_url=choices["to"] or settings.base_url,
-        name=choices.get("name"),
+        # The user's own depot is the same destination whatever port it has today.
+        name=f"depot {default_data_folder()}" if _OWN_DEPOT in (choices["to"], choices.get("name")) else None,
         entity=choices["entity"],
         project=choices["project"],
         run_id=choices["run_id"],

@@ -50,13 +50,14 @@ def judged(reader: LogReader, until: int | None = None) -> Iterator[tuple[LogRec
     The first exit record is kept, wherever it stands. Reading ends before offset `until`.
     """
     run_id, exits = None, 0
-    for record in reader:
+    records = iter(reader)
+    for record in records:
         if until is not None and record.offset >= until:
             return
         if record.kind == "run":
             run_id = run_id or record.message.run.run_id
             if record.message.run.run_id != run_id:
-                yield from ((other, OTHER_RUN) for other in itertools.chain((record,), reader))
+                yield from ((other, OTHER_RUN) for other in itertools.chain((record,), records))
                 return
         exits += record.kind == "exit"
         repeated = record.kind == "exit" and exits > 1

@@ -162,7 +162,11 @@ class ContentPlaces:
                 return payload
             changed.append(str(path))
         told = f"; {', '.join(changed)} has other content" if changed else ""
-        raise PayloadMissing(f"The content of {entry.path} was recorded at {entry.local_path} and is not there{told}.")
+        raise PayloadMissing(
+            f"The content of {entry.path} was recorded at {entry.local_path} and is not there{told}.",
+            next="Copy it there from the recording machine, or set WANDB_DATA_DIR to a copy of that machine's data "
+            "folder, and run the same command again.",
+        )
 
     def _candidates(self, entry: Entry) -> Iterator[Path]:
         recorded = Path(entry.local_path)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backhaul.runs.keytree import Tree, is_json, merge_value, to_json
-from backhaul.runs.plain_items import plain_items
+from backhaul.runs.plain_items import plain_line
 from backhaul.wandblog.schema import DecodeError, HistoryRecord
 
 # What the official client sends at most in one line: 10 MiB less 100 KiB. Servers are built for that.
@@ -39,13 +39,16 @@ class HistoryRows:
 
         None for a row that is too long to send, or that does not decode; it is told in `set_aside`.
         """
-        items = plain_items(history, step_follows=True)
-        if items is None:
+        plain = plain_line(history)
+        if plain is None:
             return self._general_line(history)
-        logged = items.get("_step")
-        step = self._advance(json.loads(logged) if logged is not None else None)
-        items["_step"] = str(step)
-        return self._bounded("{" + ",".join([f'"{key}":{value}' for key, value in items.items()]) + "}", step)
+        line, items = plain
+        logged = items.get("_step", "")
+        step = self._advance(int(logged) if logged.isdigit() else None)
+        if logged != str(step):
+            items["_step"] = str(step)
+            line = "{" + ",".join([f'"{key}":{value}' for key, value in items.items()]) + "}"
+        return self._bounded(line, step)
 
     def _general_line(self, history: bytes) -> str | None:
         """Nested keys, objects as values, typed values, values that are not JSON, keys beyond ASCII."""

@@ -13,8 +13,10 @@ from typing import Any
 
 from backhaul.runs.keytree import Tree, is_json, remove_value, set_value, to_json
 from backhaul.runs.metrics import MetricDefinitions
-from backhaul.runs.plain_items import plain_items
+from backhaul.runs.plain_items import is_path, labels, plain_items
 from backhaul.wandblog.schema import DecodeError, SummaryRecord
+
+_MOST_WAITING_BYTES = 256 << 10
 
 
 class Summary:
@@ -22,33 +24,64 @@ class Summary:
 
     def __init__(self) -> None:
         self.from_records = False
+        self._waiting: dict[bytes, None] = {}
+        self._waiting_bytes = 0
         self._flat: dict[str, str] = {}
         self._tree: Tree = {}
 
     def apply(self, summary: bytes) -> None:
-        """Take one SummaryRecord, given as its bytes: its updates, then its removals; void if it does not decode."""
+        """Take one SummaryRecord, given as its bytes: its updates, then its removals; void if it does not decode.
+
+        The Go engine writes two of these for each row, and only the last value of a key counts: so they are put by and
+        taken apart many at a time, the same one only once.
+        """
         self.from_records = True
-        # Nearly every record is plain keys: kept apart, as text, until the tree is asked for or written below one.
-        if (items := plain_items(summary)) is not None:
-            self._flat.update(items)
+        if summary in self._waiting:
+            del self._waiting[summary]
+        else:
+            self._waiting_bytes += len(summary)
+        self._waiting[summary] = None
+        if self._waiting_bytes > _MOST_WAITING_BYTES:
+            self._take_waiting()
+
+    def _take_waiting(self) -> None:
+        waiting, self._waiting, self._waiting_bytes = list(self._waiting), {}, 0
+        if self._take_plain(b"".join(waiting)):
             return
+        for summary in waiting:
+            if not self._take_plain(summary):
+                self._take_general(summary)
+
+    def _take_plain(self, summary: bytes) -> bool:
+        """Take a record of plain updates whose order does not matter; False, and nothing done, for any other."""
+        pairs = plain_items(summary)
+        if pairs is None:
+            return False
+        # Kept apart, as text, until the tree is asked for or written below one.
+        flat = dict(pairs)
+        paths = [tuple(labels(key)) for key in flat if is_path(key)]
+        if paths:
+            depths = dict.fromkeys((path[0], len(path)) for path in paths)
+            if len(depths) != len({root for root, _ in depths}) or any(root in flat for root, _ in depths):
+                return False
+            self._set_paths([(path, flat.pop(key)) for path, key in zip(paths, filter(is_path, [*flat]), strict=True)])
+        self._flat.update(flat)
+        return True
+
+    def _set_paths(self, values: list[tuple[tuple[str, ...], str]]) -> None:
+        if any(path[0] in self._flat for path, _ in values):
+            self._settle_flat()
+        for path, raw in values:
+            set_value(self._tree, path, raw.encode())
+
+    def _take_general(self, summary: bytes) -> None:
         try:
             record = SummaryRecord.FromString(summary)
         except DecodeError:
             return
-        self._apply_general(record)
-
-    def _apply_general(self, record: Any) -> None:
+        self._settle_flat()
         for item in record.update:
-            path = tuple(item.nested_key) or (item.key,)
-            if len(path) > 1 and path[0] in self._flat:
-                self._settle()
-            if len(path) == 1:
-                self._flat[path[0]] = item.value_json.decode(errors="replace")
-            else:
-                set_value(self._tree, path, item.value_json)
-        if record.remove:
-            self._settle()
+            set_value(self._tree, tuple(item.nested_key) or (item.key,), item.value_json)
         for item in record.remove:
             remove_value(self._tree, tuple(item.nested_key) or (item.key,))
 
@@ -70,6 +103,10 @@ class Summary:
         return to_json(tree).decode() if tree else None
 
     def _settle(self) -> None:
+        self._take_waiting()
+        self._settle_flat()
+
+    def _settle_flat(self) -> None:
         for key, raw in self._flat.items():
             set_value(self._tree, (key,), raw.encode())
         self._flat.clear()

@@ -294,12 +294,8 @@ class Delivery:
     def _set_aside(self, maker: BatchMaker) -> None:
         nothing_lost = "The log still has it; nothing is lost. Export it from there if you need it."
         self.outcome.quarantined += [Quarantined(item.what, item.reason, nothing_lost) for item in maker.rows.set_aside]
-        if maker.reader.end is LogEnd.TORN:
-            self.outcome.notes.append(
-                "The log ends in a torn record: the job was killed; at most its newest data is lost."
-            )
-        elif maker.reader.end is LogEnd.NO_EXIT:
-            self.outcome.notes.append("The log has no exit record: the job was killed. It is shown as failed.")
+        if maker.reader.tear is not None and not maker.recording:
+            self.outcome.notes.append(maker.reader.tear.sentence)
 
     async def _ask(self, request: Callable[[], Awaitable[Result]]) -> Result:
         return await self.retrier.run(request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -18,13 +19,11 @@ from backhaul.sync.receipt import Receipt, write_receipt
 from backhaul.sync.reporter import Reporter
 from backhaul.sync.retry import Retrier
 from backhaul.sync.verify import Expected, Remote
-from backhaul.wandblog import DamageKind
+from backhaul.wandblog import Damage, DamageKind
 from backhaul.wire.remote import RunAddress
 from backhaul.wire.server import Server
 
 _DIFFERENCES_TOLD = 5
-# A torn tail is how a killed run ends, and zeros hold no records: neither is a loss inside the log.
-_NO_LOSS = frozenset({DamageKind.TORN, DamageKind.ZEROED})
 
 
 @dataclass(slots=True)
@@ -78,16 +77,23 @@ class Proof:
             self.outcome.state = RunState.QUARANTINED
             return
         self.outcome.state = RunState.VERIFIED
-        losses = [damage for damage in self.outcome.damage if damage.kind not in _NO_LOSS]
+        losses = [damage for damage in self.outcome.damage if damage.is_loss]
         if losses:
-            lost = sum(damage.length for damage in losses)
-            self.outcome.error = LogDamaged(
-                f"{lost} bytes of {self.run.directory.log} are damaged, from byte {losses[0].offset} on "
-                f"({losses[0].kind}); all that can be read was delivered."
-            )
-            return
-        if self.outcome.left_out:
-            # By the user's wish, and for this time: a later sync without that wish sends it, so nothing is marked.
+            self.outcome.error = LogDamaged(f"{self.run.directory.log}: {_told(losses)}")
+        unreadable = any(damage.kind is not DamageKind.NUMBER_GAP for damage in losses)
+        if unreadable or self.outcome.left_out:
+            # Nothing is marked: a better copy of the log, or a sync that leaves nothing out, may bring the rest.
             return
         ledger.record(key, verified_entry(stamp, self.outcome.receipt or "", address.entity, address.project))
         write_synced_marker(self.run.directory)
+
+
+def _told(losses: Sequence[Damage]) -> str:
+    """What was lost, in one sentence."""
+    size = sum(damage.length for damage in losses)
+    known = [len(damage.numbers) for damage in losses if damage.numbers is not None]
+    records = f"{sum(known)} records are lost" if len(known) == len(losses) else "records may be lost"
+    where = f"the first at byte {losses[0].offset} ({losses[0].kind})"
+    places = "1 place" if len(losses) == 1 else f"{len(losses)} places"
+    damaged = f"{size} bytes in {places} are damaged, {where}; " if size else ""
+    return f"{damaged}{records}; all that can be read was delivered."

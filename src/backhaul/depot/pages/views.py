@@ -132,4 +132,6 @@ def _shown(values: dict[str, Any]) -> list[dict[str, str]]:
 def _text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
+    if isinstance(value, dict) and "_type" in value:  # media: what it is and where it lies, not its bookkeeping
+        return " ".join(str(value[part]) for part in ("_type", "path") if value.get(part))
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

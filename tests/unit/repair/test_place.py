@@ -1,0 +1,56 @@
+"""Where a repaired run lies, and what it has of the original's files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from backhaul.repair import repair_run
+from backhaul.repair.place import default_folder
+from backhaul.runs.directory import RunDirectory
+
+from .conftest import head
+
+if TYPE_CHECKING:
+    from .conftest import MakeRun
+
+
+def test_the_folder_is_named_after_the_run_directory(tmp_path: Path) -> None:
+    """`wandb sync` takes folders that begin with `offline-` only; Backhaul walks past what is not named as a run."""
+    for name, folder in (
+        ("offline-run-20260102_030405-abc", "repaired/offline-repaired-20260102_030405-abc"),
+        ("run-20260102_030405-abc", "repaired/offline-repaired-20260102_030405-abc"),
+        ("somewhere", "somewhere/repaired/offline-repaired-abc"),
+    ):
+        run = RunDirectory(tmp_path / name, tmp_path / name / "run-abc.wandb")
+        assert default_folder(run) == tmp_path / folder
+
+
+def test_the_files_stay_when_the_original_is_deleted(make_run: MakeRun, tmp_path: Path) -> None:
+    """A user who deletes the damaged original loses no saved file; what `run.save` linked leads where it led."""
+    run = make_run(head())
+    elsewhere = tmp_path / "weights.pt"
+    elsewhere.write_text("weights")
+    (run.files / "media").mkdir()
+    (run.files / "media" / "picture.png").write_bytes(b"png")
+    (run.files / "weights.pt").symlink_to(elsewhere)
+    (run.files / "output.log").write_text("words")
+    run.log.with_name("run-abc.wandb.syncstate").write_text('{"starting_step": 5}')
+    folder = repair_run(run).output.parent
+    for path in sorted(run.path.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    assert (folder / "files" / "media" / "picture.png").read_bytes() == b"png"
+    assert (folder / "files" / "weights.pt").read_text() == "weights"
+    assert (folder / "files" / "output.log").read_text() == "words"
+    assert (folder / "run-abc.wandb.syncstate").read_text() == '{"starting_step": 5}'
+
+
+def test_what_the_official_client_rewrites_is_no_second_name_of_the_original(make_run: MakeRun) -> None:
+    """`wandb sync` writes config, summary, metadata and console text into `files/`: the copy's, not the original's."""
+    run = make_run(head())
+    for name in ("config.yaml", "output.log", "wandb-metadata.json", "wandb-summary.json"):
+        (run.files / name).write_text("original")
+    folder = repair_run(run).output.parent
+    for path in (folder / "files").iterdir():
+        path.write_text("rewritten")
+    assert {path.read_text() for path in run.files.iterdir()} == {"original"}
