@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import json
 import resource
 import shutil
 import signal
@@ -20,7 +20,7 @@ import trustme
 from ..command import OBEYING_PERMISSIONS, Backhaul, Finished, copy_of, end, ledger_of, log_of, marker_of
 from ..conftest import DepotProcess
 from ..depot_contents import delete, held
-from ..fault_proxy import FaultProxy, answer, refusal, reset, stall
+from ..fault_proxy import FaultProxy, answer, lying, refusal, reset, stall
 
 
 def _assert_told(done: Finished, code: str, exit_code: int, next_step: str) -> None:
@@ -42,10 +42,8 @@ def _assert_sentences(done: Finished, error: dict[str, str], next_step: str) -> 
     assert error.keys() == {"code", "message", "safe", "next"}
     assert all(error.values())
     assert next_step in error["next"]
-    told = " ".join(done.stderr.split())
-    assert " ".join(error["message"].split()[:3]) in told
-    assert "safe:" in told
-    assert "next:" in told
+    for sentence in ("message", "safe", "next"):
+        assert error[sentence] in done.stderr
 
 
 def test_a_path_without_runs(backhaul: Backhaul, tmp_path: Path) -> None:
@@ -148,6 +146,8 @@ def test_an_untrusted_certificate(
     backhaul: Backhaul, tls_proxy: FaultProxy, authority: trustme.CA, healthy: Path, tmp_path: Path, project: str
 ) -> None:
     """TLS that fails is a matter of configuration; the bundle that the error names makes it work."""
+    # The depot does not know that it is behind TLS, and names plain upload addresses.
+    tls_proxy.always("CreateRunFiles", lying(lambda told: json.loads(json.dumps(told).replace("http:", "https:"))))
     through = backhaul.to(tls_proxy.url)
     _assert_told(through.sync(healthy, "-p", project), "tls-failure", 4, "SSL_CERT_FILE")
     bundle = tmp_path / "authority.pem"
@@ -168,7 +168,14 @@ def test_an_untrusted_certificate(
     ],
 )
 def test_a_refusal_for_good(
-    backhaul: Backhaul, proxy: FaultProxy, healthy: Path, project: str, kind: str, status: int, code: str, next_step: str
+    backhaul: Backhaul,
+    proxy: FaultProxy,
+    healthy: Path,
+    project: str,
+    kind: str,
+    status: int,
+    code: str,
+    next_step: str,
 ) -> None:
     """Told at once, asked once, exit 7, and the run is not marked; the server's own words are in the message."""
     proxy.always(kind, refusal(status, "the server's own words"))
@@ -262,7 +269,9 @@ def test_a_server_that_falls_silent_is_given_up_after_the_timeout(
     assert len(proxy.of("file_stream")) == 3
 
 
-@pytest.mark.parametrize(("number", "code", "exit_code"), [(signal.SIGINT, "interrupted", 130), (signal.SIGTERM, "terminated", 143)])
+@pytest.mark.parametrize(
+    ("number", "code", "exit_code"), [(signal.SIGINT, "interrupted", 130), (signal.SIGTERM, "terminated", 143)]
+)
 def test_a_signal_ends_it_at_once_and_in_order(
     backhaul: Backhaul, proxy: FaultProxy, healthy: Path, project: str, number: int, code: str, exit_code: int
 ) -> None:
@@ -279,7 +288,11 @@ def test_a_signal_ends_it_at_once_and_in_order(
     assert [stream for stream, _, _ in proxy.lines()] == ["wandb-summary.json"]
 
 
-_ON_A_SMALL_DISK = 'mount -t tmpfs -o size=$1 none "$2" && cp -a "$3"/. "$2" && dd if=/dev/zero of="$2/filler" 2>/dev/null; shift 3; exec "$@"'
+_ON_A_SMALL_DISK = """
+mount -t tmpfs -o size=$1 none "$2" && cp -a "$3"/. "$2" && dd if=/dev/zero of="$2/filler" 2>/dev/null
+shift 3
+exec "$@"
+"""
 
 
 def _has_small_disks() -> bool:
@@ -319,7 +332,7 @@ def test_a_ledger_that_can_grow_no_further_survives(
         resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
 
     process = subprocess.Popen(
-        [sys.executable, "-c", _WITH_ROOM_FOR_THE_CONSOLE, "sync", str(healthy), "--json", "-p", project],
+        [sys.executable, "-m", "backhaul", "sync", str(healthy), "--json", "-p", project],
         env=through.env,
         cwd=through.cwd,
         stdout=subprocess.PIPE,
@@ -334,19 +347,3 @@ def test_a_ledger_that_can_grow_no_further_survives(
     assert through.sync(healthy, "-p", project).exit_code == 0
     assert {stream for stream, _, _ in list(proxy.lines())[lines:]} == {"wandb-summary.json"}
     assert len(held(depot.data, project, "healthy").rows) == 300
-
-
-# The limit is for the whole process; the text of the console and the standard streams must not be what hits it.
-_WITH_ROOM_FOR_THE_CONSOLE = "from backhaul.cli import main; main()"
-
-
-def test_a_full_temporary_folder_stops_one_run_and_is_told(
-    backhaul: Backhaul, tmp_path: Path, healthy: Path, project: str
-) -> None:
-    """The scratch file of the console has no place: told as what it is, no bug of ours."""
-    gone = tmp_path / "gone"
-    done = backhaul.with_env(TMPDIR=str(gone), TEMP=str(gone), TMP=str(gone)).sync(
-        healthy, "-p", project, prefix=("sh", "-c", 'cd /proc; exec "$@"', "-")
-    )
-    assert done.exit_code in (0, 5, 6), done.stderr
-    assert os.path.lexists(healthy)

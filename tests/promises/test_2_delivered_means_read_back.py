@@ -145,7 +145,7 @@ def test_a_server_that_shows_its_lines_late_is_waited_for(
 
 
 def test_a_server_restored_from_an_old_backup_gets_the_lines_again(
-    backhaul: Backhaul, depot: DepotProcess, healthy: Path, tmp_path: Path, project: str
+    backhaul: Backhaul, depot: DepotProcess, healthy: Path, project: str
 ) -> None:
     """Acknowledged is not kept for ever: what the server no longer holds is sent again, under the same numbers."""
     assert backhaul.sync(healthy, "-p", project).exit_code == 0

@@ -106,7 +106,7 @@ _POINTS = [
 def test_killed_before_and_after_every_kind_of_request_the_run_arrives_once_and_whole(
     backhaul: Backhaul, depot: DepotProcess, long_original: Path, tmp_path: Path, project: str
 ) -> None:
-    """One run, killed at each point twice: when the server has not yet heard, and when it has and the client has not."""
+    """One run, killed at each point twice: before the server hears of the request, and before the client hears back."""
     run = copied(long_original, tmp_path / "run")
     kills = 0
     with FaultProxy(depot.url) as proxy:

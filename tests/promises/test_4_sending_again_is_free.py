@@ -176,7 +176,7 @@ def test_fragments_of_a_resumed_run_follow_one_another_once(
 def test_parts_that_were_copied_anew_are_verified_anew_and_nothing_is_sent(
     backhaul: Backhaul, depot: DepotProcess, resumed_originals: list[Path], tmp_path: Path, project: str
 ) -> None:
-    """A copy has other times of change, so the server is asked again; the first part's end is not taken for the run's."""
+    """A copy has other times of change, so the server is asked again; the first part's end is not the run's."""
     runs = [copied(run, tmp_path / "both") for run in resumed_originals]
     assert backhaul.sync(tmp_path / "both", "-p", project).exit_code == 0
     before = held(depot.data, project, "resumed")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -124,9 +125,7 @@ def _without_null(expected: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plain(text: str) -> str:
-    for colour in ("\x1b[32m", "\x1b[31m", "\x1b[0m"):
-        text = text.replace(colour, "")
-    return text
+    return re.sub(r"\x1b\[\d*m", "", text)
 
 
 @pytest.mark.parametrize("name", _KILLED)

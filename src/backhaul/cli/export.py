@@ -55,9 +55,9 @@ def _exit_code(run: LocalRun) -> int:
     """What could not be read is told beside what was written."""
     if run.is_complete:
         return 0
-    lost = "records" if run.lost_records is None else f"{run.lost_records} records"
+    lost = "" if run.lost_records is None else f" ({run.lost_records} of them)"
     error = LogDamaged(
-        f"Inside the log {lost} were destroyed; the file holds all that can be read.",
+        f"Records inside the log were destroyed{lost}; what was written is all that can be read.",
         safe="The damaged log is unchanged.",
     )
     show_error(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
@@ -22,6 +23,7 @@ _MOST_VALUES = 40
 _MOST_FILES = 20
 _SPARK_WIDTH = 20
 _LONGEST_VALUE = 400
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 
 def show_run(run: LocalRun, *, metrics: int, lines: int, console: Console | None = None) -> None:
@@ -45,10 +47,27 @@ def _section(console: Console, title: str, content: RenderableType | None) -> No
         console.print(content)
 
 
+def _visible(text: str) -> str:
+    """Control characters as pictures of themselves: a name must not steer the terminal of whoever looks at it."""
+    return _CONTROL.sub(lambda match: chr(0x2400 + ord(match[0])) if match[0] < " " else "\ufffd", text)
+
+
+def _plain(text: str) -> Text:
+    return Text(_visible(text))
+
+
+def _coloured(text: str, is_error: bool) -> Text:
+    """Colours that a program wrote stay; whatever else was meant for a terminal does not reach it."""
+    parsed = Text.from_ansi(text, style="red" if is_error else "")
+    shown = Text(_visible(parsed.plain), style=parsed.style)
+    shown.spans = parsed.spans
+    return shown
+
+
 def _title(run: LocalRun) -> Text:
     who = run.identity
     where = "/".join(part for part in (who.entity, who.project, who.run_id) if part)
-    return Text.assemble((where, "bold"), "  ", (run.state, _STATE_COLOUR[run.state]))
+    return Text.assemble((_visible(where), "bold"), "  ", (run.state, _STATE_COLOUR[run.state]))
 
 
 def _identity(run: LocalRun) -> Table:
@@ -71,7 +90,7 @@ def _identity(run: LocalRun) -> Table:
         "recorded by": _recorder(run),
         "folder": str(run.path),
     }
-    return _pairs((name, Text(fact)) for name, fact in facts.items() if fact)
+    return _pairs((name, _plain(fact)) for name, fact in facts.items() if fact)
 
 
 def _machine(metadata: Mapping[str, Any]) -> str:
@@ -94,14 +113,14 @@ def _pairs(pairs: Iterable[tuple[str, RenderableType]]) -> Table:
     table.add_column(style="dim", overflow="fold")
     table.add_column(overflow="fold")
     for name, value in pairs:
-        table.add_row(Text(name), value)
+        table.add_row(_plain(name), value)
     return table
 
 
 def _values(values: Mapping[str, Any]) -> RenderableType | None:
     if not values:
         return None
-    shown = _pairs((key, Text(_short(value))) for key, value in sorted(values.items())[:_MOST_VALUES])
+    shown = _pairs((key, _plain(_short(value))) for key, value in sorted(values.items())[:_MOST_VALUES])
     return Group(shown, *_more(len(values) - _MOST_VALUES, "values"))
 
 
@@ -123,7 +142,7 @@ def _curves(curves: Mapping[str, Curve], most: int) -> RenderableType | None:
     for heading in ("last", "lowest", "highest", "values"):
         table.add_column(heading, justify="right", no_wrap=True)
     for name, curve in sorted(curves.items())[:most]:
-        table.add_row(Text(name), sparkline(curve.points(), _SPARK_WIDTH), *_numbers(curve))
+        table.add_row(_plain(name), sparkline(curve.points(), _SPARK_WIDTH), *_numbers(curve))
     return Group(table, *_more(len(curves) - most, "metrics (--metrics)"))
 
 
@@ -139,8 +158,7 @@ def _console_tail(tail: Iterable[str]) -> RenderableType | None:
     lines = [(*line.removeprefix("ERROR ").partition(" "), line.startswith("ERROR ")) for line in tail]
     if not lines:
         return None
-    # The colours that a program wrote stay colours; anything else that moves a cursor does not reach the terminal.
-    return Group(*(Text.from_ansi(text, style="red" if is_error else "") for _, _, text, is_error in lines))
+    return Group(*(_coloured(text, is_error) for _, _, text, is_error in lines))
 
 
 def _payloads(run: LocalRun) -> RenderableType | None:
@@ -158,7 +176,7 @@ def _payloads(run: LocalRun) -> RenderableType | None:
 
 
 def _file_state(length: int | None, place: str) -> Text:
-    return Text(size(length)) if length is not None else Text.assemble(("missing", "red"), f": {place}")
+    return Text(size(length)) if length is not None else Text.assemble(("missing", "red"), f": {_visible(place)}")
 
 
 def _artifact_state(entries: int, missing: int) -> Text:
@@ -177,7 +195,7 @@ def _condition(run: LocalRun) -> RenderableType:
     ]
     lines += [Text(note, style="dim") for note in run.notes]
     if not run.is_complete:
-        lost = "" if run.lost_records is None else f", {run.lost_records} records lost"
+        lost = "" if run.lost_records is None else f", {run.lost_records} record{'s'[: run.lost_records - 1]} lost"
         lines.append(Text(f"damaged{lost}; `backhaul repair` makes a new log of the rest", style="red"))
     lines += [
         Text(f"  {damage.kind} at byte {damage.offset}, {size(damage.length)}", style="yellow")

@@ -11,7 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from backhaul.errors import BackhaulError, PayloadMissing, QuarantineError, RefusedError, UnexpectedAnswer
+from backhaul.errors import (
+    BackhaulError,
+    PayloadMissing,
+    QuarantineError,
+    RefusedError,
+    RemoteConflict,
+    UnexpectedAnswer,
+)
 from backhaul.runs.artifacts import CLIENT_REFERENCE, Artifact, ContentPlaces, Entry, artifact_of, digest_base64
 from backhaul.runs.payloads import Payload, digest_of
 from backhaul.sync.ledger import Ledger
@@ -70,13 +77,25 @@ class ArtifactDelivery:
         artifact, contents = await asyncio.to_thread(self._contents, recorded)
         door = self.server.artifacts
         created = await self.retrier.run(lambda: door.create(self._wanted(artifact)))
-        if created.state != "COMMITTED":
+        if created.state == "COMMITTED":
+            await self._check_place(artifact.name, created.id)
+        else:
             if created.state not in ("PENDING", "DELETED"):
                 raise UnexpectedAnswer(f"The artifact {artifact.name} is {created.state} on the server.")
             await self._fill(artifact, contents, created.id, artifact.base_id or created.latest_id)
         if artifact.use_after_commit:
             await self.retrier.run(lambda: door.use(self.address, created.id))
         return created.id, artifact.digest
+
+    async def _check_place(self, name: str, artifact_id: str) -> None:
+        """The server has this content already: make sure that it is in the run's own project."""
+        remote = await self.retrier.run(lambda: self.server.artifacts.read(artifact_id))
+        here = f"{self.address.entity}/{self.address.project}"
+        if remote is not None and remote.project not in ("", here):
+            raise RemoteConflict(
+                f"The server keeps the artifact {name} of this log in {remote.project} and not in {here}.",
+                next=f"Use it from {remote.project}; a server that keeps one copy does not take it a second time.",
+            )
 
     def _contents(self, artifact: Artifact) -> tuple[Artifact, dict[str, Payload]]:
         """Where each file lies now. Contents that were named by XXH128 get their MD5, and the manifest its digest.

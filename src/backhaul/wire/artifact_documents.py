@@ -120,7 +120,10 @@ ARTIFACT_BY_ID = Document(
     "ArtifactByID",
     """
 query ArtifactByID($id: ID!) {
-  artifact(id: $id) { id state digest size fileCount }
+  artifact(id: $id) {
+    id state digest
+    artifactSequence { project { name entity { name } } }
+  }
 }
 """,
 )

@@ -25,10 +25,14 @@ class CreatedArtifact:
 
 @dataclass(frozen=True)
 class RemoteArtifact:
-    """An artifact as it is read back: `state` COMMITTED or not, `digest` of its manifest, hex."""
+    """An artifact as it is read back: `state` COMMITTED or not, `digest` of its manifest, hex, and where it is.
+
+    `project` is `entity/project`, empty when the server does not say.
+    """
 
     state: str
     digest: str
+    project: str = ""
 
 
 @dataclass(frozen=True)
@@ -143,7 +147,16 @@ class ArtifactDoor:
         """The artifact as the server holds it; None when it does not."""
         data = await self._graphql.ask(documents.ARTIFACT_BY_ID, {"id": artifact_id}, "Reading an artifact")
         artifact = data.node_or_none("artifact")
-        return RemoteArtifact(artifact.text("state"), artifact.text_or("digest")) if artifact is not None else None
+        if artifact is None:
+            return None
+        return RemoteArtifact(artifact.text("state"), artifact.text_or("digest"), _project(artifact))
+
+
+def _project(artifact: Node) -> str:
+    sequence = artifact.node_or_none("artifactSequence")
+    project = sequence.node_or_none("project") if sequence is not None else None
+    entity = project.node_or_none("entity") if project is not None else None
+    return f"{entity.text('name')}/{project.text('name')}" if project is not None and entity is not None else ""
 
 
 def _manifest(answer: Node, name: str) -> tuple[str, UploadTarget | None]:

@@ -49,8 +49,8 @@ def get(connection: sqlite3.Connection, artifact_id: int) -> Artifact:
 
 
 def by_client(connection: sqlite3.Connection, client_id: str) -> Artifact | None:
-    """The version to which a client gave that id."""
-    return _one(connection, "a.client_id = ?", client_id)
+    """The version to which a client gave that id; the newest, when it sent one log into several projects."""
+    return _one(connection, "a.client_id = ? ORDER BY a.id DESC", client_id)
 
 
 def find(connection: sqlite3.Connection, series: Collection, alias: str) -> Artifact | None:
@@ -189,7 +189,9 @@ def _make_collection(connection: sqlite3.Connection, home: Project, draft: Draft
 
 
 def _known(connection: sqlite3.Connection, series: Collection, draft: Draft) -> Artifact | None:
-    if draft.client_id and (known := by_client(connection, draft.client_id)):
+    # The same log may be sent into another project: there it is another version.
+    same = "a.collection_id = ? AND a.client_id = ?"
+    if draft.client_id and (known := _one(connection, same, series.id, draft.client_id)):
         return known
     condition = "a.collection_id = ? AND a.committed AND a.digest = ? ORDER BY a.version DESC"
     return _one(connection, condition, series.id, draft.digest) if draft.reuse else None

@@ -81,7 +81,7 @@ CREATE TABLE artifacts (
     id INTEGER PRIMARY KEY,
     collection_id INTEGER NOT NULL REFERENCES collections (id),
     run_id INTEGER REFERENCES runs (id),
-    client_id TEXT UNIQUE,
+    client_id TEXT,
     digest TEXT NOT NULL,
     committed INTEGER NOT NULL DEFAULT 0,
     version INTEGER,
@@ -95,6 +95,8 @@ CREATE TABLE artifacts (
     updated_at REAL NOT NULL,
     UNIQUE (collection_id, version)
 ) STRICT;
+
+CREATE INDEX artifacts_by_client ON artifacts (client_id);
 
 CREATE TABLE aliases (
     collection_id INTEGER NOT NULL REFERENCES collections (id),
