@@ -172,6 +172,39 @@ def test_a_killed_run_is_closed_with_the_exit_code_that_was_asked_for(
     logged = _logged(_expected(name))
     assert _rows(there) == logged[: len(there.rows)]
     assert len(there.rows) > 50
+    assert there.summary["loss"] == 0.02
+    assert there.summary["accuracy"] == {"max": 0.6875}
+
+
+_EVERY_SDK = ("0.10.33", "0.12.21", "0.13.11", "0.15.12", "0.16.6", "0.17.9", "0.18.7", "0.19.11", "0.22.3", "0.28.2")
+
+
+def test_one_official_sync_takes_damaged_runs_of_every_sdk_once_they_are_repaired(
+    backhaul: Backhaul, sdk_env: dict[str, str], depot: Any, project: str, tmp_path: Path
+) -> None:
+    """A flipped byte in the middle of each log: all arrive, with each row that was readable and no other."""
+    promised = {}
+    for name in _EVERY_SDK:
+        run = copy_of(name, tmp_path)
+        _damage(run, log_of(run).stat().st_size // 2, 1)
+        done = backhaul("repair", run, "--json")
+        assert done.exit_code == 9, (name, done.stderr)
+        rows = backhaul("export", _repaired(done), "-o", "-", "--format", "jsonl").stdout.splitlines()
+        promised[name] = [json.loads(row)["_step"] for row in rows]
+    said = _official_sync(sdk_env, "-p", project, tmp_path / "wandb" / "repaired")
+    assert "ERROR" not in said
+    for name, steps in promised.items():
+        expected = _expected(name)
+        there = held(depot.data, project, expected["run_id"])
+        assert [row["_step"] for row in there.rows] == steps, name
+        assert len(steps) >= expected["row_count"] - 1
+        logged = {metrics for _, metrics in _logged(expected)}
+        assert {_floats(metrics) for _, metrics in _rows(there)} <= {_floats(metrics) for metrics in logged}, name
+
+
+def _floats(metrics: str) -> str:
+    """Numbers as JSON texts that do not depend on whether a whole one has a point."""
+    return json.dumps(json.loads(metrics, parse_int=float), sort_keys=True)
 
 
 @pytest.mark.parametrize("name", ["header-only", "empty"])

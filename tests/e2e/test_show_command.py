@@ -65,7 +65,7 @@ def test_show_lets_no_escape_sequence_of_the_run_reach_the_terminal(
     """What a job printed, or was named, cannot move the cursor or set the title of whoever looks at it."""
     script = r"""
         import wandb
-        run = wandb.init(project="p", id="evil", name="\x1b]0;owned\x07name", 
+        run = wandb.init(project="p", id="evil", name="\x1b]0;owned\x07name",
                          config={"k\x1b[2J": "v\x1b[1A", "b": "[red]x[/]"})
         print("\x1b[32mgreen\x1b[0m \x1b[2Jgone \x1b]0;owned\x07")
         run.log({"m\x1b[5m": 1.0})

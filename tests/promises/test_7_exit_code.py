@@ -21,7 +21,6 @@ from backhaul.errors import (
 from backhaul.sync.outcome import Outcome, RunState, overall_exit_code
 
 from ..command import Backhaul, copied, copy_of
-from ..conftest import DepotProcess
 from ..fault_proxy import FaultProxy, refusal
 
 _TEXT, _NUMBER, _COUNT = (str,), (int,), (int, type(None))
@@ -102,9 +101,7 @@ def test_wrong_usage_is_2(backhaul: Backhaul, arguments: list[str]) -> None:
     assert backhaul(*arguments).exit_code == 2
 
 
-def test_one_id_for_several_runs_is_wrong_usage(
-    backhaul: Backhaul, depot: DepotProcess, healthy_original: Path, tmp_path: Path
-) -> None:
+def test_one_id_for_several_runs_is_wrong_usage(backhaul: Backhaul, healthy_original: Path, tmp_path: Path) -> None:
     """`--id` would put all of them into one run."""
     copied(healthy_original, tmp_path / "two")
     copy_of("0.31.0", tmp_path / "two")

@@ -8,6 +8,7 @@ can be sent before it. The exit record comes last: the Python engine (to SDK 0.1
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from backhaul.repair.metadata import mend_run
@@ -15,26 +16,35 @@ from backhaul.repair.survey import Survey, judged
 from backhaul.wandblog import LogReader
 
 
-def rebuilt(
-    log: Path, found: Survey, *, until: int | None, stand_in: bytes | None, mended: list[str] | None
-) -> Iterator[bytes]:
-    """The bytes of each record, as they are in `log`, but for run records when `mended` takes what was mended in them.
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What is not taken from the log as it is: a run record and a summary to add, and a list for what was mended.
 
-    `found` is the survey of the same log up to the same offset; `stand_in` is the run record to use where none is left.
+    `mended` None leaves run records as they are.
     """
+
+    run: bytes | None = None
+    summary: bytes | None = None
+    mended: list[str] | None = None
+
+
+def rebuilt(log: Path, found: Survey, parts: Parts, *, until: int | None = None) -> Iterator[bytes]:
+    """The bytes of each record of the new log. `found` is the survey of the same log up to the same offset."""
     if found.header is not None:
         yield found.header.data
     if found.run is not None:
-        yield _run(found.run.data, mended)
-    elif stand_in is not None:
-        yield stand_in
+        yield _run(found.run.data, parts)
+    elif parts.run is not None:
+        yield parts.run
     already = {record.offset for record in (found.header, found.run, found.exit) if record is not None}
     for record, reason in judged(LogReader(log), until):
         if reason is None and record.offset not in already:
-            yield _run(record.data, mended) if record.kind == "run" else record.data
+            yield _run(record.data, parts) if record.kind == "run" else record.data
+    if parts.summary is not None:
+        yield parts.summary
     if found.exit is not None:
         yield found.exit.data
 
 
-def _run(data: bytes, mended: list[str] | None) -> bytes:
-    return data if mended is None else mend_run(data, mended)
+def _run(data: bytes, parts: Parts) -> bytes:
+    return data if parts.mended is None else mend_run(data, parts.mended)

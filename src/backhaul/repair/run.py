@@ -11,9 +11,9 @@ from enum import StrEnum
 from pathlib import Path
 
 from backhaul.errors import StillRecording
-from backhaul.repair.exit_record import exit_record
+from backhaul.repair.added import exit_record, summary_record
 from backhaul.repair.place import bring_files, default_folder
-from backhaul.repair.rebuild import rebuilt
+from backhaul.repair.rebuild import Parts, rebuilt
 from backhaul.repair.recovery import recover
 from backhaul.repair.report import RepairReport
 from backhaul.repair.source import Kind, kind_of, readable
@@ -102,7 +102,12 @@ class _Plan:
             self.notes += recovery.notes
         else:
             run_id = found.run.message.run.run_id
-        records = rebuilt(self._log, found, until=self._until, stand_in=stand_in, mended=self._mended)
+        summary = None
+        if found.lacks_summary and self._until is None:
+            summary = summary_record(found, self._log)
+            changes.append("a summary was made of the history: the Python engine writes it last, and was killed before")
+        parts = Parts(stand_in, summary, self._mended)
+        records = rebuilt(self._log, found, parts, until=self._until)
         written = self._write(records, output, changes)
         return RepairReport(
             path=self._run.log,

@@ -35,8 +35,16 @@ class Survey:
     end: LogEnd = LogEnd.EMPTY
     notes: list[str] = field(default_factory=list)
     last_number: int = 0
+    has_summary: bool = False
     last_history: bytes | None = None
     last_stats: LogRecord | None = None
+
+    @property
+    def lacks_summary(self) -> bool:
+        """Whether the Python engine was killed before it wrote the one summary record, which is its last but two."""
+        signed = self.header is not None and bool(self.header.message.header.version_info.producer)
+        alone = OTHER_RUN not in self.left_out
+        return alone and not signed and not self.has_summary and self.last_history is not None
 
     @property
     def content(self) -> int:
@@ -89,6 +97,8 @@ def _note(found: Survey, record: LogRecord) -> None:
             found.run = found.run or record
         case "exit":
             found.exit = found.exit or record
+        case "summary":
+            found.has_summary = True
         case "history":
             found.last_history = record.message.history
         case "stats":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from backhaul.runs.directory import RunDirectory
 from backhaul.wandblog import DamageKind, LogReader
 from backhaul.wandblog.framing import Framing
 
+from ...command import RECORDED
 from .conftest import head, record, row
 
 if TYPE_CHECKING:
@@ -102,7 +104,7 @@ def test_a_later_run_record_stands_in_for_the_first_one_that_was_lost(make_run: 
 def test_records_of_another_run_in_the_same_file_are_left_out(make_run: MakeRun, tmp_path: Path) -> None:
     """A file that holds two runs, as a bad copy makes it, does not mix their rows."""
     other = [record(0, run={"run_id": "other"}), record(0, history=b""), record(0, exit={})]
-    mine = [record(0, run={"run_id": "abc"}), record(0, history=row(0, 1)[2:])]
+    mine = [record(0, header={"version_info": {"producer": "0.31.0"}}), record(0, run={"run_id": "abc"}), row(0, 1)]
     run = make_run([*mine, *other])
     report = repair_run(run, tmp_path / "new.wandb")
     assert _records(report.output) == mine
@@ -199,3 +201,36 @@ def test_what_is_no_log_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NotAWandbLog):
         repair_run(RunDirectory(tmp_path, log))
     assert list(tmp_path.iterdir()) == [log]
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_whatever_is_damaged_the_new_log_is_whole_and_holds_only_true_records(seed: int, tmp_path: Path) -> None:
+    """Flips, zeroed and missing pages at random places of a real log: the result has no damage but missing numbers."""
+    original = next(RECORDED.glob("0.31.0-long/offline-run-*/*.wandb"))
+    true = _records(original)
+    chance = random.Random(seed)
+    data = bytearray(original.read_bytes())
+    for _ in range(chance.randint(1, 4)):
+        at, length = chance.randrange(len(data)), chance.choice([1, 1, 7, 512, 4096])
+        match chance.randrange(3):
+            case 0:
+                data[at : at + length] = bytes(byte ^ 0xFF for byte in data[at : at + length])
+            case 1:
+                data[at : at + length] = bytes(len(data[at : at + length]))
+            case _:
+                del data[at : at + length]
+    log = tmp_path / "run-rec-0310-long.wandb"
+    log.write_bytes(data)
+    report = repair_run(RunDirectory(tmp_path, log), tmp_path / "new.wandb")
+    kept = _records(report.output)
+    made = [each for each in kept if each not in true]
+    assert len(kept) - len(made) == report.kept
+    assert len(made) == (1 if any("run record was lost" in change for change in report.changes) else 0)
+    reader = LogReader(report.output)
+    kinds = [record.kind for record in reader]
+    assert {damage.kind for damage in reader.damage} <= {DamageKind.NUMBER_GAP}
+    assert kinds.count("run") >= 1
+    assert "exit" not in kinds[:-1]
+    assert log.read_bytes() == data
+    if report.lost is not None:
+        assert report.kept + report.lost <= len(true)
