@@ -113,6 +113,7 @@ def test_a_complete_run_of_every_sdk_is_what_was_recorded(name: str) -> None:
     assert (who.tags, who.notes) == (tuple(expected["tags"]), expected["notes"])
     sizes = {file.name: file.size for file in run.files}
     assert {file["name"]: file["size"] for file in expected["files"]}.items() <= sizes.items()
+    assert (len(sizes), "requirements.txt" in sizes) == (len(run.files), (run.path / "files/requirements.txt").exists())
     assert (run.exit_code, run.state) == (expected["exit_code"], "failed" if expected["exit_code"] else "finished")
     assert (run.damage, run.is_complete, run.end) == ([], True, backhaul.LogEnd.COMPLETE)
     assert run.sdk_version == expected["sdk"]

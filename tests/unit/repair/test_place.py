@@ -40,7 +40,7 @@ def test_the_files_stay_when_the_original_is_deleted(make_run: MakeRun, tmp_path
     for path in sorted(run.path.rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
     assert (folder / "files" / "media" / "picture.png").read_bytes() == b"png"
-    assert (folder / "files" / "weights.pt").read_text() == "weights"
+    assert (folder / "files" / "weights.pt").readlink() == elsewhere
     assert (folder / "files" / "output.log").read_text() == "words"
     assert (folder / "run-abc.wandb.syncstate").read_text() == '{"starting_step": 5}'
 

@@ -62,7 +62,9 @@ def test_everything_in_files_comes_back(make_run: MakeRun, tmp_path: Path) -> No
     """Config, summary, console text, machine, and the names of all saved files are in the new log."""
     run = make_run([])
     (run.files / "config.yaml").write_text(
-        yaml.safe_dump({"lr": {"value": 0.1}, "net": {"value": {"w": 3}}, "_wandb": {"value": {}}, "wandb_version": 1})
+        yaml.safe_dump(
+            {"lr": {"value": 0.1}, "net": {"value": {"w": 3}}, "_wandb": {"value": {}}, "wandb_version": 1, "odd": {}}
+        )
     )
     (run.files / "wandb-summary.json").write_text(json.dumps({"loss": 0.25, "_step": 7, "odd": float("nan")}))
     (run.files / "wandb-metadata.json").write_text(
