@@ -3,9 +3,10 @@
 
 Usage: .venv/bin/python benchmarks/sync_one.py [--rows 200000] [--metrics 10] [--rounds 3] [--keep-log DIR]
 
-Records one offline run with the installed SDK, then sends it in turns with both clients, each time into a new project of
-one depot on loopback. Told per client: wall time, CPU time (user and system, of the client's processes), peak memory of
-the largest process, and the rows that the depot holds afterwards. Absolute times depend on the machine; the ratios count.
+Records one offline run with the installed SDK, then sends it in turns with both clients, each time into a new project
+of one depot on loopback. Told per client: wall time, CPU time (user and system, of the client's processes), peak memory
+of the largest process, and the rows that the depot holds afterwards. Absolute times depend on the machine; the ratios
+count.
 """
 
 from __future__ import annotations

@@ -69,6 +69,11 @@ def refusal(status: int, words: str = "no", **headers: str) -> Fault:
     return answer(status, json.dumps({"errors": [{"message": words}]}), **headers)
 
 
+async def forward(exchange: Exchange) -> web.StreamResponse:
+    """Do nothing: the depot answers."""
+    return await exchange.forward(exchange.seen.body)
+
+
 async def reset(exchange: Exchange) -> web.StreamResponse:
     """Break the connection before the depot hears of the request."""
     return _reset(exchange)

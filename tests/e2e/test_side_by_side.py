@@ -4,8 +4,8 @@ What may differ, and why:
 
 * the time stamp of a console line: the official sync stamps the time of the sync, ours is that of the record;
 * `program`: the official sync names its own executable, ours the recorded script;
-* in the config, `_wandb.t` 12 (the core's version) and feature 76 (`sync2`), which the official sync adds about itself, and
-  the key under `_wandb.e`, which names the syncing process;
+* in the config, `_wandb.t` 12 (the core's version) and feature 76 (`sync2`), which the official sync adds about itself,
+  and the key under `_wandb.e`, which names the syncing process;
 * the spelling of numbers (`1` and `1.0`), and of generated JSON and YAML files; their content is compared;
 * the display name of a run that was recorded without one: the server makes it up;
 * for logs of the Python engine, everything that only ours delivers: see `test_a_python_engine_log_arrives_with_more`.
@@ -241,7 +241,7 @@ def test_what_the_script_ended_with_is_shown(both_ways: BothWays) -> None:
 
 @pytest.mark.parametrize("run_id", _PYTHON_IDS)
 def test_a_python_engine_log_arrives_with_more(both_ways: BothWays, run_id: str) -> None:
-    """Of logs that the Python engine wrote the official sync of today loses the summary and, of old ones, the console."""
+    """Of such logs the official sync of today loses the summary and, of old ones, the console; ours does not."""
     pair = both_ways.pair(run_id)
     assert list(map(_canonical, pair.ours.rows)) == list(map(_canonical, pair.official.rows))
     assert pair.ours.console, "the recorded run printed something"

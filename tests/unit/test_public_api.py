@@ -15,7 +15,7 @@ import pytest
 import backhaul
 from backhaul.errors import NoRunsFound, NotAWandbLog, UsageError
 
-from ..command import RECORDED, copied, copy_of, log_of
+from ..command import RECORDED, copied, copy_of, log_of, record
 
 _COMPLETE = sorted(
     path.parent.name for path in RECORDED.glob("*/expected.json") if json.loads(path.read_text())["ended"]
@@ -201,6 +201,29 @@ def test_missing_payloads_are_told(tmp_path: Path) -> None:
     files = {file.name: file for file in backhaul.open_run(path).files}
     assert (files["weights.bin"].present, files["weights.bin"].link) == (False, tmp_path / "gone.bin")
     assert files["requirements.txt"].present
+
+
+def test_artifacts_are_held_against_the_disk(isolated_env: dict[str, str], tmp_path: Path) -> None:
+    """Their files lie outside of the run directory, where a clean-up takes them: which are gone is told."""
+    script = """
+        import wandb
+        run = wandb.init(project="p", id="art")
+        artifact = wandb.Artifact("model", type="model")
+        for name in ("one", "two"):
+            open(name, "w").write(name)
+            artifact.add_file(name)
+        run.log_artifact(artifact, aliases=["best"])
+        run.finish()
+    """
+    (path,) = record(script, tmp_path, isolated_env)
+    (artifact,) = backhaul.open_run(path).artifacts
+    assert (artifact.name, artifact.type, artifact.entries, artifact.missing) == ("model", "model", 2, ())
+    assert "best" in artifact.aliases
+    staged = [each for each in Path(isolated_env["WANDB_DATA_DIR"]).rglob("*") if each.is_file()]
+    (two,) = [each for each in staged if each.read_text() == "two"]
+    two.unlink()
+    (artifact,) = backhaul.open_run(path).artifacts
+    assert artifact.missing == (two,)
 
 
 def test_pandas_keeps_kinds_and_odd_numbers() -> None:

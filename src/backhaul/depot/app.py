@@ -18,7 +18,8 @@ from backhaul.depot import body, file_stream
 from backhaul.depot.graphql import GraphQLEndpoint
 from backhaul.depot.graphql.context import Context, Services
 from backhaul.depot.graphql.endpoint import to_json
-from backhaul.depot.keys import Secrets
+from backhaul.depot.keys import Secrets, shown_key
+from backhaul.depot.model import User
 from backhaul.depot.pages import Pages
 from backhaul.depot.refusal import Refused, not_found
 from backhaul.depot.storage import Storage, target_of
@@ -70,19 +71,30 @@ class App:
         """The endpoint for those who show the key; the cookie of the pages counts only for reading."""
 
         async def guarded(request: Request) -> Response:
-            shown = self._secrets.accepts(request.headers.get("authorization"))
-            if not shown and not (cookie and self._pages.knows(request)):
+            request.state.user = await run_in_threadpool(self._user, request)
+            if request.state.user is None and not (cookie and self._pages.knows(request)):
                 raise Refused("user is not logged in", 401)
             return await endpoint(request)
 
         return guarded
 
+    def _user(self, request: Request) -> User | None:
+        """Whose key the request shows: the operator's, that of somebody who was added, or nobody's."""
+        key = shown_key(request.headers.get("authorization") or "")
+        if key is None:
+            return None
+        if self._secrets.accepts_key(key):
+            return User(self._services.entity, admin=True)
+        return self._services.store.user_of(key)
+
     async def _answer_graphql(self, request: Request) -> Response:
         data = await body.read(request)
-        return await run_in_threadpool(self._execute, data, str(request.base_url))
+        return await run_in_threadpool(
+            self._execute, data, Context(self._services, str(request.base_url), request.state.user)
+        )
 
-    def _execute(self, data: bytes, base: str) -> Response:
-        status, answer = self._graphql.answer(body.parse_object(data), Context(self._services, base))
+    def _execute(self, data: bytes, context: Context) -> Response:
+        status, answer = self._graphql.answer(body.parse_object(data), context)
         return Response(to_json(answer), status, media_type="application/json")
 
     async def _take_lines(self, request: Request) -> Response:

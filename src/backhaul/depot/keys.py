@@ -26,17 +26,13 @@ class Secrets:
         signing = _read_or_make(folder / "signing-secret", secrets.token_hex(32))
         return cls(key, bytes.fromhex(signing))
 
-    def accepts(self, authorization: str | None) -> bool:
-        """Whether the value of an `Authorization` header shows the API key, as Basic `api:<key>` or Bearer."""
-        shown = _shown_key(authorization or "")
-        return shown is not None and self.accepts_key(shown)
-
     def accepts_key(self, key: str) -> bool:
         """Whether `key` is the API key, compared in constant time."""
         return hmac.compare_digest(key.encode("utf-8", "replace"), self.api_key.encode())
 
 
-def _shown_key(authorization: str) -> str | None:
+def shown_key(authorization: str) -> str | None:
+    """The key in the value of an `Authorization` header: Basic `api:<key>` or Bearer; None when there is none."""
     scheme, _, value = authorization.strip().partition(" ")
     if scheme.lower() == "bearer":
         return value.strip()

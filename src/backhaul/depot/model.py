@@ -14,6 +14,14 @@ CRASHED_AFTER = 300.0
 
 
 @dataclass(frozen=True, slots=True)
+class User:
+    """Somebody with a key; the name is also that of an entity. An admin may look after others' runs."""
+
+    name: str
+    admin: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Project:
     """A named place for runs, made on first use."""
 
@@ -48,6 +56,7 @@ class Run:
     commit: str | None = None
     repo: str | None = None
     sweep: str | None = None
+    user: str | None = None
 
     def state_at(self, now: float) -> str:
         """The state to show at the time `now`: a silent run is crashed, a silent preempted one preempted."""

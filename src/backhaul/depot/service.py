@@ -22,6 +22,7 @@ from backhaul.depot.graphql.context import Services
 from backhaul.depot.history import HistoryReader
 from backhaul.depot.keys import Secrets
 from backhaul.depot.manifests import Manifests
+from backhaul.depot.model import User
 from backhaul.depot.pages.login import Login
 from backhaul.depot.store.folder import FolderBlobs
 from backhaul.depot.store.sqlite import SqliteStore
@@ -73,6 +74,14 @@ class Depot:
     def sign_in_address(self, url: str) -> str:
         """An address that signs a browser in, once, and leads to the list of runs; good for an hour."""
         return f"{url.rstrip('/')}/?{urlencode({'key': Login(self._secrets, self._signer).ticket()})}"
+
+    def add_user(self, name: str, key: str, admin: bool = False) -> None:
+        """Lets somebody in with a key of their own; their runs go to the entity `name` when they name none."""
+        self._store.add_user(User(name, admin), key)
+
+    def remove_user(self, name: str) -> None:
+        """Lets them in no more; what they sent stays."""
+        self._store.remove_user(name)
 
     def run(self, host: str = "127.0.0.1", port: int = 8765, on_ready: OnReady | None = None) -> None:
         """Serves until SIGTERM or SIGINT, then finishes what is under way, closes the store and returns.

@@ -14,7 +14,9 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from backhaul.errors import RunBusy
 from backhaul.runs.directory import RunDirectory, is_run_directory_name
+from backhaul.runs.writer_alive import is_open_for_writing
 
 FOLDER = "repaired"
 _PREFIX = "offline-repaired-"
@@ -28,6 +30,19 @@ def default_folder(run: RunDirectory) -> Path:
     if not is_run_directory_name(name):
         return run.path / FOLDER / f"{_PREFIX}{run.log.stem.removeprefix('run-')}"
     return run.path.parent / FOLDER / f"{_PREFIX}{name.removeprefix('offline-').removeprefix('run-')}"
+
+
+def make_unfinished(folder: Path) -> Path:
+    """An empty folder beside `folder`, to be filled and then given its name.
+
+    What a killed repair of the same run left is taken away. Raises RunBusy while another one is at work.
+    """
+    unfinished = folder.with_name(f".unfinished-{folder.name}")
+    if any(is_open_for_writing(part) for part in unfinished.glob(".*.part")):
+        raise RunBusy(f"Another process is repairing this run into {folder}.")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir()
+    return unfinished
 
 
 def bring_files(run: RunDirectory, folder: Path, final: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from backhaul.errors import StillRecording
 from backhaul.repair.added import exit_record, summary_record
-from backhaul.repair.place import bring_files, default_folder
+from backhaul.repair.place import bring_files, default_folder, make_unfinished
 from backhaul.repair.rebuild import Parts, rebuilt
 from backhaul.repair.recovery import recover
 from backhaul.repair.report import RepairReport
@@ -186,13 +185,12 @@ def _place(run: RunDirectory, output: Path | None) -> Iterator[tuple[Path, Path]
         raise already_there(folder)
     try:
         folder.parent.mkdir(exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder.parent))
+        unfinished = make_unfinished(folder)
     except OSError as error:
         raise unwritable(folder.parent, error) from error
     try:
         bring_files(run, unfinished, folder)
         yield unfinished / run.log.name, folder / run.log.name
-        unfinished.chmod(0o755)
         unfinished.rename(folder)
         sync_folder(folder.parent)
     except OSError as error:

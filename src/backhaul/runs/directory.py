@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # <kind>-<YYYYMMDD_HHMMSS>-<run id>[suffix]; the id in the name is a hint only, the log's run record decides.
-_NAME = re.compile(r"(?P<kind>offline-run|run)-(?P<time>\d{8}_\d{6})-(?P<run_id>.+)")
+_NAME = re.compile(r"(?P<kind>offline-run|offline-repaired|run)-(?P<time>\d{8}_\d{6})-(?P<run_id>.+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class RunDirectory:
     def offline(self) -> bool:
         """Whether the folder's name says that the run was recorded offline."""
         match = _NAME.fullmatch(self.path.name)
-        return match is None or match["kind"] == "offline-run"
+        return match is None or match["kind"] != "run"
 
     @property
     def run_id_hint(self) -> str:

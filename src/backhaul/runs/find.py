@@ -12,6 +12,8 @@ from backhaul.runs.directory import RunDirectory, is_run_directory_name
 # A `wandb` folder seldom lies deeper below a project; without a bound a home directory would be walked whole.
 _MAX_DEPTH = 12
 _PASSED_OVER = frozenset({".git", "node_modules", "__pycache__", ".venv", "site-packages"})
+# What `backhaul repair` makes is a second copy of a run: taken when it is named, never from above.
+_ONLY_WHEN_NAMED = "repaired"
 
 
 def find_runs(
@@ -77,7 +79,7 @@ def _walk(folder: Path, depth: int) -> Iterator[RunDirectory]:
         # A folder below the one asked for that cannot be listed is someone else's; the runs beside it still count.
         return
     for entry in entries:
-        if not entry.is_dir(follow_symlinks=False) or entry.name in _PASSED_OVER:
+        if not entry.is_dir(follow_symlinks=False) or entry.name in _PASSED_OVER or entry.name == _ONLY_WHEN_NAMED:
             continue
         if is_run_directory_name(entry.name) and (runs := _readable(Path(entry.path))):
             yield from runs

@@ -16,6 +16,7 @@ from backhaul.wandblog.schema import DecodeError, Record
 
 # The run record is the second or third; in a log that lost its head it may be missing altogether.
 _HEAD_RECORDS = 200
+_HEAD_BYTES = 16 << 20
 # The Python engine writes a few records after the exit record, one of which is the whole summary.
 _TAIL_BLOCKS = 8
 
@@ -54,7 +55,8 @@ def _inspect(directory: RunDirectory, file: BinaryIO) -> Inspection:
     if not check_header(directory.log, file.read(512)):
         raise EmptyLog(f"{directory.log} is empty ({size} bytes): no record of this run reached the disk.")
     base = grid_base(file)
-    records = [record for _, data in islice(Framing(file, base=base), _HEAD_RECORDS) if (record := _decoded(data))]
+    head = Framing(file, base=base, stop=_HEAD_BYTES)
+    records = [record for _, data in islice(head, _HEAD_RECORDS) if (record := _decoded(data))]
     if not records:
         raise EmptyLog(f"{directory.log} has a header and no record ({size} bytes).")
     runs = [record.run for record in records if record.WhichOneof("record_type") == "run"]

@@ -106,7 +106,10 @@ def _parent(tree: Tree, path: Sequence[str]) -> Tree:
 
 def _split_object(raw: bytes) -> Tree:
     """The members of a JSON object as raw values (numbers as they were written); an empty tree for anything else."""
-    members = json.loads(raw, parse_float=_RawNumber, parse_int=_RawNumber)
+    try:
+        members = json.loads(raw, parse_float=_RawNumber, parse_int=_RawNumber)
+    except (ValueError, RecursionError):
+        return {}
     if not isinstance(members, dict):
         return {}
     return {key: _dump(value) for key, value in members.items()}

@@ -74,15 +74,19 @@ class Framing:
     never joined where a byte between them is bad; where a whole block is missing without a trace only the records' own
     numbers show it (`LogReader` looks at them). After damage, reading goes on at the next true chunk.
 
-    `start` is where a chunk begins, `base` where the block grid begins (modulo the block size) as far as is known.
+    `start` is where a chunk begins, `base` where the block grid begins (modulo the block size) as far as is known, and
+    `stop` the byte at which the file is taken to end.
     """
 
-    def __init__(self, file: BinaryIO, *, start: int = len(FILE_HEADER), base: int | None = None) -> None:
+    def __init__(
+        self, file: BinaryIO, *, start: int = len(FILE_HEADER), base: int | None = None, stop: int | None = None
+    ) -> None:
         self.damage: list[Damage] = []
         self.size = start
         self.joined: dict[int, int] = {}
         self._file = file
         self._start = start
+        self._stop = stop
         self._base = base or ALIGNED
         self._parts: list[bytes] = []
         self._record_offset = 0
@@ -102,7 +106,8 @@ class Framing:
         self._file.seek(self._start)
         window, offset, wanted = b"", self._start, _FIRST_READ
         while True:
-            more = _read(self._file, wanted)
+            room = wanted if self._stop is None else max(0, self._stop - offset - len(window))
+            more = _read(self._file, min(wanted, room))
             at_end, wanted = len(more) < wanted, _READ
             window += more
             self.joined = {}

@@ -25,7 +25,6 @@ ZERO_HEADER = bytes(CHUNK_HEADER_SIZE)
 # A type byte behind the high byte of a length that fits into a block: all that a header shows without its checksum.
 _TYPE_BYTE = re.compile(rb"(?<=[\x00-\x7f])[\x01-\x04]")
 _TYPE_AT = CHUNK_HEADER_SIZE - 1
-_NONZERO = re.compile(rb"[^\x00]")
 # A crafted stretch of 32 KiB could ask for 512 MiB of checksums. Random bytes need 4 MiB; when this is spent, the rest
 # of the stretch counts as lost.
 _CHECKSUM_BYTES_PER_STRETCH = 8 << 20
@@ -91,8 +90,7 @@ def _in_stretch(window: bytes, start: int, stop: int) -> int | None:
 
 def end_of_zeros(window: bytes, position: int) -> int:
     """The first position from `position` on that holds no zero byte, else the window's length."""
-    match = _NONZERO.search(window, position)
-    return match.start() if match else len(window)
+    return len(window) - len(window[position:].lstrip(b"\x00"))
 
 
 def mended_type(window: bytes, position: int, stop: int) -> int | None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
+from backhaul.errors import RunBusy
 from backhaul.repair import repair_run
 from backhaul.repair.place import default_folder
 from backhaul.runs.directory import RunDirectory
@@ -54,3 +57,26 @@ def test_what_the_official_client_rewrites_is_no_second_name_of_the_original(mak
     for path in (folder / "files").iterdir():
         path.write_text("rewritten")
     assert {path.read_text() for path in run.files.iterdir()} == {"original"}
+
+
+def test_what_a_killed_repair_left_is_taken_away(make_run: MakeRun) -> None:
+    """A kill leaves a hidden folder; the next repair of the run begins anew, and only the whole result is there."""
+    run = make_run(head())
+    left = default_folder(run).with_name(f".unfinished-{default_folder(run).name}")
+    left.mkdir(parents=True)
+    (left / ".run-abc.wandb.1234.part").write_bytes(b"half")
+    folder = repair_run(run).output.parent
+    assert list(folder.parent.iterdir()) == [folder]
+    assert sorted(path.name for path in folder.iterdir()) == ["run-abc.wandb"]
+
+
+def test_two_repairs_of_one_run_do_not_meet(make_run: MakeRun) -> None:
+    """While another process writes, this one says so and touches nothing."""
+    run = make_run(head())
+    other = default_folder(run).with_name(f".unfinished-{default_folder(run).name}")
+    other.mkdir(parents=True)
+    with (other / ".run-abc.wandb.1234.part").open("wb") as file:
+        with pytest.raises(RunBusy):
+            repair_run(run)
+        file.write(b"goes on")
+    assert [path.read_bytes() for path in other.iterdir()] == [b"goes on"]

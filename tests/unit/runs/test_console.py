@@ -83,8 +83,7 @@ def test_text_for_a_line_that_is_final_is_dropped() -> None:
     assert [line.content for line in console.final] == ["first"]
     console.write(_output(" late\nnext\n"))
     console.finish()
-    assert [line.content for line in console.final][0] == "first"
-    assert [line.content for line in console.final][-1] == "next"
+    assert (console.final[0].content, console.final[-1].content) == ("first", "next")
 
 
 def test_the_cursor_cannot_leave_the_window() -> None:

@@ -21,13 +21,18 @@ def _row(*items: tuple[str | list[str], str], step: int | None = None) -> bytes:
 
 def test_values_are_passed_through_as_they_are_written() -> None:
     """No number is decoded and encoded again, and the order of the items is kept."""
-    line = HistoryRows().line(_row(("b", "1.10"), ("_step", "0"), ("a", "1E+05"), ("c", "12345678901234567890"), step=0))
+    line = HistoryRows().line(
+        _row(("b", "1.10"), ("_step", "0"), ("a", "1E+05"), ("c", "12345678901234567890"), step=0)
+    )
     assert line == '{"b":1.10,"_step":0,"a":1E+05,"c":12345678901234567890}'
 
 
 def test_not_a_number_and_infinities_stay() -> None:
     """W&B's JSON has these three words, bare."""
-    assert HistoryRows().line(_row(("x", "NaN"), ("y", "-Infinity"), ("_step", "0"))) == '{"x":NaN,"y":-Infinity,"_step":0}'
+    assert (
+        HistoryRows().line(_row(("x", "NaN"), ("y", "-Infinity"), ("_step", "0")))
+        == '{"x":NaN,"y":-Infinity,"_step":0}'
+    )
 
 
 def test_steps_only_rise() -> None:

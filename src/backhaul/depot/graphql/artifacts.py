@@ -127,7 +127,7 @@ def _current_manifest(artifact: Artifact, context: Context, _args: Args) -> Any:
 
 
 def _created_by(artifact: Artifact, context: Context, _args: Args) -> Any:
-    return context.store.artifacts.maker(artifact) or viewers.user(context)
+    return context.store.artifacts.maker(artifact) or viewers.viewer(context)
 
 
 ARTIFACT: Resolvers = {

@@ -9,7 +9,7 @@ from typing import Any
 from backhaul.depot.addresses import Signer
 from backhaul.depot.history import HistoryReader
 from backhaul.depot.manifests import Manifests
-from backhaul.depot.model import Run
+from backhaul.depot.model import Run, User
 from backhaul.depot.store import Blobs, Store
 
 Args = Mapping[str, Any]
@@ -34,6 +34,7 @@ class Context:
 
     services: Services
     base: str
+    user: User
     opened: set[int] = field(default_factory=set)
     """The runs that this request opened by name; see `mutations.upsert_bucket` for what that changes."""
 
@@ -49,8 +50,8 @@ class Context:
 
     @property
     def entity(self) -> str:
-        """The entity of a client that names none."""
-        return self.services.entity
+        """The entity of a client that names none: the user's own."""
+        return self.user.name
 
     def state_of(self, run: Run) -> str:
         """The run's state now."""

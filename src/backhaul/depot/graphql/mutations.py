@@ -38,7 +38,7 @@ def upsert_bucket(_source: Any, context: Context, args: Args) -> Any:
         run = _run_by_id(context, identifier)
         return _opened(context.store.edit_run(run.id, edit), inserted=False)
     entity, project = place(context, fields, "modelName")
-    run, inserted = context.store.open_run(entity, project, names.run_id(name), edit)
+    run, inserted = context.store.open_run(entity, project, names.run_id(name), edit, context.user.name)
     context.opened.add(run.id)
     return _opened(run, inserted)
 

@@ -29,8 +29,8 @@ def _run(project: Project, context: Context, args: Args) -> Run | None:
     return context.store.run(project.entity, project.name, text(args, "name") or "")
 
 
-def _project_user(_project: Any, context: Context, _args: Args) -> Any:
-    return viewers.user(context)
+def _project_user(project: Project, _context: Context, _args: Args) -> Any:
+    return viewers.user(project.entity)
 
 
 def _nothing(_source: Any, _context: Context, _args: Args) -> None:

@@ -25,7 +25,7 @@ def _entity(_source: Any, context: Context, args: Args) -> Any:
 
 
 QUERY: Resolvers = {
-    "viewer": lambda _s, context, _a: viewers.user(context),
+    "viewer": lambda _s, context, _a: viewers.viewer(context),
     "serverInfo": lambda _s, _c, _a: {},
     "project": _project,
     "model": _project,

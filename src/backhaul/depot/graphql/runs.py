@@ -93,8 +93,8 @@ def _log_lines(run: Run, context: Context, args: Args) -> Any:
     }
 
 
-def _user(_run: Run, context: Context, _args: Args) -> Any:
-    return viewers.user(context)
+def _user(run: Run, context: Context, _args: Args) -> Any:
+    return viewers.user(run.user or context.services.entity)
 
 
 RUN: Resolvers = {

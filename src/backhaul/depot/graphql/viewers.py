@@ -20,15 +20,19 @@ FEATURES = (
 """The flags that change what a client asks, and that this depot answers. All others count as off."""
 
 
-def user(context: Context) -> dict[str, Any]:
-    """The one user of the depot, under the name of its entity."""
-    name = context.entity
+def viewer(context: Context) -> dict[str, Any]:
+    """Who asks."""
+    return user(context.user.name, context.user.admin)
+
+
+def user(name: str, admin: bool = False) -> dict[str, Any]:
+    """Somebody by name, which is also that of an entity."""
     return {
         "id": encode("User", name),
         "name": name,
         "username": name,
         "email": "",
-        "admin": True,
+        "admin": admin,
         "flags": '{"code_saving_enabled": true}',
         "entity": name,
         "deletedAt": None,
@@ -58,8 +62,8 @@ def _entity_projects(source: Any, context: Context, args: Args) -> Any:
     return connection(context.store.projects(source["name"]), args)
 
 
-def _entity_user(_source: Any, context: Context, _args: Args) -> Any:
-    return user(context)
+def _entity_user(source: Any, _context: Context, _args: Args) -> Any:
+    return user(source["name"])
 
 
 ENTITY: Resolvers = {"project": _entity_project, "projects": _entity_projects, "user": _entity_user}

@@ -19,7 +19,9 @@ from backhaul.depot.refusal import Refused
 
 T = TypeVar("T")
 
-_VERSION = 1
+_STEPS = ("schema.sql", "schema-2.sql")
+"""What makes each version of the tables out of the one before; the first starts from nothing."""
+
 _MOST_AT_ONCE = 256
 _WAITING_WRITES = 1024  # a full queue makes callers wait; nothing is dropped
 
@@ -114,13 +116,13 @@ class _Job:
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
-    """Makes the tables in a new file. Raises RuntimeError for a file of a newer depot."""
+    """Brings the tables of a new or an older file to this version. Raises RuntimeError for a newer one."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > _VERSION:
-        raise RuntimeError(f"the depot's data is of version {version}; this program knows up to {_VERSION}")
-    if version == 0:
-        schema = (Path(__file__).parent / "schema.sql").read_text(encoding="utf-8")
-        connection.executescript(f"BEGIN; {schema} PRAGMA user_version = {_VERSION}; COMMIT;")
+    if version > len(_STEPS):
+        raise RuntimeError(f"the depot's data is of version {version}; this program knows up to {len(_STEPS)}")
+    for number, name in list(enumerate(_STEPS, 1))[version:]:
+        step = (Path(__file__).parent / name).read_text(encoding="utf-8")
+        connection.executescript(f"BEGIN IMMEDIATE; {step} PRAGMA user_version = {number}; COMMIT;")
 
 
 def _commit(connection: sqlite3.Connection, jobs: list[_Job]) -> None:

@@ -20,6 +20,7 @@ from backhaul.depot.model import (
     Run,
     RunEdit,
     StoredFile,
+    User,
 )
 
 
@@ -30,6 +31,18 @@ class Store(Protocol):
     def artifacts(self) -> Artifacts:
         """The artifacts."""
 
+    def add_user(self, user: User, key: str) -> None:
+        """Lets somebody in with `key`; a known name gets the new key and role."""
+
+    def remove_user(self, name: str) -> None:
+        """Lets them in no more; what they sent stays."""
+
+    def user_of(self, key: str) -> User | None:
+        """Whose key it is, or None."""
+
+    def users(self) -> list[User]:
+        """All who were added, by name."""
+
     def make_project(self, entity: str, name: str) -> Project:
         """The project of that name, made if it is new."""
 
@@ -39,10 +52,12 @@ class Store(Protocol):
     def projects(self, entity: str | None = None) -> list[Project]:
         """All projects (of one entity, when given), newest first."""
 
-    def open_run(self, entity: str, project: str, name: str, edit: RunEdit) -> tuple[Run, bool]:
+    def open_run(
+        self, entity: str, project: str, name: str, edit: RunEdit, user: str | None = None
+    ) -> tuple[Run, bool]:
         """The run of that id with `edit` applied and its state running, and whether it is new.
 
-        The project is made on first use. The id of a deleted run is refused with 409.
+        The project is made on first use; a new run is `user`'s. The id of a deleted run is refused with 409.
         """
 
     def edit_run(self, run_id: int, edit: RunEdit) -> Run:

@@ -14,7 +14,7 @@ _RUN_COLUMNS = (
     "runs.id, projects.id, projects.entity, projects.name, projects.created_at, runs.name, runs.display_name,"
     " runs.state, runs.config, runs.summary, runs.created_at, runs.updated_at, runs.heartbeat_at, runs.exit_code,"
     " runs.notes, runs.description, runs.tags, runs.run_group, runs.job_type, runs.host, runs.program,"
-    " runs.commit_hash, runs.repo, runs.sweep"
+    " runs.commit_hash, runs.repo, runs.sweep, runs.user"
 )
 _RUN = f"SELECT {_RUN_COLUMNS} FROM runs JOIN projects ON projects.id = runs.project_id WHERE runs.deleted_at IS NULL"
 
@@ -94,13 +94,15 @@ def every(connection: sqlite3.Connection, project_id: int | None, limit: int | N
     return [_run(row) for row in rows]
 
 
-def open_run(connection: sqlite3.Connection, home: Project, name: str, change: RunEdit, now: float) -> tuple[Run, bool]:
+def open_run(
+    connection: sqlite3.Connection, home: Project, name: str, change: RunEdit, now: float, user: str | None
+) -> tuple[Run, bool]:
     """The run of that id, running, with `change` applied, and whether it is new."""
     row = connection.execute(
         "SELECT id, deleted_at FROM runs WHERE project_id = ? AND name = ?", (home.id, name)
     ).fetchone()
     if row is None:
-        run_id = _insert(connection, home, name, now)
+        run_id = _insert(connection, home, name, now, user)
     elif row[1] is not None:
         text = f"run {home.entity}/{home.name}/{name} was previously created and deleted; try a new run name"
         raise Refused(text, 409)
@@ -137,12 +139,12 @@ def delete(connection: sqlite3.Connection, run_id: int, now: float) -> None:
     connection.execute("UPDATE runs SET deleted_at = ?, config = '{}', summary = '{}' WHERE id = ?", (now, run_id))
 
 
-def _insert(connection: sqlite3.Connection, home: Project, name: str, now: float) -> int:
+def _insert(connection: sqlite3.Connection, home: Project, name: str, now: float, user: str | None) -> int:
     (count,) = connection.execute("SELECT count(*) FROM runs WHERE project_id = ?", (home.id,)).fetchone()
     cursor = connection.execute(
-        "INSERT INTO runs (project_id, name, display_name, state, created_at, updated_at, heartbeat_at)"
-        " VALUES (?, ?, ?, 'running', ?, ?, ?)",
-        (home.id, name, petnames.invent(name, count + 1), now, now, now),
+        "INSERT INTO runs (project_id, name, display_name, state, created_at, updated_at, heartbeat_at,"
+        " user) VALUES (?, ?, ?, 'running', ?, ?, ?, ?)",
+        (home.id, name, petnames.invent(name, count + 1), now, now, now, user),
     )
     run_id = cursor.lastrowid
     assert run_id is not None

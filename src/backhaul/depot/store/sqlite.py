@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -17,8 +18,9 @@ from backhaul.depot.model import (
     Run,
     RunEdit,
     StoredFile,
+    User,
 )
-from backhaul.depot.store import files, lines, runs, streams
+from backhaul.depot.store import files, lines, runs, streams, users
 from backhaul.depot.store.database import Database
 from backhaul.depot.store.interface import Clock
 from backhaul.depot.store.sqlite_artifacts import SqliteArtifacts
@@ -37,6 +39,22 @@ class SqliteStore:
         """See `Store`."""
         return self._artifacts
 
+    def add_user(self, user: User, key: str) -> None:
+        """See `Store`."""
+        self._database.write(lambda c: users.put(c, user, _hashed(key), self._clock()))
+
+    def remove_user(self, name: str) -> None:
+        """See `Store`."""
+        self._database.write(lambda c: users.remove(c, name))
+
+    def user_of(self, key: str) -> User | None:
+        """See `Store`."""
+        return self._database.read(lambda c: users.by_key(c, _hashed(key)))
+
+    def users(self) -> list[User]:
+        """See `Store`."""
+        return self._database.read(users.every)
+
     def make_project(self, entity: str, name: str) -> Project:
         """See `Store`."""
         found = self.project(entity, name)
@@ -50,13 +68,15 @@ class SqliteStore:
         """See `Store`."""
         return self._database.read(lambda c: runs.projects(c, entity))
 
-    def open_run(self, entity: str, project: str, name: str, edit: RunEdit) -> tuple[Run, bool]:
+    def open_run(
+        self, entity: str, project: str, name: str, edit: RunEdit, user: str | None = None
+    ) -> tuple[Run, bool]:
         """See `Store`."""
 
         def work(connection: sqlite3.Connection) -> tuple[Run, bool]:
             now = self._clock()
             home = runs.make_project(connection, entity, project, now)
-            return runs.open_run(connection, home, name, edit, now)
+            return runs.open_run(connection, home, name, edit, now, user)
 
         return self._database.write(work)
 
@@ -149,3 +169,7 @@ def _state_after(delivery: Delivery) -> str:
     if delivery.complete:
         return "failed" if delivery.exit_code else "finished"
     return "preempting" if delivery.preempting else "running"
+
+
+def _hashed(key: str) -> bytes:
+    return hashlib.sha256(key.encode("utf-8", "replace")).digest()

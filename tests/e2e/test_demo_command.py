@@ -1,0 +1,21 @@
+"""`backhaul demo`: the first thing that a user runs."""
+
+from __future__ import annotations
+
+import re
+
+from ..command import Backhaul
+
+
+def test_the_demo_shows_three_runs_and_what_was_lost(backhaul: Backhaul) -> None:
+    """Recorded, synced, read back by the official API; it ends by itself, and leaves nothing behind."""
+    done = backhaul("demo", timeout=150)
+    assert done.exit_code == 0, done.stderr
+    assert re.search(r"healthy\s+verified\s+400\s+400", done.stderr)
+    killed = re.search(r"killed\s+verified\s+(\d+)\s+(\d+)", done.stderr)
+    assert killed is not None
+    assert killed[1] == killed[2]
+    damaged = re.search(r"damaged\s+verified\s+(\d+)\s+(\d+)", done.stderr)
+    assert damaged is not None
+    assert damaged[1] == damaged[2] != "400"
+    assert re.search(r"http://127\.0\.0\.1:\d+/\?key=", done.stderr)
