@@ -27,8 +27,9 @@ _FLAGS = [
 _EVIL = "<script>window.pwned = 1</script><img src=x onerror='window.pwned = 1'>"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """A browser for this module alone: while it is open, its event loop runs in this thread, and none else may."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     assert chromium, "these tests need the system's chromium (apt-get install chromium)"
     with sync_playwright() as playwright:

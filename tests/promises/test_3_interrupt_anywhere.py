@@ -97,7 +97,8 @@ _POINTS = [
     ("UpsertBucket", 1),
     ("CreateRunFiles", 0),
     ("put", 0),
-    ("put", 2),
+    ("NotifyScriptableRunAlert", 0),
+    ("file_stream", 0),
     ("Run", 0),
     ("RunFiles", 1),
 ]
@@ -114,7 +115,7 @@ def test_killed_before_and_after_every_kind_of_request_the_run_arrives_once_and_
         for kind, skip in _POINTS:
             for then in (reset, lose_answer):
                 kills += _killed_at(through, proxy, run, project, kind, skip, then)
-        assert kills >= 18, "too few of the points were reached"
+        assert kills == 2 * len(_POINTS), "not every point was reached"
         done = through.sync(run, "-p", project)
         assert (done.exit_code, done.only["state"]) == (0, "verified"), done.stderr
         there = held(depot.data, project, "long")

@@ -12,18 +12,24 @@ LATEST = "latest"
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """A named series of versions, all of one type."""
+    """A named series of versions, all of one type; a portfolio is one of links to versions of other collections."""
 
     id: int
     project: Project
     name: str
     type: str
     created_at: float
+    portfolio: bool = False
+    description: str | None = None
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A version. `version` is its number in the collection, None until it is committed."""
+    """A version. `version` is its number in the collection, None until it is committed.
+
+    `ttl` is how many seconds it should be kept, -2 for ever; None leaves that to the project.
+    """
 
     id: int
     collection: Collection
@@ -38,6 +44,20 @@ class Artifact:
     file_count: int
     created_at: float
     updated_at: float
+    aliases: tuple[str, ...]
+    tags: tuple[str, ...] = ()
+    ttl: int | None = None
+    deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """That a version belongs to a collection: to the one it was logged under, or to a portfolio by a link."""
+
+    collection: Collection
+    artifact: Artifact
+    version: int
+    created_at: float
     aliases: tuple[str, ...]
 
 
@@ -56,18 +76,22 @@ class Draft:
     description: str | None = None
     metadata: str | None = None
     history_step: int | None = None
+    tags: tuple[str, ...] = ()
+    ttl: int | None = None
     reuse: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The list of an artifact's entries. `digest` is base64 MD5; `blob` is None until the bytes came."""
+    """The list of an artifact's entries, or of what it adds to `base_id`. `digest` is base64 MD5; `blob` is None until the bytes came."""
 
     id: int
     artifact_id: int
     digest: str
     blob: str | None
     size: int | None
+    kind: str = "FULL"
+    base_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,3 +56,45 @@ class Damage:
         if self.numbers is not None:
             return len(self.numbers) > 0
         return self.kind not in (DamageKind.TORN, DamageKind.APPENDED, DamageKind.REPEATED)
+
+
+# A file of nothing but damage must not fill the memory with its list: the last entry then stands for all the rest.
+MOST_DAMAGES = 10_000
+
+
+class DamageList:
+    """The damage of a file in file order, put down while it is read from front to back.
+
+    A loss is open from where it was met until reading goes on; `found` are those that are closed.
+    """
+
+    def __init__(self) -> None:
+        self.found: list[Damage] = []
+        self._from: int | None = None
+        self._kind = self._kind_at_end = DamageKind.TORN
+
+    @property
+    def kind(self) -> DamageKind | None:
+        """What the open loss is; None when nothing is being lost."""
+        return None if self._from is None else self._kind
+
+    def open(self, offset: int, kind: DamageKind, kind_at_end: DamageKind | None = None) -> None:
+        """From `offset` on nothing is read; a loss that is open already goes on, as what it is.
+
+        `kind_at_end` is what it turns out to be when the file ends without another record.
+        """
+        if self._from is None:
+            self._from, self._kind, self._kind_at_end = offset, kind, kind_at_end or kind
+
+    def close(self, offset: int, *, at_end: bool = False) -> None:
+        """At `offset` reading goes on, or the file ends."""
+        if self._from is not None and offset > self._from:
+            self.add(Damage(self._from, offset - self._from, self._kind_at_end if at_end else self._kind))
+        self._from = None
+
+    def add(self, damage: Damage) -> None:
+        """Put down a closed damage behind the others."""
+        if len(self.found) >= MOST_DAMAGES:
+            last = self.found.pop()
+            damage = Damage(last.offset, damage.end - last.offset, last.kind)
+        self.found.append(damage)

@@ -26,7 +26,8 @@ from backhaul.wandblog.chunk import (
     SEEDS,
     is_true_chunk,
 )
-from backhaul.wandblog.damage import Damage, DamageKind
+from backhaul.wandblog.damage import Damage, DamageKind, DamageList
+from backhaul.wandblog.grid import ALIGNED, MISALIGNED, grid_base
 
 __all__ = [
     "ALIGNED",
@@ -46,8 +47,6 @@ __all__ = [
     "is_true_chunk",
 ]
 
-ALIGNED, MISALIGNED = 0, len(FILE_HEADER)
-
 _FIRST_READ = 256 << 10
 _READ = 2 << 20
 # Before the file's end a chunk is looked at only when its longest form lies in the window.
@@ -55,8 +54,6 @@ _LOOKAHEAD = CHUNK_HEADER_SIZE + 0xFFFF
 # A crafted file could have a bad chunk every few bytes, each with a length that asks for 32 KiB of checksums. So many
 # in one block are looked at one by one; the rest of that block is then passed over.
 _MOST_BAD_CHUNKS_PER_BLOCK = 100
-# A file of nothing but damage must not fill the memory with its list: the last entry then stands for all the rest.
-_MOST_DAMAGES = 10_000
 
 
 class RawRecord(NamedTuple):
@@ -81,7 +78,6 @@ class Framing:
     def __init__(
         self, file: BinaryIO, *, start: int = len(FILE_HEADER), base: int | None = None, stop: int | None = None
     ) -> None:
-        self.damage: list[Damage] = []
         self.size = start
         self.joined: dict[int, int] = {}
         self._file = file
@@ -90,9 +86,13 @@ class Framing:
         self._base = base or ALIGNED
         self._parts: list[bytes] = []
         self._record_offset = 0
-        self._lost_from: int | None = None
-        self._lost_kind = self._lost_kind_at_end = DamageKind.TORN
+        self._losses = DamageList()
         self._bad_block = self._bad_chunks = 0
+
+    @property
+    def damage(self) -> list[Damage]:
+        """The ranges that gave no record, as far as reading has come."""
+        return self._losses.found
 
     def __iter__(self) -> Iterator[RawRecord]:
         for batch in self.batches():
@@ -126,7 +126,7 @@ class Framing:
         stop = len(window) - (CHUNK_HEADER_SIZE - 1 if at_end else _LOOKAHEAD)
         position = 0
         while position < stop:
-            if not self._parts and self._lost_from is None:
+            if not self._parts and self._losses.kind is None:
                 position = _full_chunks(window, position, stop, offset, records)
             if position < stop:
                 position = self._odd_chunk(window, position, offset, records, at_end=at_end)
@@ -144,7 +144,7 @@ class Framing:
             return stop
         if not self._is_worth_a_look(offset + position):
             return self._pass_over(window, position, offset, at_end=at_end)
-        if self._lost_from is None and (trailer := self._trailer(window, position, offset)):
+        if self._losses.kind is None and (trailer := self._trailer(window, position, offset)):
             return position + trailer
         return self._bad_chunk(window, position, offset, records, at_end=at_end)
 
@@ -157,7 +157,7 @@ class Framing:
 
     def _pass_over(self, window: bytes, position: int, offset: int, *, at_end: bool) -> int:
         """Leave the rest of a block, and go on at the first true chunk behind it."""
-        self._lose(self._record_offset if self._parts else offset + position, DamageKind.BAD_CHECKSUM)
+        self._lose(offset + position, DamageKind.BAD_CHECKSUM)
         behind = position + BLOCK_SIZE - (offset + position) % BLOCK_SIZE
         return self._search(window, behind - 1, at_end=at_end)
 
@@ -184,8 +184,8 @@ class Framing:
             self._base = stop % BLOCK_SIZE
         if kind in (FULL, FIRST):
             if self._parts:
-                self._lose(self._record_offset, DamageKind.ORPHAN)
-            self._close_damage(offset)
+                self._lose(offset, DamageKind.ORPHAN)
+            self._losses.close(offset)
             self._record_offset = offset
             if kind == FULL:
                 records.append((offset, payload))
@@ -204,24 +204,29 @@ class Framing:
         self, window: bytes, position: int, offset: int, records: list[tuple[int, bytes]], *, at_end: bool
     ) -> int:
         """No true chunk starts at `position`: note why, and return where the next one does."""
-        limit = min(position + self._room(offset + position), len(window))
-        resume = None
-        if self._lost_from is None:
-            block_end = position + self._room(offset + position)
-            kind = salvage.classify(window, position, block_end, at_end=at_end)
-            if kind is not DamageKind.ZEROED:
-                resume = salvage.by_own_length(window, position, limit)
-        else:
-            kind = self._lost_kind
-        if resume is None:
+        if self._losses.kind is not None:
             resume = self._search(window, position, at_end=at_end)
-        if kind is DamageKind.TORN and self._is_whole_after_all(window, position, resume):
-            kind = DamageKind.BAD_LENGTH
-        if self._lost_from is None and self._mend(window, position, resume, offset, kind, records):
-            return resume
-        self._lose_chunk(window, position, offset, kind, at_end=at_end)
+        else:
+            kind, resume = self._diagnosis(window, position, offset, at_end=at_end)
+            if self._mend(window, position, resume, offset, kind, records):
+                return resume
+            self._lose_chunk(window, position, offset, kind, at_end=at_end)
         self._note_second_header(window, position, resume, offset)
         return resume
+
+    def _diagnosis(self, window: bytes, position: int, offset: int, *, at_end: bool) -> tuple[DamageKind, int]:
+        """Why no true chunk starts at `position`, and where the next one does."""
+        limit = position + self._room(offset + position)
+        kind = salvage.classify(window, position, limit, at_end=at_end)
+        resume = None if kind is DamageKind.ZEROED else salvage.by_own_length(window, position, min(limit, len(window)))
+        if resume is None:
+            resume = self._search(window, position, at_end=at_end)
+        # What looks like a chunk that the file's end cuts off may be one whose length is hurt.
+        if kind is DamageKind.TORN and (
+            resume < len(window) or salvage.mended_type(window, position, resume) is not None
+        ):
+            kind = DamageKind.BAD_LENGTH
+        return kind, resume
 
     def _search(self, window: bytes, position: int, *, at_end: bool) -> int:
         """Where the next true chunk starts; when there is none, up to where the window has been searched."""
@@ -229,11 +234,6 @@ class Framing:
         start = max(position + 1, salvage.end_of_zeros(window, position) - CHUNK_HEADER_SIZE)
         found = salvage.next_true_chunk(window, start, stop)
         return stop if found is None else found
-
-    @staticmethod
-    def _is_whole_after_all(window: bytes, position: int, resume: int) -> bool:
-        """Whether what looks like a chunk that the file's end cuts off is one whose length is hurt."""
-        return resume < len(window) or salvage.mended_type(window, position, resume) is not None
 
     def _mend(
         self,
@@ -252,53 +252,36 @@ class Framing:
             return False
         payload = window[position + CHUNK_HEADER_SIZE : stop]
         self._join(mended, offset + position, payload, records)
-        self._add(Damage(offset + position, CHUNK_HEADER_SIZE, kind, range(0)))
+        self._losses.add(Damage(offset + position, CHUNK_HEADER_SIZE, kind, range(0)))
         return True
 
     def _lose_chunk(self, window: bytes, position: int, offset: int, kind: DamageKind, *, at_end: bool) -> None:
-        if self._lost_from is not None:
-            return
+        if self._parts and kind is DamageKind.SECOND_HEADER:
+            kind = DamageKind.ORPHAN
         _, length, _ = CHUNK_HEADER.unpack_from(window, position)
         ends_with_file = at_end and position + CHUNK_HEADER_SIZE + length == len(window)
-        strange = kind is DamageKind.BAD_TYPE and not self._parts and not ends_with_file
-        if self._parts:
-            self._lose(self._record_offset, DamageKind.ORPHAN if kind is DamageKind.SECOND_HEADER else kind)
-        else:
-            self._lose(offset + position, kind)
-        self._lost_kind_at_end = DamageKind.APPENDED if strange else kind
+        was_never_a_chunk = kind is DamageKind.BAD_TYPE and not self._parts and not ends_with_file
+        self._lose(offset + position, kind, DamageKind.APPENDED if was_never_a_chunk else kind)
 
     def _note_second_header(self, window: bytes, position: int, resume: int, offset: int) -> None:
         header = window.find(FILE_MAGIC, position, resume)
         if header >= 0:
-            self._close_damage(offset + header)
+            self._losses.close(offset + header)
             self._lose(offset + header, DamageKind.SECOND_HEADER)
             self._base = (offset + header) % BLOCK_SIZE
 
     def _finish(self, offset: int, rest: bytes) -> None:
         """The file ends behind `rest`, fewer bytes than a chunk's header."""
         self.size = offset + len(rest)
-        if self._parts:
-            self._lose(self._record_offset, DamageKind.TORN)
-        elif rest and (any(rest) or not len(rest) <= self._room(offset) < CHUNK_HEADER_SIZE):
+        is_fill = not any(rest) and len(rest) <= self._room(offset) < CHUNK_HEADER_SIZE
+        if self._parts or (rest and not is_fill):
             self._lose(offset, DamageKind.TORN)
-        self._lost_kind = self._lost_kind_at_end
-        self._close_damage(self.size)
+        self._losses.close(self.size, at_end=True)
 
-    def _lose(self, offset: int, kind: DamageKind) -> None:
+    def _lose(self, offset: int, kind: DamageKind, kind_at_end: DamageKind | None = None) -> None:
+        """From `offset` on, or from the record that is being put together, nothing can be read."""
+        self._losses.open(self._record_offset if self._parts else offset, kind, kind_at_end)
         self._parts = []
-        if self._lost_from is None:
-            self._lost_from, self._lost_kind, self._lost_kind_at_end = offset, kind, kind
-
-    def _close_damage(self, offset: int) -> None:
-        if self._lost_from is not None and offset > self._lost_from:
-            self._add(Damage(self._lost_from, offset - self._lost_from, self._lost_kind))
-        self._lost_from = None
-
-    def _add(self, damage: Damage) -> None:
-        if len(self.damage) >= _MOST_DAMAGES:
-            last = self.damage.pop()
-            damage = Damage(last.offset, damage.end - last.offset, last.kind)
-        self.damage.append(damage)
 
 
 def _full_chunks(window: bytes, position: int, stop: int, offset: int, records: list[tuple[int, bytes]]) -> int:
@@ -322,21 +305,3 @@ def _read(file: BinaryIO, size: int) -> bytes:
     while len(data) < size and (more := file.read(size - len(data))):
         data += more
     return data
-
-
-def grid_base(file: BinaryIO) -> int:
-    """Where the block grid starts: `ALIGNED` (0), or `MISALIGNED` (7) for the Go writer before SDK 0.17.6.
-
-    Decided by the first block after block 0 that starts with a true chunk under one of the two; a file shorter than a
-    block is the same under both.
-    """
-    for block in range(1, 9):
-        file.seek(block * BLOCK_SIZE)
-        window = file.read(BLOCK_SIZE + MISALIGNED)
-        if is_true_chunk(window, 0, min(BLOCK_SIZE, len(window))):
-            return ALIGNED
-        if is_true_chunk(window, MISALIGNED, len(window)):
-            return MISALIGNED
-        if len(window) < BLOCK_SIZE:
-            break
-    return ALIGNED

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from backhaul.errors import NotAWandbLog, UnreadableFile
 from backhaul.wandblog.chunk import CHUNK_HEADER_SIZE, FILE_HEADER
-from backhaul.wandblog.damage import Damage, DamageKind
+from backhaul.wandblog.damage import MOST_DAMAGES, Damage, DamageKind
 from backhaul.wandblog.framing import Framing
 from backhaul.wandblog.identify import identify, is_log_header
 from backhaul.wandblog.numbering import Numbering, Place
@@ -20,7 +20,6 @@ from backhaul.wandblog.tear import Tear, tear_of
 _HEAD = 512
 # Records of these types change how those behind them are taken.
 _LANDMARKS = frozenset({"header", "exit"})
-_MOST_DAMAGES = 10_000
 
 
 class LogEnd(StrEnum):
@@ -80,7 +79,7 @@ class LogReader:
     @property
     def losses(self) -> list[Damage]:
         """Damage that cost, or may have cost, records other than the newest: not the normal end of a killed run."""
-        return [damage for damage in self.damage if damage.is_loss and not self._is_zero_tail(damage)]
+        return [damage for damage in self.damage if damage.is_loss]
 
     @property
     def lost_records(self) -> int | None:
@@ -93,10 +92,6 @@ class LogReader:
     def tear(self) -> Tear | None:
         """What may be missing behind the last record, and why; None when the log has its exit record."""
         return None if self.end is LogEnd.COMPLETE else tear_of(self.size, self.producer)
-
-    def _is_zero_tail(self, damage: Damage) -> bool:
-        # Space that was reserved and never written, or newest data that a power cut took: no record that once was read.
-        return damage.kind is DamageKind.ZEROED and damage.end == self.size
 
     def _read(self, file: BinaryIO) -> Iterator[LogRecord]:
         head = file.read(_HEAD)
@@ -201,7 +196,7 @@ class LogReader:
 
     def _set_aside(self, offset: int, end: int, kind: DamageKind) -> None:
         last = self._set_asides[-1] if self._set_asides else None
-        if last and last.kind is kind and (last.end == offset or len(self._set_asides) >= _MOST_DAMAGES):
+        if last and last.kind is kind and (last.end == offset or len(self._set_asides) >= MOST_DAMAGES):
             self._set_asides[-1] = Damage(last.offset, end - last.offset, kind)
         else:
             self._set_asides.append(Damage(offset, end - offset, kind))
@@ -220,7 +215,13 @@ class LogReader:
             self.end = LogEnd.NO_EXIT
 
     def _name_tail(self, damage: Damage) -> Damage:
-        """The Go engine writes nothing behind its exit record: what stands there was appended."""
+        """The Go engine writes nothing behind its exit record: what stands there was appended.
+
+        Zeros at the end are space that was reserved and never written, or newest data that never reached the disk,
+        which is the tear's matter: either way no record that was whole is lost by them.
+        """
+        if damage.kind is DamageKind.ZEROED and damage.end == self.size:
+            return replace(damage, numbers=range(0))
         if damage.kind is DamageKind.TORN and self._exit_seen and self.producer:
             return replace(damage, kind=DamageKind.APPENDED)
         return damage

@@ -44,7 +44,7 @@ def test_partial_records_are_merged() -> None:
 
 def test_another_message_under_the_same_number_is_passed_over() -> None:
     """0.16.5 and 0.16.6 wrote a list of parameter names there."""
-    parameters = b"\x0a\x02lr" * 0 + b"\x12\x00"
+    parameters = b"\x1a\x04\x0a\x02lr"
     for record in (b"\xff\xff\xff", parameters, b""):
         environment = _of(record)
         assert (environment.metadata_json(), environment.config_value()) == (None, None)

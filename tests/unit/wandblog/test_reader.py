@@ -293,6 +293,7 @@ def test_zeros_behind_the_last_record_are_no_loss(record: Make, framed: Make, sa
     tail = LogReader(saved(framed(*records) + bytes(5000)))
     assert len(list(tail)) == 3
     assert (tail.losses, tail.end) == ([], LogEnd.NO_EXIT)
+    assert [(damage.kind, damage.is_loss) for damage in tail.damage] == [(DamageKind.ZEROED, False)]
     log = bytearray(framed(*records, record(0, "c")))
     at = log.index(record(0, "b")) - 7
     log[at : at + 7 + len(record(0, "b"))] = bytes(7 + len(record(0, "b")))

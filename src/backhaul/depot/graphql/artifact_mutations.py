@@ -23,26 +23,31 @@ _NOT_IN_NAME = frozenset("/:\\\0")
 
 def find_artifact(context: Context, identifier: str | None) -> Artifact:
     """The version of that id. Refused with 404 when there is none."""
-    return context.store.artifacts.get(_number("Artifact", identifier))
+    return context.store.artifacts.get(number_of("Artifact", identifier))
 
 
-def _number(kind: str, identifier: str | None) -> int:
+def number_of(kind: str, identifier: str | None) -> int:
     parts = identifiers.decode(identifier or "")
     if len(parts) != 2 or parts[0] != kind or not parts[1].isdecimal():
         raise not_found(f"{kind} with the id {identifier!r}")
     return int(parts[1])
 
 
-def _name(what: str, name: str | None) -> str:
+def checked_name(what: str, name: str | None) -> str:
     if not name or len(name) > _LONGEST_NAME or any(character in _NOT_IN_NAME for character in name):
         raise Refused(f"invalid {what} {(name or '')[:200]!r}: 1 to {_LONGEST_NAME} characters without / and :")
     return name
 
 
-def _aliases(fields: Args) -> list[str]:
+def alias_names(fields: Args) -> list[str]:
     """The aliases of an input. A version's number (`v3`) is no alias that could be given to another one."""
-    found = [_name("alias", alias["alias"]) for alias in fields.get("aliases") or ()]
+    found = [checked_name("alias", alias["alias"]) for alias in fields.get("aliases") or ()]
     return [alias for alias in found if not (alias[0] == "v" and alias[1:].isdecimal())]
+
+
+def tag_names(fields: Args, name: str) -> list[str]:
+    """The tags of an input."""
+    return [tag["tagName"] for tag in fields.get(name) or ()]
 
 
 def _create(_source: Any, context: Context, args: Args) -> Any:
@@ -53,15 +58,17 @@ def _create(_source: Any, context: Context, args: Args) -> Any:
     draft = Draft(
         entity=entity,
         project=project,
-        collection=_name("artifact name", series),
-        type=_name("artifact type", text(fields, "artifactTypeName")),
+        collection=checked_name("artifact name", series),
+        type=checked_name("artifact type", text(fields, "artifactTypeName")),
         digest=fields["digest"],
-        aliases=tuple(_aliases(fields)),
+        aliases=tuple(alias_names(fields)),
         run_id=run.id if run else None,
         client_id=text(fields, "clientID"),
         description=fields.get("description"),
         metadata=fields.get("metadata"),
         history_step=fields.get("historyStep"),
+        tags=tuple(tag_names(fields, "tags")),
+        ttl=fields.get("ttlDurationSeconds"),
         reuse=fields.get("enableDigestDeduplication") is not False,
     )
     return {"artifact": context.store.artifacts.create(draft)}
@@ -71,26 +78,31 @@ def _create_type(_source: Any, context: Context, args: Args) -> Any:
     """A type needs no making: it is there as soon as a collection has it."""
     entity, project = place(context, args["input"])
     return {
-        "artifactType": Kind(context.store.make_project(entity, project), _name("artifact type", args["input"]["name"]))
+        "artifactType": Kind(
+            context.store.make_project(entity, project), checked_name("artifact type", args["input"]["name"])
+        )
     }
 
 
 def _create_manifest(_source: Any, context: Context, args: Args) -> Any:
     fields = args["input"]
-    kind = fields.get("type") or "FULL"
-    if kind != "FULL":
-        raise Refused(f"artifact manifests of the type {kind} are not supported by this depot")
     artifact = find_artifact(context, fields["artifactID"])
-    return _manifest_answer(context, context.store.artifacts.make_manifest(artifact.id, fields.get("digest") or ""))
+    base = text(fields, "baseArtifactID")
+    base_id = find_artifact(context, base).id if base else None
+    kind, digest = fields.get("type") or "FULL", fields.get("digest") or ""
+    return _manifest_answer(context, context.store.artifacts.make_manifest(artifact.id, digest, kind, base_id))
 
 
 def _update_manifest(_source: Any, context: Context, args: Args) -> Any:
     fields = args["input"]
-    before = context.store.artifacts.manifest(_number("ArtifactManifest", fields["artifactManifestID"]))
+    before = context.store.artifacts.manifest(number_of("ArtifactManifest", fields["artifactManifestID"]))
     if before is None:
         raise not_found("artifact manifest")
     digest = fields.get("digest") or before.digest
-    return _manifest_answer(context, context.store.artifacts.make_manifest(before.artifact_id, digest))
+    base = text(fields, "baseArtifactID")
+    base_id = find_artifact(context, base).id if base else before.base_id
+    made = context.store.artifacts.make_manifest(before.artifact_id, digest, before.kind, base_id)
+    return _manifest_answer(context, made)
 
 
 def _manifest_answer(context: Context, manifest: Manifest) -> Any:
@@ -156,23 +168,13 @@ def _use(_source: Any, context: Context, args: Args) -> Any:
 def _update(_source: Any, context: Context, args: Args) -> Any:
     fields = args["input"]
     artifact = find_artifact(context, fields["artifactID"])
-    context.store.artifacts.edit(artifact.id, fields.get("description"), fields.get("metadata"))
+    store = context.store.artifacts
+    store.edit(artifact.id, fields.get("description"), fields.get("metadata"), fields.get("ttlDurationSeconds"))
+    store.tag(artifact.id, tag_names(fields, "tagsToAdd"), tag_names(fields, "tagsToDelete"))
     if fields.get("aliases") is not None:
-        wanted = _aliases(fields)
-        context.store.artifacts.set_aliases(artifact, wanted, [each for each in artifact.aliases if each not in wanted])
-    return {"artifact": context.store.artifacts.get(artifact.id)}
-
-
-def _add_aliases(_source: Any, context: Context, args: Args) -> Any:
-    artifact = find_artifact(context, args["input"]["artifactID"])
-    context.store.artifacts.set_aliases(artifact, _aliases(args["input"]), [])
-    return {"success": True}
-
-
-def _delete_aliases(_source: Any, context: Context, args: Args) -> Any:
-    artifact = find_artifact(context, args["input"]["artifactID"])
-    context.store.artifacts.set_aliases(artifact, [], [alias["alias"] for alias in args["input"]["aliases"]])
-    return {"success": True}
+        wanted = alias_names(fields)
+        store.set_aliases(artifact, wanted, [each for each in artifact.aliases if each not in wanted])
+    return {"artifact": store.get(artifact.id)}
 
 
 def client_mapping(_source: Any, context: Context, args: Args) -> Any:
@@ -190,6 +192,4 @@ ARTIFACT_MUTATIONS: Resolvers = {
     "commitArtifact": _commit,
     "useArtifact": _use,
     "updateArtifact": _update,
-    "addAliases": _add_aliases,
-    "deleteAliases": _delete_aliases,
 }

@@ -8,6 +8,7 @@ from typing import Any
 from backhaul.depot import names
 from backhaul.depot.graphql import identifiers
 from backhaul.depot.graphql.artifact_mutations import ARTIFACT_MUTATIONS
+from backhaul.depot.graphql.collection_mutations import COLLECTION_MUTATIONS
 from backhaul.depot.graphql.context import Args, Context, Resolvers, text
 from backhaul.depot.graphql.files import FileNode
 from backhaul.depot.graphql.places import place, run_named
@@ -173,4 +174,5 @@ MUTATION: Resolvers = {
     "rewindRun": _rewind_run,
     "notifyScriptableRunAlert": _alert,
     **ARTIFACT_MUTATIONS,
+    **COLLECTION_MUTATIONS,
 }

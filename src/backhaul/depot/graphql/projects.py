@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from backhaul.depot.graphql import viewers
-from backhaul.depot.graphql.artifacts import IN_PROJECT
+from backhaul.depot.graphql.collections import IN_PROJECT
 from backhaul.depot.graphql.connections import connection
 from backhaul.depot.graphql.context import Args, Context, Resolvers, text
 from backhaul.depot.graphql.filters import matches, parse_filters

@@ -6,6 +6,7 @@ from typing import Any
 
 from backhaul.depot.graphql import viewers
 from backhaul.depot.graphql.artifact_mutations import client_mapping, find_artifact
+from backhaul.depot.graphql.collection_mutations import find_collection
 from backhaul.depot.graphql.connections import connection
 from backhaul.depot.graphql.context import Args, Context, Resolvers, text
 from backhaul.depot.graphql.places import UNCATEGORIZED
@@ -33,6 +34,7 @@ QUERY: Resolvers = {
     "entity": _entity,
     "organization": lambda _s, _c, _a: None,
     "artifact": lambda _s, context, args: find_artifact(context, text(args, "id")),
+    "artifactCollection": lambda _s, context, args: find_collection(context, text(args, "id")),
     "clientIDMapping": client_mapping,
     "users": lambda _s, _c, args: connection([], args),
 }

@@ -23,7 +23,8 @@ from graphql import (
 )
 
 from backhaul.depot.artifact import Collection
-from backhaul.depot.graphql.artifacts import ARTIFACT, KIND, MEMBERSHIP, SEQUENCE
+from backhaul.depot.graphql.artifacts import ARTIFACT
+from backhaul.depot.graphql.collections import COLLECTION, KIND, MEMBERSHIP
 from backhaul.depot.graphql.context import Resolver, Resolvers
 from backhaul.depot.graphql.files import FILE
 from backhaul.depot.graphql.mutations import MUTATION
@@ -47,7 +48,8 @@ RESOLVERS: dict[str, Resolvers] = {
     "Run": RUN,
     "File": FILE,
     "Artifact": ARTIFACT,
-    "ArtifactSequence": SEQUENCE,
+    "ArtifactSequence": COLLECTION,
+    "ArtifactPortfolio": COLLECTION,
     "ArtifactType": KIND,
     "ArtifactCollectionMembership": MEMBERSHIP,
 }
@@ -70,7 +72,9 @@ def load_schema(path: Path = _SDL) -> GraphQLSchema:
 
 def _type_name(value: Any, _info: GraphQLResolveInfo[Any], _abstract: Any) -> str:
     """Which type a value of an interface or union has: the class says it."""
-    return {Collection: "ArtifactSequence", Run: "Run"}.get(type(value), "User")
+    if isinstance(value, Collection):
+        return "ArtifactPortfolio" if value.portfolio else "ArtifactSequence"
+    return "Run" if isinstance(value, Run) else "User"
 
 
 def _fill(kind: GraphQLObjectType, resolvers: Resolvers) -> None:

@@ -16,6 +16,9 @@ FEATURES = (
     "CLIENT_IDS",
     "TOTAL_COUNT_IN_FILE_CONNECTION",
     "MARK_RUN_FILES_UPLOADED",
+    "ARTIFACT_TAGS",
+    "ARTIFACT_MEMBERSHIP_IN_LINK_ARTIFACT_RESPONSE",
+    "FILESTREAM_GZIP",
 )
 """The flags that change what a client asks, and that this depot answers. All others count as off."""
 

@@ -12,12 +12,13 @@ from backhaul.depot.refusal import Refused, not_found
 from backhaul.depot.store import runs
 
 _COLLECTION = (
-    "SELECT c.id, p.id, p.entity, p.name, p.created_at, c.name, c.type, c.created_at"
+    "SELECT c.id, p.id, p.entity, p.name, p.created_at, c.name, c.type, c.created_at, c.portfolio, c.description, c.tags"
     " FROM collections c JOIN projects p ON p.id = c.project_id"
 )
 _ARTIFACT = (
     "SELECT a.id, a.collection_id, a.run_id, a.digest, a.committed, a.version, a.description, a.metadata,"
-    " a.history_step, a.size, a.file_count, a.created_at, a.updated_at FROM artifacts a"
+    " a.history_step, a.size, a.file_count, a.created_at, a.updated_at, a.tags, a.ttl, a.deleted_at"
+    " FROM artifacts a"
 )
 
 
@@ -32,9 +33,9 @@ def create(connection: sqlite3.Connection, draft: Draft, now: float) -> Artifact
         return get(connection, known.id)
     cursor = connection.execute(
         "INSERT INTO artifacts (collection_id, run_id, client_id, digest, description, metadata, history_step, wanted,"
-        " created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " created_at, updated_at, tags, ttl) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (series.id, draft.run_id, draft.client_id, draft.digest, draft.description, draft.metadata, draft.history_step,
-         json.dumps(draft.aliases), now, now),
+         json.dumps(draft.aliases), now, now, json.dumps(draft.tags), draft.ttl),
     )  # fmt: skip
     assert cursor.lastrowid is not None
     return get(connection, cursor.lastrowid)
@@ -61,23 +62,31 @@ def find(connection: sqlite3.Connection, series: Collection, alias: str) -> Arti
     ).fetchone()
     if row is not None:
         return get(connection, row[0])
-    condition = "a.collection_id = ? AND a.committed AND (a.version = ? OR a.digest = ?)"
+    condition = "a.collection_id = ? AND a.committed AND a.deleted_at IS NULL AND (a.version = ? OR a.digest = ?)"
     return _one(connection, condition, series.id, number, alias)
 
 
 def versions(connection: sqlite3.Connection, collection_id: int) -> list[Artifact]:
     """The committed versions, newest first."""
-    return _many(connection, "a.collection_id = ? AND a.committed ORDER BY a.version DESC", collection_id)
+    return _many(
+        connection,
+        "a.collection_id = ? AND a.committed AND a.deleted_at IS NULL ORDER BY a.version DESC",
+        collection_id,
+    )
 
 
 def logged(connection: sqlite3.Connection, run_id: int) -> list[Artifact]:
     """The committed versions that a run brought."""
-    return _many(connection, "a.run_id = ? AND a.committed ORDER BY a.id", run_id)
+    return _many(connection, "a.run_id = ? AND a.committed AND a.deleted_at IS NULL ORDER BY a.id", run_id)
 
 
 def used(connection: sqlite3.Connection, run_id: int) -> list[Artifact]:
     """The versions that a run used."""
-    return _many(connection, "a.id IN (SELECT artifact_id FROM uses WHERE run_id = ?) ORDER BY a.id", run_id)
+    return _many(
+        connection,
+        "a.deleted_at IS NULL AND a.id IN (SELECT artifact_id FROM uses WHERE run_id = ?) ORDER BY a.id",
+        run_id,
+    )
 
 
 def users(connection: sqlite3.Connection, artifact_id: int) -> list[Run]:
@@ -105,33 +114,62 @@ def commit(connection: sqlite3.Connection, artifact_id: int, size: int, file_cou
 
 
 def edit(
-    connection: sqlite3.Connection, artifact_id: int, description: str | None, metadata: str | None, now: float
+    connection: sqlite3.Connection,
+    artifact_id: int,
+    description: str | None,
+    metadata: str | None,
+    ttl: int | None,
+    now: float,
 ) -> None:
     """Changes what is said of a version; None leaves alone."""
     connection.execute(
-        "UPDATE artifacts SET description = coalesce(?, description), metadata = coalesce(?, metadata), updated_at = ?"
-        " WHERE id = ?",
-        (description, metadata, now, artifact_id),
+        "UPDATE artifacts SET description = coalesce(?, description), metadata = coalesce(?, metadata),"
+        " ttl = coalesce(?, ttl), updated_at = ? WHERE id = ?",
+        (description, metadata, ttl, now, artifact_id),
     )
 
 
 def set_aliases(connection: sqlite3.Connection, artifact: Artifact, add: list[str], remove: list[str]) -> None:
     """Moves the aliases `add` to the version and takes `remove` from it."""
-    series = artifact.collection.id
+    set_aliases_in(connection, artifact.collection.id, artifact.id, add, remove)
+
+
+def set_aliases_in(
+    connection: sqlite3.Connection, series: int, artifact_id: int, add: list[str], remove: list[str]
+) -> None:
+    """Moves the aliases `add` of a collection to the version and takes `remove` from it."""
     for alias in add:
-        connection.execute("INSERT OR REPLACE INTO aliases VALUES (?, ?, ?)", (series, alias, artifact.id))
+        connection.execute("INSERT OR REPLACE INTO aliases VALUES (?, ?, ?)", (series, alias, artifact_id))
     for alias in remove:
         connection.execute(
             "DELETE FROM aliases WHERE collection_id = ? AND alias = ? AND artifact_id = ?",
-            (series, alias, artifact.id),
+            (series, alias, artifact_id),
         )
+
+
+def aliases(connection: sqlite3.Connection, artifact_id: int, collection_id: int) -> tuple[str, ...]:
+    """The aliases of a version in a collection."""
+    rows = connection.execute(
+        "SELECT alias FROM aliases WHERE artifact_id = ? AND collection_id = ? ORDER BY alias",
+        (artifact_id, collection_id),
+    )
+    return tuple(alias for (alias,) in rows)
+
+
+def collection_of(connection: sqlite3.Connection, collection_id: int) -> Collection:
+    """The collection. Refused with 404 when there is none."""
+    row = connection.execute(f"{_COLLECTION} WHERE c.id = ?", (collection_id,)).fetchone()
+    if row is None:
+        raise not_found("artifact collection")
+    return _collection(row)
 
 
 def collections(connection: sqlite3.Connection, project_id: int) -> list[Collection]:
     """The collections of a project that have a committed version, by name."""
     rows = connection.execute(
         f"{_COLLECTION} WHERE c.project_id = ?"
-        " AND EXISTS (SELECT 1 FROM artifacts a WHERE a.collection_id = c.id AND a.committed) ORDER BY c.name",
+        " AND (c.portfolio OR EXISTS (SELECT 1 FROM artifacts a WHERE a.collection_id = c.id AND a.committed"
+        " AND a.deleted_at IS NULL)) ORDER BY c.name",
         (project_id,),
     )
     return [_collection(row) for row in rows]
@@ -143,16 +181,21 @@ def collection(connection: sqlite3.Connection, project_id: int, name: str) -> Co
     return _collection(row) if row else None
 
 
-def make_manifest(connection: sqlite3.Connection, artifact_id: int, digest: str) -> Manifest:
+def make_manifest(
+    connection: sqlite3.Connection, artifact_id: int, digest: str, kind: str, base_id: int | None
+) -> Manifest:
     """A manifest whose bytes are still to come."""
-    cursor = connection.execute("INSERT INTO manifests (artifact_id, digest) VALUES (?, ?)", (artifact_id, digest))
-    return Manifest(cursor.lastrowid or 0, artifact_id, digest, None, None)
+    cursor = connection.execute(
+        "INSERT INTO manifests (artifact_id, digest, kind, base_id) VALUES (?, ?, ?, ?)",
+        (artifact_id, digest, kind, base_id),
+    )
+    return Manifest(cursor.lastrowid or 0, artifact_id, digest, None, None, kind, base_id)
 
 
 def manifest(connection: sqlite3.Connection, condition: str, value: int) -> Manifest | None:
     """The newest manifest that fulfils the condition."""
     row = connection.execute(
-        f"SELECT id, artifact_id, digest, blob, size FROM manifests WHERE {condition} ORDER BY id DESC LIMIT 1",
+        f"SELECT id, artifact_id, digest, blob, size, kind, base_id FROM manifests WHERE {condition} ORDER BY id DESC LIMIT 1",
         (value,),
     ).fetchone()
     return Manifest(*row) if row else None
@@ -190,10 +233,10 @@ def _make_collection(connection: sqlite3.Connection, home: Project, draft: Draft
 
 def _known(connection: sqlite3.Connection, series: Collection, draft: Draft) -> Artifact | None:
     # The same log may be sent into another project: there it is another version.
-    same = "a.collection_id = ? AND a.client_id = ?"
+    same = "a.collection_id = ? AND a.client_id = ? AND a.deleted_at IS NULL"
     if draft.client_id and (known := _one(connection, same, series.id, draft.client_id)):
         return known
-    condition = "a.collection_id = ? AND a.committed AND a.digest = ? ORDER BY a.version DESC"
+    condition = "a.collection_id = ? AND a.committed AND a.deleted_at IS NULL AND a.digest = ? ORDER BY a.version DESC"
     return _one(connection, condition, series.id, draft.digest) if draft.reuse else None
 
 
@@ -209,15 +252,15 @@ def _many(connection: sqlite3.Connection, condition: str, *values: Any) -> list[
 
 
 def _collection(row: tuple[Any, ...]) -> Collection:
-    collection_id, *project, name, kind, created_at = row
-    return Collection(collection_id, Project(*project), name, kind, created_at)
+    collection_id, *project, name, kind, created_at, portfolio, description, tags = row
+    labels = tuple(json.loads(tags))
+    return Collection(collection_id, Project(*project), name, kind, created_at, bool(portfolio), description, labels)
 
 
 def _artifact(connection: sqlite3.Connection, row: tuple[Any, ...]) -> Artifact:
     (artifact_id, collection_id, run_id, digest, committed, version, description, metadata, step, size, file_count,
-     created_at, updated_at) = row  # fmt: skip
-    series = connection.execute(f"{_COLLECTION} WHERE c.id = ?", (collection_id,)).fetchone()
-    aliases = connection.execute("SELECT alias FROM aliases WHERE artifact_id = ? ORDER BY alias", (artifact_id,))
-    names = tuple(alias for (alias,) in aliases)
-    return Artifact(artifact_id, _collection(series), run_id, digest, bool(committed), version, description, metadata,
-                    step, size, file_count, created_at, updated_at, names)  # fmt: skip
+     created_at, updated_at, tags, ttl, deleted_at) = row  # fmt: skip
+    names = aliases(connection, artifact_id, collection_id)
+    return Artifact(artifact_id, collection_of(connection, collection_id), run_id, digest, bool(committed), version, description, metadata,
+                    step, size, file_count, created_at, updated_at, names, tuple(json.loads(tags)), ttl,
+                    deleted_at is not None)  # fmt: skip

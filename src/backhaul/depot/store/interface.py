@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
-from backhaul.depot.artifact import Artifact, Collection, Content, Draft, Manifest
+from backhaul.depot.artifact import Artifact, Collection, Content, Draft, Manifest, Membership
 from backhaul.depot.model import (
     BatchRef,
     Blob,
@@ -153,11 +153,49 @@ class Artifacts(Protocol):
     def commit(self, artifact_id: int, size: int, file_count: int) -> Artifact:
         """Gives the version its number and aliases, and shows it; a second time changes nothing."""
 
-    def edit(self, artifact_id: int, description: str | None, metadata: str | None) -> None:
+    def edit(self, artifact_id: int, description: str | None, metadata: str | None, ttl: int | None = None) -> None:
         """Changes what is said of a version; None leaves alone."""
 
-    def set_aliases(self, artifact: Artifact, add: list[str], remove: list[str]) -> None:
-        """Moves the aliases `add` to the version and takes `remove` from it."""
+    def set_aliases(self, artifact: Artifact, add: list[str], remove: list[str], series: int | None = None) -> None:
+        """Moves the aliases `add` to the version and takes `remove` from it: in its own collection, or in `series`."""
+
+    def collection_of(self, collection_id: int) -> Collection:
+        """The collection of that number."""
+
+    def members(self, series: Collection) -> list[Membership]:
+        """The versions in a collection, newest first."""
+
+    def member(self, series: Collection, alias: str) -> Membership | None:
+        """The version in a collection that goes by an alias, its number there (`v3`) or its digest."""
+
+    def memberships(self, artifact_id: int) -> list[Membership]:
+        """All collections that a version belongs to, its own first."""
+
+    def link(self, artifact_id: int, entity: str, project: str, name: str, aliases: list[str]) -> Membership:
+        """Puts a version into a portfolio, which is made on first use; doing it again only gives the aliases.
+
+        Refused with 400 when the collection of that name is no portfolio or of another type.
+        """
+
+    def unlink(self, artifact_id: int, collection_id: int) -> None:
+        """Takes a version out of a portfolio; the version stays."""
+
+    def delete(self, artifact_id: int, with_aliases: bool) -> Artifact:
+        """Hides a version for good. Refused with 409 for one that has an alias, unless `with_aliases`."""
+
+    def edit_collection(
+        self, collection_id: int, name: str | None = None, description: str | None = None, kind: str | None = None
+    ) -> Collection:
+        """Changes what is said of a collection; None leaves alone. Refused with 409 for a name that is in use."""
+
+    def delete_collection(self, collection_id: int) -> Collection:
+        """Removes a collection with its versions; of a portfolio only the links."""
+
+    def tag(self, artifact_id: int, add: list[str], remove: list[str]) -> None:
+        """Changes the tags of a version."""
+
+    def tag_collection(self, collection_id: int, add: list[str], remove: list[str]) -> None:
+        """Changes the tags of a collection."""
 
     def collections(self, project_id: int) -> list[Collection]:
         """The collections of a project that have a committed version, by name."""
@@ -165,8 +203,8 @@ class Artifacts(Protocol):
     def collection(self, project_id: int, name: str) -> Collection | None:
         """The collection of that name."""
 
-    def make_manifest(self, artifact_id: int, digest: str) -> Manifest:
-        """A manifest whose bytes are still to come."""
+    def make_manifest(self, artifact_id: int, digest: str, kind: str = "FULL", base_id: int | None = None) -> Manifest:
+        """A manifest whose bytes are still to come; `INCREMENTAL` and `PATCH` ones add to that of `base_id`."""
 
     def manifest(self, manifest_id: int) -> Manifest | None:
         """The manifest of that number."""

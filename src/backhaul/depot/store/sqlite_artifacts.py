@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from backhaul.depot.artifact import Artifact, Collection, Content, Draft, Manifest
+import sqlite3
+
+from backhaul.depot.artifact import Artifact, Collection, Content, Draft, Manifest, Membership
 from backhaul.depot.model import Blob, Run
-from backhaul.depot.store import artifacts, runs
+from backhaul.depot.store import artifacts, memberships, runs
 from backhaul.depot.store.database import Database
 from backhaul.depot.store.interface import Clock
 
@@ -62,13 +64,14 @@ class SqliteArtifacts:
         """See `Artifacts`."""
         return self._database.write(lambda c: artifacts.commit(c, artifact_id, size, file_count, self._clock()))
 
-    def edit(self, artifact_id: int, description: str | None, metadata: str | None) -> None:
+    def edit(self, artifact_id: int, description: str | None, metadata: str | None, ttl: int | None = None) -> None:
         """See `Artifacts`."""
-        self._database.write(lambda c: artifacts.edit(c, artifact_id, description, metadata, self._clock()))
+        self._database.write(lambda c: artifacts.edit(c, artifact_id, description, metadata, ttl, self._clock()))
 
-    def set_aliases(self, artifact: Artifact, add: list[str], remove: list[str]) -> None:
+    def set_aliases(self, artifact: Artifact, add: list[str], remove: list[str], series: int | None = None) -> None:
         """See `Artifacts`."""
-        self._database.write(lambda c: artifacts.set_aliases(c, artifact, add, remove))
+        where = artifact.collection.id if series is None else series
+        self._database.write(lambda c: artifacts.set_aliases_in(c, where, artifact.id, add, remove))
 
     def collections(self, project_id: int) -> list[Collection]:
         """See `Artifacts`."""
@@ -78,9 +81,61 @@ class SqliteArtifacts:
         """See `Artifacts`."""
         return self._database.read(lambda c: artifacts.collection(c, project_id, name))
 
-    def make_manifest(self, artifact_id: int, digest: str) -> Manifest:
+    def collection_of(self, collection_id: int) -> Collection:
         """See `Artifacts`."""
-        return self._database.write(lambda c: artifacts.make_manifest(c, artifact_id, digest))
+        return self._database.read(lambda c: artifacts.collection_of(c, collection_id))
+
+    def members(self, series: Collection) -> list[Membership]:
+        """See `Artifacts`."""
+        return self._database.read(lambda c: memberships.members(c, series))
+
+    def member(self, series: Collection, alias: str) -> Membership | None:
+        """See `Artifacts`."""
+        return self._database.read(lambda c: memberships.member(c, series, alias))
+
+    def memberships(self, artifact_id: int) -> list[Membership]:
+        """See `Artifacts`."""
+        return self._database.read(lambda c: memberships.of_artifact(c, artifact_id))
+
+    def link(self, artifact_id: int, entity: str, project: str, name: str, aliases: list[str]) -> Membership:
+        """See `Artifacts`."""
+
+        def work(connection: sqlite3.Connection) -> Membership:
+            now = self._clock()
+            home = runs.make_project(connection, entity, project, now)
+            return memberships.link(connection, artifact_id, home, name, aliases, now)
+
+        return self._database.write(work)
+
+    def unlink(self, artifact_id: int, collection_id: int) -> None:
+        """See `Artifacts`."""
+        self._database.write(lambda c: memberships.unlink(c, artifact_id, collection_id))
+
+    def delete(self, artifact_id: int, with_aliases: bool) -> Artifact:
+        """See `Artifacts`."""
+        return self._database.write(lambda c: memberships.delete(c, artifact_id, with_aliases, self._clock()))
+
+    def edit_collection(
+        self, collection_id: int, name: str | None = None, description: str | None = None, kind: str | None = None
+    ) -> Collection:
+        """See `Artifacts`."""
+        return self._database.write(lambda c: memberships.edit_collection(c, collection_id, name, description, kind))
+
+    def delete_collection(self, collection_id: int) -> Collection:
+        """See `Artifacts`."""
+        return self._database.write(lambda c: memberships.delete_collection(c, collection_id, self._clock()))
+
+    def tag(self, artifact_id: int, add: list[str], remove: list[str]) -> None:
+        """See `Artifacts`."""
+        self._database.write(lambda c: memberships.set_tags(c, "artifacts", artifact_id, add, remove))
+
+    def tag_collection(self, collection_id: int, add: list[str], remove: list[str]) -> None:
+        """See `Artifacts`."""
+        self._database.write(lambda c: memberships.set_tags(c, "collections", collection_id, add, remove))
+
+    def make_manifest(self, artifact_id: int, digest: str, kind: str = "FULL", base_id: int | None = None) -> Manifest:
+        """See `Artifacts`."""
+        return self._database.write(lambda c: artifacts.make_manifest(c, artifact_id, digest, kind, base_id))
 
     def manifest(self, manifest_id: int) -> Manifest | None:
         """See `Artifacts`."""

@@ -1,0 +1,1 @@
+"""The official client's system tests, run against a depot."""

@@ -1,0 +1,137 @@
+"""Collections and types of artifacts, and which versions belong to them, as clients read them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backhaul.depot.artifact import LATEST, Artifact, Collection, Membership
+from backhaul.depot.graphql.artifacts import Kind, alias_nodes, artifact_files, tag_node
+from backhaul.depot.graphql.connections import connection
+from backhaul.depot.graphql.context import Args, Context, Resolvers, text
+from backhaul.depot.graphql.filters import parse_filters
+from backhaul.depot.graphql.identifiers import encode
+from backhaul.depot.graphql.times import iso
+from backhaul.depot.model import Project
+
+
+def membership_named(project: Project, context: Context, name: str | None) -> Membership | None:
+    """The version that `collection:alias` names; without an alias the latest."""
+    series_name, _, alias = (name or "").partition(":")
+    series = context.store.artifacts.collection(project.id, series_name)
+    return context.store.artifacts.member(series, alias or LATEST) if series else None
+
+
+def _named(project: Project, context: Context, args: Args) -> Artifact | None:
+    found = membership_named(project, context, text(args, "name"))
+    return found.artifact if found else None
+
+
+def kinds(project: Project, context: Context) -> list[Kind]:
+    """The types that occur in a project, by name."""
+    found = {each.type for each in context.store.artifacts.collections(project.id)}
+    return [Kind(project, name) for name in sorted(found)]
+
+
+def _versions(series: Collection, context: Context, args: Args) -> Any:
+    """The versions, newest first, each with its number here."""
+    found = [each for each in context.store.artifacts.members(series) if _matches(each, args)]
+    page = connection(found, args, lambda each: each.artifact)
+    for edge, each in zip(page["edges"], found[int(page["pageInfo"]["startCursor"]) :], strict=False):
+        edge["version"] = f"v{each.version}"
+    return page
+
+
+def _matches(membership: Membership, args: Args) -> bool:
+    """Whether the version fulfils filters such as `{"state": "COMMITTED", "tags": {"$in": [...]}}`, as far as known."""
+    wanted = parse_filters(text(args, "filters")).get("tags") or {}
+    names = (wanted.get("$in") or wanted.get("$all") or []) if isinstance(wanted, dict) else [wanted]
+    hit = all if isinstance(wanted, dict) and "$all" in wanted else any
+    return not names or hit(name in membership.artifact.tags for name in names)
+
+
+def _series_membership(series: Collection, context: Context, args: Args) -> Any:
+    return context.store.artifacts.member(series, text(args, "aliasName") or LATEST)
+
+
+def _series_aliases(series: Collection, context: Context, args: Args) -> Any:
+    found = context.store.artifacts.members(series)
+    return connection([alias for each in found for alias in alias_nodes(each, numbered=False)], args)
+
+
+def _newest(series: Collection, context: Context, _args: Args) -> Artifact | None:
+    return next(iter(context.store.artifacts.versions(series)), None)
+
+
+COLLECTION: Resolvers = {
+    "id": lambda series, _c, _a: encode("ArtifactCollection", str(series.id)),
+    "name": lambda series, _c, _a: series.name,
+    "description": lambda series, _c, _a: series.description,
+    "createdAt": lambda series, _c, _a: iso(series.created_at),
+    "updatedAt": lambda series, _c, _a: iso(series.created_at),
+    "state": lambda _s, _c, _a: "READY",
+    "project": lambda series, _c, _a: series.project,
+    "defaultArtifactType": lambda series, _c, _a: Kind(series.project, series.type),
+    "tags": lambda series, _c, args: connection([tag_node(tag) for tag in series.tags], args),
+    "aliases": _series_aliases,
+    "artifacts": _versions,
+    "artifactMembership": _series_membership,
+    "latestArtifact": _newest,
+    "digestAlgorithm": lambda _s, _c, _a: "MANIFEST_MD5",
+}
+"""Both kinds of collections."""
+
+MEMBERSHIP: Resolvers = {
+    "id": lambda each, _c, _a: encode("ArtifactMembership", str(each.collection.id), str(each.artifact.id)),
+    "versionIndex": lambda each, _c, _a: each.version,
+    "createdAt": lambda each, _c, _a: iso(each.created_at),
+    "aliases": lambda each, _c, _a: alias_nodes(each),
+    "artifactCollection": lambda each, _c, _a: each.collection,
+    "artifact": lambda each, _c, _a: each.artifact,
+    "files": lambda each, context, args: artifact_files(each.artifact, context, args),
+}
+
+
+def _of_kind(kind: Kind, context: Context, args: Args) -> Any:
+    found = [each for each in context.store.artifacts.collections(kind.project.id) if each.type == kind.name]
+    return connection(found, args)
+
+
+def _one_of_kind(kind: Kind, context: Context, args: Args) -> Any:
+    series = context.store.artifacts.collection(kind.project.id, text(args, "name") or "")
+    return series if series and series.type == kind.name else None
+
+
+KIND: Resolvers = {
+    "id": lambda kind, _c, _a: encode("ArtifactType", str(kind.project.id), kind.name),
+    "name": lambda kind, _c, _a: kind.name,
+    "description": lambda _k, _c, _a: None,
+    "createdAt": lambda kind, _c, _a: iso(kind.project.created_at),
+    "project": lambda kind, _c, _a: kind.project,
+    "artifact": lambda kind, context, args: _named(kind.project, context, args),
+    "artifactCollection": _one_of_kind,
+    "artifactCollections": _of_kind,
+    "artifactSequence": _one_of_kind,
+    "artifactSequences": _of_kind,
+}
+
+
+def _project_kind(project: Project, context: Context, args: Args) -> Kind | None:
+    return next((kind for kind in kinds(project, context) if kind.name == args.get("name")), None)
+
+
+def _project_collection(project: Project, context: Context, args: Args) -> Collection | None:
+    return context.store.artifacts.collection(project.id, text(args, "name") or "")
+
+
+IN_PROJECT: Resolvers = {
+    "artifact": _named,
+    "artifactType": _project_kind,
+    "artifactTypes": lambda project, context, args: connection(kinds(project, context), args),
+    "artifactCollection": _project_collection,
+    "artifactCollections": lambda project, context, args: connection(
+        context.store.artifacts.collections(project.id), args
+    ),
+    "artifactCollectionMembership": lambda project, context, args: membership_named(
+        project, context, text(args, "name")
+    ),
+}

@@ -1,0 +1,30 @@
+"""Where the block grid of a log starts."""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+from backhaul.wandblog.chunk import BLOCK_SIZE, FILE_HEADER, is_true_chunk
+
+# Counted from the file's first byte, as all writers do but the Go writer before SDK 0.17.6, which left the header out.
+ALIGNED, MISALIGNED = 0, len(FILE_HEADER)
+
+_BLOCKS_TO_TRY = 8
+
+
+def grid_base(file: BinaryIO) -> int:
+    """Where the block grid starts: `ALIGNED` (0), or `MISALIGNED` (7) for the Go writer before SDK 0.17.6.
+
+    Decided by the first block after block 0 that starts with a true chunk under one of the two; a file shorter than a
+    block is the same under both.
+    """
+    for block in range(1, _BLOCKS_TO_TRY + 1):
+        file.seek(block * BLOCK_SIZE)
+        window = file.read(BLOCK_SIZE + MISALIGNED)
+        if is_true_chunk(window, 0, min(BLOCK_SIZE, len(window))):
+            return ALIGNED
+        if is_true_chunk(window, MISALIGNED, len(window)):
+            return MISALIGNED
+        if len(window) < BLOCK_SIZE:
+            break
+    return ALIGNED
