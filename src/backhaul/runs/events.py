@@ -19,7 +19,9 @@ def event_line(stats: Any, start_seconds: int, start_nanos: int) -> str:
     A value that is not JSON is left out.
     """
     timestamp = stats.timestamp
-    runtime = (timestamp.seconds - start_seconds) + (timestamp.nanos - start_nanos) / 1e9
+    # Whole nanoseconds first, then whole seconds and the rest, as the official engine does: equal to the last digit.
+    elapsed = (timestamp.seconds - start_seconds) * 1_000_000_000 + (timestamp.nanos - start_nanos)
+    runtime = elapsed // 1_000_000_000 + elapsed % 1_000_000_000 / 1e9
     members = [
         '"_wandb":true',
         f'"_timestamp":{json.dumps(seconds(timestamp))}',
