@@ -52,7 +52,11 @@ def test_a_file_that_gives_less_than_it_is_asked_for_is_read_whole(framed: Made)
     assert framing.damage == []
 
 
-@pytest.mark.parametrize("hole", [bytes(5 * _MIB), b"x" * (5 * _MIB), random.Random(9).randbytes(5 * _MIB)])
+@pytest.mark.parametrize(
+    "hole",
+    [bytes(5 * _MIB), b"x" * (5 * _MIB), random.Random(9).randbytes(5 * _MIB)],
+    ids=["zeros", "text", "random bytes"],
+)
 def test_one_hole_of_several_reads_is_one_damage(hole: bytes, framed: Made) -> None:
     """Told from its first to its last byte; everything behind it is read."""
     before, after = _records(5, (0, 500), 1), _records(400, (0, 900), 2)
