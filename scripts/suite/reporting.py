@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 
@@ -29,7 +30,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         "seconds": round(report.duration, 2),
         "reason": _reason(report),
     }
-    with open(os.environ["DEPOT_RESULTS"], "a", encoding="utf-8") as file:
+    with Path(os.environ["DEPOT_RESULTS"]).open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
 
 

@@ -50,7 +50,7 @@ class ContentTarget:
     @property
     def storage_path(self) -> str:
         """Where the bytes are PUT and got by signed addresses."""
-        return f"/contents/{self.project_id}/{self.artifact_id}/{self.md5}"
+        return f"/wandb_artifacts/{self.project_id}/{self.artifact_id}/{self.md5}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class ManifestTarget:
     @property
     def storage_path(self) -> str:
         """Where the list is PUT and got by signed addresses."""
-        return f"/manifests/{self.manifest_id}"
+        return f"/manifests/{self.manifest_id}/wandb_manifest.json"
 
 
 class Addressed(Protocol):

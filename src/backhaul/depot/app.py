@@ -27,6 +27,8 @@ from backhaul.depot.storage import Storage, target_of
 _LOG = logging.getLogger("backhaul.depot")
 _STATIC = Path(__file__).parent / "pages" / "static"
 
+_KEY_START = 8  # characters of a key that tell which one it is, and no more of it
+
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -57,13 +59,14 @@ class App:
 
     def _artifact_routes(self) -> list[Route | Mount]:
         """The bytes of artifacts: by signed address, and by names and digest for those who show the key."""
-        content = "/contents/{project_id:int}/{artifact_id:int}/{md5}"
+        content = "/wandb_artifacts/{project_id:int}/{artifact_id:int}/{md5}"
+        manifest = "/manifests/{manifest_id:int}/wandb_manifest.json"
         place = "/artifactsV2/{region}/{entity}/{project}/{collection}"
         return [
             Route(content, self._storage.put_content, methods=["PUT"]),
             Route(content, self._storage.get_content, methods=["GET"]),
-            Route("/manifests/{manifest_id:int}", self._storage.put_manifest, methods=["PUT"]),
-            Route("/manifests/{manifest_id:int}", self._storage.get_manifest, methods=["GET"]),
+            Route(manifest, self._storage.put_manifest, methods=["PUT"]),
+            Route(manifest, self._storage.get_manifest, methods=["GET"]),
             Route(f"{place}/{{birth}}/{{md5}}/{{name:path}}", self._keyed(self._storage.get_entry), methods=["GET"]),
         ]
 
@@ -89,9 +92,7 @@ class App:
 
     async def _answer_graphql(self, request: Request) -> Response:
         data = await body.read(request)
-        return await run_in_threadpool(
-            self._execute, data, Context(self._services, str(request.base_url), request.state.user)
-        )
+        return await run_in_threadpool(self._execute, data, _context(self._services, request))
 
     def _execute(self, data: bytes, context: Context) -> Response:
         status, answer = self._graphql.answer(body.parse_object(data), context)
@@ -100,18 +101,24 @@ class App:
     async def _take_lines(self, request: Request) -> Response:
         data = await body.read(request)
         where = request.path_params
-        await run_in_threadpool(self._deliver, where["entity"], where["project"], where["run"], data)
-        return JSONResponse(file_stream.ANSWER)
+        stop = await run_in_threadpool(self._deliver, where["entity"], where["project"], where["run"], data)
+        return JSONResponse(file_stream.ANSWER | {"stopped": True} if stop else file_stream.ANSWER)
 
-    def _deliver(self, entity: str, project: str, name: str, data: bytes) -> None:
-        """Returns when the lines are durable."""
+    def _deliver(self, entity: str, project: str, name: str, data: bytes) -> bool:
+        """Whether the run should stop; returns when the lines are durable."""
         run = self._services.store.run(entity, project, name)
         if run is None:
             raise not_found(f"run {entity}/{project}/{name}")
         self._services.store.deliver(run.id, file_stream.parse(body.parse_object(data)))
+        return bool(run.stop_requested)
 
     async def _give_file(self, request: Request) -> Response:
         return await run_in_threadpool(self._storage.file_response, target_of(request))
+
+
+def _context(services: Services, request: Request) -> Context:
+    key = shown_key(request.headers.get("authorization") or "") or ""
+    return Context(services, str(request.base_url), request.state.user, key[:_KEY_START])
 
 
 def create_app(services: Services, secrets: Secrets) -> Starlette:

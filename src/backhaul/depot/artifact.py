@@ -83,7 +83,10 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The list of an artifact's entries, or of what it adds to `base_id`. `digest` is base64 MD5; `blob` is None until the bytes came."""
+    """The list of an artifact's entries; with a `base_id`, of those that it adds to that version's.
+
+    `digest` is base64 MD5; `blob` is None until the bytes came.
+    """
 
     id: int
     artifact_id: int
@@ -110,3 +113,4 @@ class Entry:
     name: str
     md5: str | None
     size: int
+    reference: str | None = None

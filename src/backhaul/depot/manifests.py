@@ -26,6 +26,15 @@ class Manifests:
         self._blobs = blobs
         self._known: Memory[str, list[Entry]] = Memory(_REMEMBERED, lambda entries: 1 + len(entries))
 
+    def merged(self, manifests: list[Manifest]) -> bytes:
+        """One manifest with the entries of all; the later ones count. Refused with 400 when one is malformed."""
+        documents = [self._blobs.path(each.blob).read_bytes() for each in manifests if each.blob]
+        for document in documents:
+            parse(document)
+        last = [json.loads(document) for document in documents]
+        contents = {name: entry for document in last for name, entry in document["contents"].items()}
+        return json.dumps(last[-1] | {"contents": contents}).encode()
+
     def entries(self, manifest: Manifest | None) -> list[Entry]:
         """The entries by name; none for a manifest whose bytes did not come. Refused with 400 when it is malformed."""
         blob = manifest.blob if manifest else None
@@ -53,5 +62,5 @@ def to_hex(digest: str) -> str:
 
 
 def _entry(name: str, fields: dict[str, Any]) -> Entry:
-    size = int(fields.get("size") or 0)
-    return Entry(name, None if fields.get("ref") else to_hex(fields["digest"]), size)
+    size, reference = int(fields.get("size") or 0), fields.get("ref")
+    return Entry(name, None if reference else to_hex(fields["digest"]), size, reference or None)

@@ -57,6 +57,7 @@ class Run:
     repo: str | None = None
     sweep: str | None = None
     user: str | None = None
+    stop_requested: int = 0
 
     def state_at(self, now: float) -> str:
         """The state to show at the time `now`: a silent run is crashed, a silent preempted one preempted."""

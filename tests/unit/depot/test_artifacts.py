@@ -146,3 +146,95 @@ def test_names_that_cannot_be_are_refused(client: Client, project: str, fields: 
     base = {"entityName": "", "projectName": project, "artifactTypeName": "t", "artifactCollectionName": "ds",
             "digest": "d", "digestAlgorithm": "MANIFEST_MD5"}  # fmt: skip
     assert client.query(text, {"i": {**base, **fields}}).status in (400, 404)
+
+
+def _bring(client: Client, project: str, digest: str = "d" * 32, **more: Any) -> str:
+    """A committed version; its id."""
+    made = str(_create(client, project, digest=digest, **more)["id"])
+    address = _file_address(client, made)
+    if address:
+        assert client.request("PUT", address, b"content").status == 200
+    assert client.request("PUT", _manifest_address(client, project, made), _MANIFEST).status == 200
+    _commit(client, made)
+    return made
+
+
+def _link(client: Client, project: str, artifact: str, name: str = "best") -> Any:
+    text = """mutation($i: LinkArtifactInput!) { linkArtifact(input: $i) { versionIndex artifactMembership {
+        artifactCollection { __typename id name } } } }"""
+    aliases = [{"artifactCollectionName": name, "alias": "prod"}]
+    fields = {"artifactID": artifact, "artifactPortfolioName": name, "entityName": "tester", "projectName": project}
+    return _ask(client, text, i=fields | {"aliases": aliases})
+
+
+def _member(client: Client, project: str, name: str) -> Any:
+    text = """query($p: String!, $n: String!) { project(name: $p, entityName: "tester") {
+        artifactCollectionMembership(name: $n) { versionIndex artifact { id state tags { name } } } } }"""
+    return _ask(client, text, p=project, n=name)["artifactCollectionMembership"]
+
+
+def test_a_link_is_a_number_of_its_own_and_unlinking_keeps_the_version(client: Client, project: str) -> None:
+    """A portfolio names versions of other collections; linking again changes nothing."""
+    _bring(client, project)
+    second = _bring(client, project, digest="e" * 32)
+    made = _link(client, project, second)
+    assert (made["versionIndex"], _link(client, project, second)["versionIndex"]) == (0, 0)
+    series = made["artifactMembership"]["artifactCollection"]
+    assert (series["__typename"], series["name"]) == ("ArtifactPortfolio", "best")
+    found = [_member(client, project, f"best:{alias}") for alias in ("prod", "latest", "v0")]
+    assert [(each["versionIndex"], each["artifact"]["id"]) for each in found] == [(0, second)] * 3
+    _ask(
+        client,
+        "mutation($i: UnlinkArtifactInput!) { unlinkArtifact(input: $i) { success } }",
+        i={"artifactID": second, "artifactPortfolioID": series["id"]},
+    )
+    assert _member(client, project, "best:v0") is None
+    assert _member(client, project, "ds:v1")["artifact"]["id"] == second
+
+
+def test_an_artifact_links_to_no_collection_of_versions(client: Client, project: str) -> None:
+    """What was logged under a name cannot become a portfolio."""
+    made = _bring(client, project)
+    text = "mutation($i: LinkArtifactInput!) { linkArtifact(input: $i) { versionIndex } }"
+    fields = {"artifactID": made, "artifactPortfolioName": "ds", "entityName": "tester", "projectName": project}
+    reply = client.query(text, {"i": fields})
+    assert (reply.status, "not a portfolio" in reply.json["errors"][0]["message"]) == (400, True)
+
+
+def test_a_deleted_version_is_gone_and_its_number_taken(client: Client, project: str) -> None:
+    """One with an alias is kept unless the aliases go with it; the next version gets the next number."""
+    first = _bring(client, project)
+    text = "mutation($i: DeleteArtifactInput!) { deleteArtifact(input: $i) { artifact { state } } }"
+    assert client.query(text, {"i": {"artifactID": first}}).status == 409
+    assert _ask(client, text, i={"artifactID": first, "deleteAliases": True})["artifact"]["state"] == "DELETED"
+    assert _member(client, project, "ds:v0") is None
+    _bring(client, project)
+    assert _member(client, project, "ds:latest")["versionIndex"] == 1
+
+
+def test_tags_are_added_and_taken_away(client: Client, project: str) -> None:
+    """Each once, in the order in which they came."""
+    made = _bring(client, project, tags=[{"tagName": "a"}])
+    text = "mutation($i: UpdateArtifactInput!) { updateArtifact(input: $i) { artifact { tags { name } } } }"
+    fields = {"artifactID": made, "tagsToAdd": [{"tagName": "b"}, {"tagName": "c"}], "tagsToDelete": [{"tagName": "b"}]}
+    _ask(client, text, i=fields)
+    _ask(client, text, i={"artifactID": made, "tagsToDelete": [{"tagName": "b"}], "tagsToAdd": [{"tagName": "a"}]})
+    assert _member(client, project, "ds:v0")["artifact"]["tags"] == [{"name": "a"}, {"name": "c"}]
+
+
+def test_an_incremental_version_holds_what_it_adds_and_what_was_there(client: Client, project: str) -> None:
+    """Its manifest names only new files; what is read has those of the version before as well."""
+    _bring(client, project)
+    made = str(_create(client, project, digest="e" * 32)["id"])
+    part = json.dumps({"version": 1, "contents": {"new.txt": {"digest": _MD5, "size": 7}}}).encode()
+    digest = base64.b64encode(hashlib.md5(part).digest()).decode()
+    text = """mutation($i: CreateArtifactManifestInput!) { createArtifactManifest(input: $i) {
+        artifactManifest { file { uploadUrl } } } }"""
+    fields = {"artifactID": made, "name": "wandb_manifest.incremental.json", "digest": digest, "entityName": "",
+              "projectName": project, "runName": "r", "type": "INCREMENTAL"}  # fmt: skip
+    address = _ask(client, text, i=fields)["artifactManifest"]["file"]["uploadUrl"]
+    assert client.request("PUT", address, part).status == 200
+    _commit(client, made)
+    found = _ask(client, "query($i: ID!) { artifact(id: $i) { fileCount files { edges { node { name } } } } }", i=made)
+    assert sorted(edge["node"]["name"] for edge in found["files"]["edges"]) == ["f.txt", "new.txt"]
+    assert found["fileCount"] == 2

@@ -133,3 +133,50 @@ def test_a_stopped_depot_ends_well_and_its_folder_has_one_owner(tmp_path: Path, 
         start_depot(tmp_path / "depot")
     assert depot.stop() == 0
     assert start_depot(tmp_path / "depot").api_key == depot.api_key
+
+
+def _row(step: int) -> str:
+    return json.dumps({"_step": step, "_timestamp": 1.5 + step, "x": step})
+
+
+def _turned(step: int) -> str:
+    return json.dumps({"x": step, "_timestamp": 1.5 + step, "_step": step})
+
+
+def _steps(client: Client, project: str) -> list[int]:
+    return [json.loads(line)["_step"] for line in client.run_field(project, "r1", "history(samples: 100)")["history"]]
+
+
+def _send_rows(client: Client, project: str, offset: int, content: list[str]) -> None:
+    client.stream(project, "r1", {"files": {"wandb-history.jsonl": {"offset": offset, "content": content}}})
+
+
+def test_a_log_that_comes_again_behind_its_own_lines_leaves_no_row_twice(client: Client, project: str) -> None:
+    """The engine numbers a second sync from the count that it is told, and writes a row's keys in any order."""
+    client.open_run(project, "r1")
+    _send_rows(client, project, 0, [_row(step) for step in range(5)])
+    start = client.open_run(project, "r1")["historyLineCount"]
+    _send_rows(client, project, start, [_turned(step) for step in range(3)])
+    _send_rows(client, project, start + 3, [_turned(step) for step in range(3, 7)])
+    assert (start, _steps(client, project)) == (5, list(range(7)))
+
+
+def test_a_session_that_goes_on_is_kept_whole(client: Client, project: str) -> None:
+    """Rows of later steps are new, and so are rows of a known step that say something else."""
+    client.open_run(project, "r1")
+    _send_rows(client, project, 0, [_row(0), _row(1)])
+    client.open_run(project, "r1")
+    other = json.dumps({"_step": 1, "_timestamp": 9.5, "x": "other"})
+    _send_rows(client, project, 2, [other, _row(2)])
+    client.open_run(project, "r1")
+    _send_rows(client, project, 4, [_row(3)])
+    assert _steps(client, project) == [0, 1, 1, 2, 3]
+
+
+def test_equal_lines_without_a_moment_are_all_kept(client: Client, project: str) -> None:
+    """Two rows that do not say when they were logged may be two rows."""
+    client.open_run(project, "r1")
+    _send_rows(client, project, 0, ['{"x":1}'])
+    client.open_run(project, "r1")
+    _send_rows(client, project, 1, ['{"x":1}'])
+    assert client.run_field(project, "r1", "history(samples: 9)") == {"history": ['{"x":1}', '{"x":1}']}

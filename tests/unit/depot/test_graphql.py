@@ -185,8 +185,8 @@ _RESUME = """query RunResumeStatus($p: String, $e: String, $n: String!) { model(
   historyLineCount eventsLineCount historyTail eventsTail config tags notes wandbConfig(keys: ["t"]) } } }"""
 
 
-def test_resume_is_told_the_true_counts_and_opening_is_not(client: Client, project: str) -> None:
-    """A true count in the answer to the opening would make the official sync append all rows a second time."""
+def test_opening_and_resuming_are_told_the_true_counts(client: Client, project: str) -> None:
+    """The engine numbers a session's history from there; a smaller number would overwrite the sessions before it."""
     missing = client.query(_RESUME, {"p": project, "e": None, "n": "r1"})
     assert missing.json == {"data": {"model": None}}
     client.open_run(project, "r1", config='{"_wandb": {"value": {"t": {"1": [1]}, "m": []}}}')
@@ -197,8 +197,7 @@ def test_resume_is_told_the_true_counts_and_opening_is_not(client: Client, proje
     assert (counts, json.loads(bucket["wandbConfig"])) == ([2, 0, 0], {"t": {"1": [1]}})
     assert json.loads(bucket["historyTail"]) == ['{"_step":1,"a":NaN}']
     assert json.loads(bucket["eventsTail"]) == []
-    assert client.open_run(project, "r1")["historyLineCount"] == 0
-    assert client.run_field(project, "r1", "historyLineCount") == {"historyLineCount": 2}
+    assert client.open_run(project, "r1")["historyLineCount"] == 2
 
 
 def test_rewinding_forgets_what_came_after_the_step(client: Client, project: str) -> None:
@@ -263,3 +262,30 @@ def test_alerts_are_taken(client: Client, project: str) -> None:
         projectName: $p, runName: $r, title: "t", text: "x", severity: WARN, waitDuration: 60000}) { success } }"""
     assert client.query(text, {"p": project, "r": "r1"}).json["data"]["notifyScriptableRunAlert"] == {"success": True}
     assert client.query(text, {"p": project, "r": "r2"}).status == 404
+
+
+def test_deleting_a_deleted_run_is_no_error(client: Client, project: str) -> None:
+    """The request may come twice; one for a run that never was is a 404."""
+    bucket = client.open_run(project, "r1")
+    text = "mutation($i: ID!) { deleteRun(input: {id: $i}) { clientMutationId } }"
+    assert [client.query(text, {"i": bucket["id"]}).status for _ in range(2)] == [200, 200]
+    assert client.query(text, {"i": "UnVuOnYxOm5vOm5vOm5v"}).status == 404
+
+
+def test_a_run_that_is_asked_to_stop_hears_of_it(client: Client, project: str) -> None:
+    """With the next answer to its lines, until it is opened again."""
+    bucket = client.open_run(project, "r1")
+    assert "stopped" not in client.stream(project, "r1", {}).json
+    assert client.query("mutation($i: ID!) { stopRun(input: {id: $i}) { success } }", {"i": bucket["id"]}).status == 200
+    assert client.stream(project, "r1", {}).json["stopped"] is True
+    client.open_run(project, "r1")
+    assert "stopped" not in client.stream(project, "r1", {}).json
+
+
+def test_a_state_that_the_run_has_already_is_refused(client: Client, project: str) -> None:
+    """400 with the words by which clients know it."""
+    bucket = client.open_run(project, "r1")
+    text = 'mutation($i: ID!) { updateRunState(input: {id: $i, state: "failed"}) { success } }'
+    assert client.query(text, {"i": bucket["id"]}).status == 200
+    reply = client.query(text, {"i": bucket["id"]})
+    assert (reply.status, "invalid state transition" in _messages(reply)[0]) == (400, True)

@@ -5,6 +5,8 @@ What waits shows nowhere. A commit looks that every entry's bytes are here, so t
 
 from __future__ import annotations
 
+import base64
+from dataclasses import replace
 from typing import Any
 
 from backhaul.depot import manifests
@@ -27,6 +29,7 @@ def find_artifact(context: Context, identifier: str | None) -> Artifact:
 
 
 def number_of(kind: str, identifier: str | None) -> int:
+    """The number in an id of that kind. Refused with 404 when it is none."""
     parts = identifiers.decode(identifier or "")
     if len(parts) != 2 or parts[0] != kind or not parts[1].isdecimal():
         raise not_found(f"{kind} with the id {identifier!r}")
@@ -34,6 +37,7 @@ def number_of(kind: str, identifier: str | None) -> int:
 
 
 def checked_name(what: str, name: str | None) -> str:
+    """The name, if an artifact, type or alias may be called so. Refused with 400 otherwise."""
     if not name or len(name) > _LONGEST_NAME or any(character in _NOT_IN_NAME for character in name):
         raise Refused(f"invalid {what} {(name or '')[:200]!r}: 1 to {_LONGEST_NAME} characters without / and :")
     return name
@@ -55,6 +59,9 @@ def _create(_source: Any, context: Context, args: Args) -> Any:
     entity, project = place(context, fields)
     series = text(fields, "artifactCollectionName") or next(iter(fields.get("artifactCollectionNames") or ()), None)
     run = run_named(context, fields) if text(fields, "runName") else None
+    region = text(fields, "storageRegion")
+    if region not in (None, "default"):
+        raise Refused(f"createArtifact: invalid storageRegion: {region}")
     draft = Draft(
         entity=entity,
         project=project,
@@ -63,7 +70,8 @@ def _create(_source: Any, context: Context, args: Args) -> Any:
         digest=fields["digest"],
         aliases=tuple(alias_names(fields)),
         run_id=run.id if run else None,
-        client_id=text(fields, "clientID"),
+        # Several processes that fill one version together share this id; each of them has another client id.
+        client_id=text(fields, "distributedID") or text(fields, "clientID"),
         description=fields.get("description"),
         metadata=fields.get("metadata"),
         history_step=fields.get("historyStep"),
@@ -131,7 +139,7 @@ def _upload(context: Context, spec: Args) -> dict[str, Any]:
     return made_file(
         identifiers.encode("ArtifactFile", str(artifact.id), spec["name"]),
         spec["name"],
-        storagePath=f"{project.id}/{md5}",
+        storagePath=target.storage_path.lstrip("/"),
         uploadUrl=None if known else context.services.signer.address(context.base, "PUT", target),
         uploadHeaders=[f"Content-MD5:{spec['md5']}", f"Content-Type:{spec.get('mimetype') or ''}"],
         artifact=context.store.artifacts.get(known.birth) if known else artifact,
@@ -147,6 +155,8 @@ def _commit(_source: Any, context: Context, args: Args) -> Any:
     manifest = context.store.artifacts.current_manifest(artifact.id)
     if manifest is None:
         raise Refused("the artifact cannot be committed: its manifest has not arrived")
+    if manifest.kind != "FULL":
+        manifest = _completed(context, artifact)
     entries = context.services.manifests.entries(manifest)
     project = artifact.collection.project.id
     missing = [
@@ -156,6 +166,22 @@ def _commit(_source: Any, context: Context, args: Args) -> Any:
         raise Refused(f"the artifact cannot be committed: {len(missing)} of its files have not arrived: {missing[:3]}")
     size = sum(entry.size for entry in entries)
     return {"artifact": context.store.artifacts.commit(artifact.id, size, len(entries))}
+
+
+def _completed(context: Context, artifact: Artifact) -> Manifest:
+    """The whole manifest of a version that was described by what it adds: to its base, else to the latest version."""
+    store = context.store.artifacts
+    parts = store.manifests(artifact.id)
+    base_id = next((part.base_id for part in parts if part.base_id), None)
+    if base_id is None and parts[0].kind == "INCREMENTAL":
+        before = next(iter(store.versions(artifact.collection)), None)
+        base_id = before.id if before else None
+    base = store.current_manifest(base_id) if base_id is not None else None
+    blob = context.services.blobs.keep(context.services.manifests.merged([base, *parts] if base else parts))
+    digest = base64.b64encode(bytes.fromhex(blob.md5)).decode()
+    whole = store.make_manifest(artifact.id, digest)
+    store.put_manifest(whole.id, blob)
+    return replace(whole, blob=blob.name, size=blob.size)
 
 
 def _use(_source: Any, context: Context, args: Args) -> Any:

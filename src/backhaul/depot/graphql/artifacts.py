@@ -53,14 +53,10 @@ def artifact_id(artifact: Artifact) -> str:
 
 
 def artifact_files(artifact: Artifact, context: Context, args: Args) -> Any:
-    """The entries whose bytes are kept here; references are not files."""
+    """All entries. A reference has the address that it refers to, which clients resolve themselves."""
     manifest = context.store.artifacts.current_manifest(artifact.id)
     names = set(args.get("names") or ())
-    entries = [
-        entry
-        for entry in context.services.manifests.entries(manifest)
-        if entry.md5 is not None and (not names or entry.name in names)
-    ]
+    entries = [entry for entry in context.services.manifests.entries(manifest) if not names or entry.name in names]
     return connection(entries, args, lambda entry: _file(artifact, entry, context))
 
 
@@ -68,7 +64,7 @@ def _file(artifact: Artifact, entry: Entry, context: Context) -> dict[str, Any]:
     md5 = entry.md5 or ""
     digest = base64.b64encode(bytes.fromhex(md5)).decode()
     target = ContentTarget(artifact.collection.project.id, artifact.id, md5)
-    address = context.services.signer.address(context.base, "GET", target)
+    address = entry.reference or context.services.signer.address(context.base, "GET", target)
     return made_file(
         encode("ArtifactFile", str(artifact.id), entry.name),
         entry.name,
@@ -78,7 +74,7 @@ def _file(artifact: Artifact, entry: Entry, context: Context) -> dict[str, Any]:
         md5=digest,
         digest=digest,
         updatedAt=iso(artifact.updated_at),
-        storagePath=entry.name,
+        storagePath=entry.name if entry.reference else target.storage_path.lstrip("/"),
         artifact=artifact,
     )
 

@@ -35,6 +35,9 @@ def kinds(project: Project, context: Context) -> list[Kind]:
 def _versions(series: Collection, context: Context, args: Args) -> Any:
     """The versions, newest first, each with its number here."""
     found = [each for each in context.store.artifacts.members(series) if _matches(each, args)]
+    order = text(args, "order")
+    if order and not order.startswith("-"):  # numbers and times grow together, so that either is the reverse
+        found.reverse()
     page = connection(found, args, lambda each: each.artifact)
     for edge, each in zip(page["edges"], found[int(page["pageInfo"]["startCursor"]) :], strict=False):
         edge["version"] = f"v{each.version}"
@@ -62,7 +65,7 @@ def _newest(series: Collection, context: Context, _args: Args) -> Artifact | Non
     return next(iter(context.store.artifacts.versions(series)), None)
 
 
-COLLECTION: Resolvers = {
+PORTFOLIO: Resolvers = {
     "id": lambda series, _c, _a: encode("ArtifactCollection", str(series.id)),
     "name": lambda series, _c, _a: series.name,
     "description": lambda series, _c, _a: series.description,
@@ -75,10 +78,12 @@ COLLECTION: Resolvers = {
     "aliases": _series_aliases,
     "artifacts": _versions,
     "artifactMembership": _series_membership,
+}
+
+SEQUENCE: Resolvers = PORTFOLIO | {
     "latestArtifact": _newest,
     "digestAlgorithm": lambda _s, _c, _a: "MANIFEST_MD5",
 }
-"""Both kinds of collections."""
 
 MEMBERSHIP: Resolvers = {
     "id": lambda each, _c, _a: encode("ArtifactMembership", str(each.collection.id), str(each.artifact.id)),

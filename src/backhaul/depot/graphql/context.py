@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from backhaul.depot.addresses import Signer
@@ -35,8 +35,8 @@ class Context:
     services: Services
     base: str
     user: User
-    opened: set[int] = field(default_factory=set)
-    """The runs that this request opened by name; see `mutations.upsert_bucket` for what that changes."""
+    key_start: str = ""
+    """The first characters of the key that the client showed."""
 
     @property
     def store(self) -> Store:

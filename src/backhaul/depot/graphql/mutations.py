@@ -23,10 +23,8 @@ def upsert_bucket(_source: Any, context: Context, args: Args) -> Any:
     """Opens a run by `name` (the run id), or edits one by `id` alone; null leaves a value as it is.
 
     What the answer says in `historyLineCount` decides whether the official engine appends: it starts its history at
-    that line when it is above 0. A synced run that is synced again would then come twice. So a run that is opened by
-    name answers 0: without resume, the engine writes its lines under the numbers that they have (the same lines
-    again, on a second sync). With resume the engine asks `RunResumeStatus` first, which tells the true counts, and a
-    0 here does not undo them; `rewindRun` tells the true count as well.
+    that line when it is above 0. So the log of a resumed session goes behind those before it; and a log that is
+    synced again comes a second time, whose rows the store leaves out (`store.resent`).
 
     An edit by `id` alone (`wandb.Api`) creates nothing, and does not make a finished run a running one.
     """
@@ -40,7 +38,6 @@ def upsert_bucket(_source: Any, context: Context, args: Args) -> Any:
         return _opened(context.store.edit_run(run.id, edit), inserted=False)
     entity, project = place(context, fields, "modelName")
     run, inserted = context.store.open_run(entity, project, names.run_id(name), edit, context.user.name)
-    context.opened.add(run.id)
     return _opened(run, inserted)
 
 
@@ -86,9 +83,18 @@ def _json_object(fields: Args, name: str) -> str | None:
     return None if parsed is None else str(value)
 
 
-def _run_by_id(context: Context, identifier: str | None) -> Run:
+def _run_place(identifier: str | None) -> tuple[str, str, str]:
+    """Entity, project and run id in a storage id; empty texts, which nothing has, for one that is none."""
     parts = identifiers.decode(identifier or "")
-    run = context.store.run(parts[4], parts[3], parts[2]) if parts[:2] == ["Run", "v1"] and len(parts) == 5 else None
+    return (parts[4], parts[3], parts[2]) if parts[:2] == ["Run", "v1"] and len(parts) == 5 else ("", "", "")
+
+
+def _find_run(context: Context, identifier: str | None) -> Run | None:
+    return context.store.run(*_run_place(identifier))
+
+
+def _run_by_id(context: Context, identifier: str | None) -> Run:
+    run = _find_run(context, identifier)
     if run is None:
         raise not_found(f"run with the id {identifier!r}")
     return run
@@ -120,8 +126,14 @@ def _delete_files(_source: Any, context: Context, args: Args) -> Any:
 
 
 def _delete_run(_source: Any, context: Context, args: Args) -> Any:
+    """Deletes; a run that was deleted before is deleted still, so that a request may come twice."""
     fields = args["input"]
-    run = _run_by_id(context, text(fields, "id"))
+    identifier = text(fields, "id")
+    run = _find_run(context, identifier)
+    if run is None:
+        if not context.store.was_deleted(*_run_place(identifier)):
+            raise not_found(f"run with the id {identifier!r}")
+        return {"clientMutationId": fields.get("clientMutationId")}
     blobs = [file.blob for file in context.store.files(run.id)]
     context.store.delete_run(run.id)
     for blob in blobs:
@@ -132,8 +144,16 @@ def _delete_run(_source: Any, context: Context, args: Args) -> Any:
 def _update_run_state(_source: Any, context: Context, args: Args) -> Any:
     fields = args["input"]
     run = _run_by_id(context, text(fields, "id"))
-    context.store.edit_run(run.id, RunEdit(state=fields.get("state")))
+    before, after = context.state_of(run), fields.get("state")
+    if before == after:
+        raise Refused(f"invalid state transition: the run is {before} already")
+    context.store.edit_run(run.id, RunEdit(state=after))
     return {"success": True}
+
+
+def _stop_run(_source: Any, context: Context, args: Args) -> Any:
+    context.store.request_stop(_run_by_id(context, text(args["input"], "id")).id)
+    return {"success": True, "clientMutationId": args["input"].get("clientMutationId")}
 
 
 def _rewind_run(_source: Any, context: Context, args: Args) -> Any:
@@ -171,6 +191,7 @@ MUTATION: Resolvers = {
     "deleteFiles": _delete_files,
     "deleteRun": _delete_run,
     "updateRunState": _update_run_state,
+    "stopRun": _stop_run,
     "rewindRun": _rewind_run,
     "notifyScriptableRunAlert": _alert,
     **ARTIFACT_MUTATIONS,

@@ -19,7 +19,7 @@ _DEFAULT_SAMPLES = 500
 
 
 def _history_count(run: Run, context: Context, _args: Args) -> int:
-    return 0 if run.id in context.opened else context.store.line_counts(run.id).history
+    return context.store.line_counts(run.id).history
 
 
 def _tail(stream: str) -> Any:
@@ -135,8 +135,8 @@ RUN: Resolvers = {
     "fileCount": lambda run, context, _a: len(context.store.files(run.id)),
     "outputArtifacts": lambda run, context, args: connection(context.store.artifacts.logged(run.id), args),
     "inputArtifacts": lambda run, context, args: connection(context.store.artifacts.used(run.id), args),
-    "stopped": lambda _r, _c, _a: False,
-    "shouldStop": lambda _r, _c, _a: False,
+    "stopped": lambda run, _c, _a: bool(run.stop_requested),
+    "shouldStop": lambda run, _c, _a: bool(run.stop_requested),
     "failed": lambda run, context, _a: context.state_of(run) in ("failed", "crashed"),
     "running": lambda run, context, _a: context.state_of(run) == "running",
     "exitcode": lambda run, _c, _a: run.exit_code,

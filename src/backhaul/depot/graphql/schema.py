@@ -24,7 +24,7 @@ from graphql import (
 
 from backhaul.depot.artifact import Collection
 from backhaul.depot.graphql.artifacts import ARTIFACT
-from backhaul.depot.graphql.collections import COLLECTION, KIND, MEMBERSHIP
+from backhaul.depot.graphql.collections import KIND, MEMBERSHIP, PORTFOLIO, SEQUENCE
 from backhaul.depot.graphql.context import Resolver, Resolvers
 from backhaul.depot.graphql.files import FILE
 from backhaul.depot.graphql.mutations import MUTATION
@@ -48,8 +48,8 @@ RESOLVERS: dict[str, Resolvers] = {
     "Run": RUN,
     "File": FILE,
     "Artifact": ARTIFACT,
-    "ArtifactSequence": COLLECTION,
-    "ArtifactPortfolio": COLLECTION,
+    "ArtifactSequence": SEQUENCE,
+    "ArtifactPortfolio": PORTFOLIO,
     "ArtifactType": KIND,
     "ArtifactCollectionMembership": MEMBERSHIP,
 }

@@ -19,13 +19,17 @@ FEATURES = (
     "ARTIFACT_TAGS",
     "ARTIFACT_MEMBERSHIP_IN_LINK_ARTIFACT_RESPONSE",
     "FILESTREAM_GZIP",
+    "UPDATE_RUN_STATE",
 )
 """The flags that change what a client asks, and that this depot answers. All others count as off."""
 
 
 def viewer(context: Context) -> dict[str, Any]:
-    """Who asks."""
-    return user(context.user.name, context.user.admin)
+    """Who asks. Their key is told by its first characters, as key lists do."""
+    name = context.user.name
+    keys = [{"id": context.key_start, "name": context.key_start, "description": None}] if context.key_start else []
+    own = {"teams": connection([entity(name)], {}), "apiKeys": connection(keys, {})}
+    return user(name, context.user.admin) | own
 
 
 def user(name: str, admin: bool = False) -> dict[str, Any]:
@@ -54,7 +58,26 @@ def entity(name: str) -> dict[str, Any]:
         "readOnlyUser": False,
         "organization": None,
         "xxhashDigestsEnabled": False,
+        "available": False,
+        "photoUrl": None,
+        "readOnly": False,
+        "readOnlyAdmin": False,
+        "privateOnly": True,
+        "codeSavingEnabled": True,
+        "defaultAccess": "PRIVATE",
+        "isPaid": False,
+        "limits": None,
+        "storageBytes": 0,
+        "entityType": "user",
+        "members": [_member(name)],
     }
+
+
+def _member(name: str) -> dict[str, Any]:
+    """The one member of an entity: the user of that name."""
+    nothing: dict[str, Any] = dict.fromkeys(("photoUrl", "apiKey"))
+    role = {"role": "admin", "admin": True, "pending": False, "accountType": "USER"}
+    return nothing | role | {"id": encode("Member", name), "name": name, "username": name, "email": ""}
 
 
 def _entity_project(source: Any, context: Context, args: Args) -> Any:

@@ -6,13 +6,14 @@ import json
 import sqlite3
 from typing import Any
 
-from backhaul.depot.artifact import LATEST, Artifact, Collection, Content, Draft, Manifest
-from backhaul.depot.model import Blob, Project, Run
+from backhaul.depot.artifact import LATEST, Artifact, Collection, Draft
+from backhaul.depot.model import Project, Run
 from backhaul.depot.refusal import Refused, not_found
 from backhaul.depot.store import runs
 
 _COLLECTION = (
-    "SELECT c.id, p.id, p.entity, p.name, p.created_at, c.name, c.type, c.created_at, c.portfolio, c.description, c.tags"
+    "SELECT c.id, p.id, p.entity, p.name, p.created_at, c.name, c.type, c.created_at, c.portfolio,"
+    " c.description, c.tags"
     " FROM collections c JOIN projects p ON p.id = c.project_id"
 )
 _ARTIFACT = (
@@ -30,6 +31,8 @@ def create(connection: sqlite3.Connection, draft: Draft, now: float) -> Artifact
     if known is not None:
         if known.committed:
             set_aliases(connection, known, [*draft.aliases, LATEST], [])
+        if draft.run_id not in (None, known.run_id):
+            connection.execute("INSERT OR IGNORE INTO logged VALUES (?, ?)", (draft.run_id, known.id))
         return get(connection, known.id)
     cursor = connection.execute(
         "INSERT INTO artifacts (collection_id, run_id, client_id, digest, description, metadata, history_step, wanted,"
@@ -77,7 +80,12 @@ def versions(connection: sqlite3.Connection, collection_id: int) -> list[Artifac
 
 def logged(connection: sqlite3.Connection, run_id: int) -> list[Artifact]:
     """The committed versions that a run brought."""
-    return _many(connection, "a.run_id = ? AND a.committed AND a.deleted_at IS NULL ORDER BY a.id", run_id)
+    return _many(
+        connection,
+        "a.committed AND a.deleted_at IS NULL AND (a.run_id = ?1 OR a.id IN (SELECT artifact_id FROM logged"
+        " WHERE run_id = ?1)) ORDER BY a.id",
+        run_id,
+    )
 
 
 def used(connection: sqlite3.Connection, run_id: int) -> list[Artifact]:
@@ -181,44 +189,6 @@ def collection(connection: sqlite3.Connection, project_id: int, name: str) -> Co
     return _collection(row) if row else None
 
 
-def make_manifest(
-    connection: sqlite3.Connection, artifact_id: int, digest: str, kind: str, base_id: int | None
-) -> Manifest:
-    """A manifest whose bytes are still to come."""
-    cursor = connection.execute(
-        "INSERT INTO manifests (artifact_id, digest, kind, base_id) VALUES (?, ?, ?, ?)",
-        (artifact_id, digest, kind, base_id),
-    )
-    return Manifest(cursor.lastrowid or 0, artifact_id, digest, None, None, kind, base_id)
-
-
-def manifest(connection: sqlite3.Connection, condition: str, value: int) -> Manifest | None:
-    """The newest manifest that fulfils the condition."""
-    row = connection.execute(
-        f"SELECT id, artifact_id, digest, blob, size, kind, base_id FROM manifests WHERE {condition} ORDER BY id DESC LIMIT 1",
-        (value,),
-    ).fetchone()
-    return Manifest(*row) if row else None
-
-
-def content(connection: sqlite3.Connection, project_id: int, md5: str) -> Content | None:
-    """The bytes with that MD5, if some version of the project brought them."""
-    row = connection.execute(
-        "SELECT blob, size, artifact_id FROM contents WHERE project_id = ? AND md5 = ?", (project_id, md5)
-    ).fetchone()
-    return Content(*row) if row else None
-
-
-def put_content(connection: sqlite3.Connection, project_id: int, blob: Blob, artifact_id: int) -> str | None:
-    """Keeps the bytes; returns a blob that is not needed: the new one, when they were there already."""
-    if content(connection, project_id, blob.md5) is not None:
-        return blob.name
-    connection.execute(
-        "INSERT INTO contents VALUES (?, ?, ?, ?, ?)", (project_id, blob.md5, blob.name, blob.size, artifact_id)
-    )
-    return None
-
-
 def _make_collection(connection: sqlite3.Connection, home: Project, draft: Draft, now: float) -> Collection:
     connection.execute(
         "INSERT INTO collections (project_id, name, type, created_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
@@ -261,6 +231,7 @@ def _artifact(connection: sqlite3.Connection, row: tuple[Any, ...]) -> Artifact:
     (artifact_id, collection_id, run_id, digest, committed, version, description, metadata, step, size, file_count,
      created_at, updated_at, tags, ttl, deleted_at) = row  # fmt: skip
     names = aliases(connection, artifact_id, collection_id)
-    return Artifact(artifact_id, collection_of(connection, collection_id), run_id, digest, bool(committed), version, description, metadata,
-                    step, size, file_count, created_at, updated_at, names, tuple(json.loads(tags)), ttl,
+    series = collection_of(connection, collection_id)
+    return Artifact(artifact_id, series, run_id, digest, bool(committed), version, description, metadata, step, size,
+                    file_count, created_at, updated_at, names, tuple(json.loads(tags)), ttl,
                     deleted_at is not None)  # fmt: skip

@@ -63,8 +63,14 @@ class Store(Protocol):
     def edit_run(self, run_id: int, edit: RunEdit) -> Run:
         """The run with `edit` applied; its state changes only if `edit` says so."""
 
+    def request_stop(self, run_id: int) -> None:
+        """Asks the run to stop: its client is told so until the run is opened again."""
+
     def delete_run(self, run_id: int) -> None:
         """Removes a run with its lines and files; its name stays taken."""
+
+    def was_deleted(self, entity: str, project: str, name: str) -> bool:
+        """Whether there was a run of that id which was deleted."""
 
     def run(self, entity: str, project: str, name: str) -> Run | None:
         """The run of that id, or None when there is none or it was deleted."""
@@ -212,6 +218,9 @@ class Artifacts(Protocol):
     def current_manifest(self, artifact_id: int) -> Manifest | None:
         """The artifact's newest manifest whose bytes came."""
 
+    def manifests(self, artifact_id: int) -> list[Manifest]:
+        """The artifact's manifests whose bytes came, oldest first."""
+
     def put_manifest(self, manifest_id: int, blob: Blob) -> None:
         """The bytes of a manifest came."""
 
@@ -230,6 +239,9 @@ class Blobs(Protocol):
 
         `accept` sees size and MD5 before the blob exists, and refuses it by raising.
         """
+
+    def keep(self, data: bytes) -> Blob:
+        """Takes in bytes that the depot itself made; they are durable when this returns."""
 
     def path(self, name: str) -> Path:
         """Where the blob's bytes can be read."""

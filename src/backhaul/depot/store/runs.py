@@ -14,7 +14,7 @@ _RUN_COLUMNS = (
     "runs.id, projects.id, projects.entity, projects.name, projects.created_at, runs.name, runs.display_name,"
     " runs.state, runs.config, runs.summary, runs.created_at, runs.updated_at, runs.heartbeat_at, runs.exit_code,"
     " runs.notes, runs.description, runs.tags, runs.run_group, runs.job_type, runs.host, runs.program,"
-    " runs.commit_hash, runs.repo, runs.sweep, runs.user"
+    " runs.commit_hash, runs.repo, runs.sweep, runs.user, runs.stop_requested"
 )
 _RUN = f"SELECT {_RUN_COLUMNS} FROM runs JOIN projects ON projects.id = runs.project_id WHERE runs.deleted_at IS NULL"
 
@@ -71,6 +71,16 @@ def find(connection: sqlite3.Connection, entity: str, project: str, name: str) -
     return _run(row) if row else None
 
 
+def was_deleted(connection: sqlite3.Connection, entity: str, project: str, name: str) -> bool:
+    """Whether there was a run of that id which was deleted."""
+    row = connection.execute(
+        "SELECT 1 FROM runs JOIN projects ON projects.id = runs.project_id WHERE runs.deleted_at IS NOT NULL"
+        " AND projects.entity = ? AND projects.name = ? AND runs.name = ?",
+        (entity, project, name),
+    ).fetchone()
+    return row is not None
+
+
 def get(connection: sqlite3.Connection, run_id: int) -> Run:
     """The run of that row number. Refused with 404 when it is gone."""
     run = get_or_none(connection, run_id)
@@ -109,6 +119,7 @@ def open_run(
     else:
         (run_id, _) = row
     set_state(connection, run_id, "running", None, now)
+    connection.execute("UPDATE runs SET stop_requested = 0 WHERE id = ?", (run_id,))
     return edit(connection, run_id, change, now), row is None
 
 
@@ -129,6 +140,11 @@ def set_state(connection: sqlite3.Connection, run_id: int, state: str, exit_code
     connection.execute(
         "UPDATE runs SET state = ?, exit_code = ?, heartbeat_at = ? WHERE id = ?", (state, exit_code, now, run_id)
     )
+
+
+def request_stop(connection: sqlite3.Connection, run_id: int) -> None:
+    """Asks the run to stop."""
+    connection.execute("UPDATE runs SET stop_requested = 1 WHERE id = ?", (run_id,))
 
 
 def delete(connection: sqlite3.Connection, run_id: int, now: float) -> None:

@@ -36,3 +36,16 @@ ALTER TABLE artifacts ADD COLUMN deleted_at REAL;
 -- What a manifest is laid upon: an incremental one adds to that of another version.
 ALTER TABLE manifests ADD COLUMN kind TEXT NOT NULL DEFAULT 'FULL';
 ALTER TABLE manifests ADD COLUMN base_id INTEGER REFERENCES artifacts (id);
+
+-- How many history lines a client was told when it opened the run again; see `resent`.
+ALTER TABLE runs ADD COLUMN reopened_at_line INTEGER;
+
+-- Versions that a run brought again: they were here already, by another run.
+CREATE TABLE logged (
+    run_id INTEGER NOT NULL REFERENCES runs (id),
+    artifact_id INTEGER NOT NULL REFERENCES artifacts (id),
+    PRIMARY KEY (run_id, artifact_id)
+) STRICT, WITHOUT ROWID;
+
+-- Somebody asked the run to stop; its client hears of it with the next answer to its lines.
+ALTER TABLE runs ADD COLUMN stop_requested INTEGER NOT NULL DEFAULT 0;

@@ -20,7 +20,7 @@ from backhaul.depot.model import (
     StoredFile,
     User,
 )
-from backhaul.depot.store import files, lines, runs, streams, users
+from backhaul.depot.store import files, lines, resent, runs, streams, users
 from backhaul.depot.store.database import Database
 from backhaul.depot.store.interface import Clock
 from backhaul.depot.store.sqlite_artifacts import SqliteArtifacts
@@ -76,7 +76,10 @@ class SqliteStore:
         def work(connection: sqlite3.Connection) -> tuple[Run, bool]:
             now = self._clock()
             home = runs.make_project(connection, entity, project, now)
-            return runs.open_run(connection, home, name, edit, now, user)
+            run, inserted = runs.open_run(connection, home, name, edit, now, user)
+            if not inserted:
+                resent.reopened(connection, run.id)
+            return run, inserted
 
         return self._database.write(work)
 
@@ -84,9 +87,17 @@ class SqliteStore:
         """See `Store`."""
         return self._database.write(lambda c: runs.edit(c, run_id, edit, self._clock()))
 
+    def request_stop(self, run_id: int) -> None:
+        """See `Store`."""
+        self._database.write(lambda c: runs.request_stop(c, run_id))
+
     def delete_run(self, run_id: int) -> None:
         """See `Store`."""
         self._database.write(lambda c: runs.delete(c, run_id, self._clock()))
+
+    def was_deleted(self, entity: str, project: str, name: str) -> bool:
+        """See `Store`."""
+        return self._database.read(lambda c: runs.was_deleted(c, entity, project, name))
 
     def run(self, entity: str, project: str, name: str) -> Run | None:
         """See `Store`."""
@@ -159,7 +170,8 @@ class SqliteStore:
 def _deliver(connection: sqlite3.Connection, run_id: int, delivery: Delivery, now: float) -> None:
     runs.get(connection, run_id)  # a run deleted meanwhile takes no more lines
     for stream, batches in delivery.batches.items():
-        streams.put(connection, run_id, stream, batches)
+        fresh = resent.without_known(connection, run_id, batches) if stream == HISTORY else batches
+        streams.put(connection, run_id, stream, fresh)
     if delivery.summary is not None:
         connection.execute("UPDATE runs SET summary = ?, updated_at = ? WHERE id = ?", (delivery.summary, now, run_id))
     runs.set_state(connection, run_id, _state_after(delivery), delivery.exit_code, now)

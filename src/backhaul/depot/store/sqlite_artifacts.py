@@ -6,7 +6,7 @@ import sqlite3
 
 from backhaul.depot.artifact import Artifact, Collection, Content, Draft, Manifest, Membership
 from backhaul.depot.model import Blob, Run
-from backhaul.depot.store import artifacts, memberships, runs
+from backhaul.depot.store import artifacts, contents, memberships, runs
 from backhaul.depot.store.database import Database
 from backhaul.depot.store.interface import Clock
 
@@ -135,15 +135,19 @@ class SqliteArtifacts:
 
     def make_manifest(self, artifact_id: int, digest: str, kind: str = "FULL", base_id: int | None = None) -> Manifest:
         """See `Artifacts`."""
-        return self._database.write(lambda c: artifacts.make_manifest(c, artifact_id, digest, kind, base_id))
+        return self._database.write(lambda c: contents.make_manifest(c, artifact_id, digest, kind, base_id))
 
     def manifest(self, manifest_id: int) -> Manifest | None:
         """See `Artifacts`."""
-        return self._database.read(lambda c: artifacts.manifest(c, "id = ?", manifest_id))
+        return self._database.read(lambda c: contents.manifest(c, "id = ?", manifest_id))
 
     def current_manifest(self, artifact_id: int) -> Manifest | None:
         """See `Artifacts`."""
-        return self._database.read(lambda c: artifacts.manifest(c, "blob IS NOT NULL AND artifact_id = ?", artifact_id))
+        return self._database.read(lambda c: contents.manifest(c, "blob IS NOT NULL AND artifact_id = ?", artifact_id))
+
+    def manifests(self, artifact_id: int) -> list[Manifest]:
+        """See `Artifacts`."""
+        return self._database.read(lambda c: contents.manifests(c, artifact_id))
 
     def put_manifest(self, manifest_id: int, blob: Blob) -> None:
         """See `Artifacts`."""
@@ -152,8 +156,8 @@ class SqliteArtifacts:
 
     def content(self, project_id: int, md5: str) -> Content | None:
         """See `Artifacts`."""
-        return self._database.read(lambda c: artifacts.content(c, project_id, md5))
+        return self._database.read(lambda c: contents.content(c, project_id, md5))
 
     def put_content(self, project_id: int, blob: Blob, artifact_id: int) -> str | None:
         """See `Artifacts`."""
-        return self._database.write(lambda c: artifacts.put_content(c, project_id, blob, artifact_id))
+        return self._database.write(lambda c: contents.put_content(c, project_id, blob, artifact_id))

@@ -1,0 +1,57 @@
+"""Manifests of artifacts, and the bytes that they name, as rows."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from backhaul.depot.artifact import Content, Manifest
+from backhaul.depot.model import Blob
+
+
+def make_manifest(
+    connection: sqlite3.Connection, artifact_id: int, digest: str, kind: str, base_id: int | None
+) -> Manifest:
+    """A manifest whose bytes are still to come."""
+    cursor = connection.execute(
+        "INSERT INTO manifests (artifact_id, digest, kind, base_id) VALUES (?, ?, ?, ?)",
+        (artifact_id, digest, kind, base_id),
+    )
+    return Manifest(cursor.lastrowid or 0, artifact_id, digest, None, None, kind, base_id)
+
+
+def manifest(connection: sqlite3.Connection, condition: str, value: int) -> Manifest | None:
+    """The newest manifest that fulfils the condition."""
+    row = connection.execute(
+        "SELECT id, artifact_id, digest, blob, size, kind, base_id FROM manifests"
+        f" WHERE {condition} ORDER BY id DESC LIMIT 1",
+        (value,),
+    ).fetchone()
+    return Manifest(*row) if row else None
+
+
+def manifests(connection: sqlite3.Connection, artifact_id: int) -> list[Manifest]:
+    """The artifact's manifests whose bytes came, oldest first."""
+    rows = connection.execute(
+        "SELECT id, artifact_id, digest, blob, size, kind, base_id FROM manifests"
+        " WHERE artifact_id = ? AND blob IS NOT NULL ORDER BY id",
+        (artifact_id,),
+    )
+    return [Manifest(*row) for row in rows]
+
+
+def content(connection: sqlite3.Connection, project_id: int, md5: str) -> Content | None:
+    """The bytes with that MD5, if some version of the project brought them."""
+    row = connection.execute(
+        "SELECT blob, size, artifact_id FROM contents WHERE project_id = ? AND md5 = ?", (project_id, md5)
+    ).fetchone()
+    return Content(*row) if row else None
+
+
+def put_content(connection: sqlite3.Connection, project_id: int, blob: Blob, artifact_id: int) -> str | None:
+    """Keeps the bytes; returns a blob that is not needed: the new one, when they were there already."""
+    if content(connection, project_id, blob.md5) is not None:
+        return blob.name
+    connection.execute(
+        "INSERT INTO contents VALUES (?, ?, ?, ?, ?)", (project_id, blob.md5, blob.name, blob.size, artifact_id)
+    )
+    return None
