@@ -30,7 +30,9 @@ _READ = """
 import json, sys, wandb
 project, name, folder = sys.argv[1:]
 artifact = wandb.Api().artifact(f"{project}/{name}:best")
-artifact.download(root=folder)
+for path, entry in artifact.manifest.entries.items():
+    if entry.ref is None:  # what a reference names lies elsewhere
+        artifact.get_entry(path).download(folder)
 run = wandb.Api().runs(project)[0]
 print(json.dumps({
     "aliases": sorted(artifact.aliases), "description": artifact.description, "metadata": artifact.metadata,
