@@ -26,7 +26,7 @@ _READ = """
     import json, os, wandb
     api = wandb.Api()
     artifact = api.artifact("{project}/ds:latest")
-    folder = artifact.download("got", skip_cache=True)
+    folder = artifact.download("got", skip_cache=True, path_prefix="sub/")  # what is referred to lies elsewhere
     table = [each for each in api.run("{project}/maker").logged_artifacts() if each.type == "run_table"][0]
     print(json.dumps({{
         "version": artifact.version, "type": artifact.type, "aliases": sorted(artifact.aliases), "size": artifact.size,
