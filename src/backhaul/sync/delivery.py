@@ -256,6 +256,7 @@ class Delivery:
         """Send what is known only at the end: the whole config, the files, the summary, the exit."""
         rows, progress = maker.rows, ledger.progress(self._key)
         config, summary = rows.config_json(), rows.summary_json()
+        self.outcome.name = rows.identity.display_name or self.outcome.name
         upsert = last_upsert(self.run.identity, rows, address, config)
         await self._ask(lambda: self.server.upsert_run(upsert))
         files = await self._uploader(address).upload(rows, console_text, ledger, self._key)
