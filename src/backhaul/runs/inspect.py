@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import BinaryIO
 
 from backhaul.errors import EmptyLog, UnreadableFile
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.identity import RunIdentity, identity_of
-from backhaul.wandblog.framing import ALIGNED, BLOCK_SIZE, FILE_HEADER, Framing, grid_base
+from backhaul.wandblog.framing import BLOCK_SIZE, FILE_HEADER, Framing, grid_base
 from backhaul.wandblog.reader import LogEnd, check_header
 from backhaul.wandblog.schema import DecodeError, Record
 
@@ -81,9 +80,3 @@ def _end(file: BinaryIO, base: int, size: int) -> LogEnd:
         return LogEnd.COMPLETE
     torn = any(damage.offset + damage.length >= size for damage in framing.damage)
     return LogEnd.TORN if torn else LogEnd.NO_EXIT
-
-
-def is_aligned(path: Path) -> bool:
-    """Whether the log's blocks are counted from the file's first byte, as all writers but Go before 0.17.6 do."""
-    with path.open("rb") as file:
-        return grid_base(file) == ALIGNED

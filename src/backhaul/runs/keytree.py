@@ -7,7 +7,7 @@ case that a later record writes below a leaf that is an object, which is then ta
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 # The values are `bytes` (a raw JSON value) or another Tree.
@@ -82,15 +82,6 @@ def _member(key: str, value: Any) -> bytes:
 def encode_key(key: str) -> bytes:
     """A key as a JSON string."""
     return json.dumps(key, ensure_ascii=False).encode()
-
-
-def leaves(tree: Tree, prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], bytes]]:
-    """Each leaf with its path."""
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            yield from leaves(value, (*prefix, key))
-        else:
-            yield (*prefix, key), value
 
 
 def _parent(tree: Tree, path: Sequence[str]) -> Tree:

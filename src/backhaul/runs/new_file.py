@@ -56,7 +56,7 @@ def _name(part: Path, path: Path, replace: bool) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Make what was named or renamed in `folder` survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:

@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 
 from backhaul.errors import RunBusy
+from backhaul.runs.new_file import sync_folder
 
 _NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK, errno.EINVAL})
 _HELD = frozenset({errno.EWOULDBLOCK, errno.EACCES})
@@ -103,15 +104,6 @@ class LedgerLock:
                 ) from None
             self._owner_path.write_text(json.dumps(me))
         self._owns_file = True
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a rename in `folder` durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _is_gone(owner_path: Path) -> bool:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from backhaul.errors import DiskFull
+from backhaul.runs.new_file import sync_folder
 from backhaul.runs.rows import NUMBERED
-from backhaul.sync.ledger_lock import sync_folder
 from backhaul.sync.verify import Expected, Remote
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
