@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
@@ -15,6 +14,7 @@ from rich.text import Text
 
 from backhaul.cli.render import size
 from backhaul.cli.sparkline import sparkline
+from backhaul.cli.visible import visible
 from backhaul.runs.curve import Curve
 from backhaul.runs.local_run import LocalRun
 
@@ -23,7 +23,6 @@ _MOST_VALUES = 40
 _MOST_FILES = 20
 _SPARK_WIDTH = 20
 _LONGEST_VALUE = 400
-_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 
 def show_run(run: LocalRun, *, metrics: int, lines: int, console: Console | None = None) -> None:
@@ -47,19 +46,14 @@ def _section(console: Console, title: str, content: RenderableType | None) -> No
         console.print(content)
 
 
-def _visible(text: str) -> str:
-    """Control characters as pictures of themselves: a name must not steer the terminal of whoever looks at it."""
-    return _CONTROL.sub(lambda match: chr(0x2400 + ord(match[0])) if match[0] < " " else "\ufffd", text)
-
-
 def _plain(text: str) -> Text:
-    return Text(_visible(text))
+    return Text(visible(text))
 
 
 def _coloured(text: str, is_error: bool) -> Text:
     """Colours that a program wrote stay; whatever else was meant for a terminal does not reach it."""
     parsed = Text.from_ansi(text, style="red" if is_error else "")
-    shown = Text(_visible(parsed.plain), style=parsed.style)
+    shown = Text(visible(parsed.plain), style=parsed.style)
     shown.spans = parsed.spans
     return shown
 
@@ -67,7 +61,7 @@ def _coloured(text: str, is_error: bool) -> Text:
 def _title(run: LocalRun) -> Text:
     who = run.identity
     where = "/".join(part for part in (who.entity, who.project, who.run_id) if part)
-    return Text.assemble((_visible(where), "bold"), "  ", (run.state, _STATE_COLOUR[run.state]))
+    return Text.assemble((visible(where), "bold"), "  ", (run.state, _STATE_COLOUR[run.state]))
 
 
 def _identity(run: LocalRun) -> Table:
@@ -176,7 +170,7 @@ def _payloads(run: LocalRun) -> RenderableType | None:
 
 
 def _file_state(length: int | None, place: str) -> Text:
-    return Text(size(length)) if length is not None else Text.assemble(("missing", "red"), f": {_visible(place)}")
+    return Text(size(length)) if length is not None else Text.assemble(("missing", "red"), f": {visible(place)}")
 
 
 def _artifact_state(entries: int, missing: int) -> Text:

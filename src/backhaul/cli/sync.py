@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import platformdirs
 
 from backhaul.cli.depot_folder import default_data_folder
 from backhaul.cli.local_depot import running_depot
@@ -21,6 +20,7 @@ from backhaul.cli.plan_view import planned
 from backhaul.cli.progress import ProgressReporter
 from backhaul.cli.quantities import BYTES
 from backhaul.cli.render import STDERR, show_error, show_outcomes
+from backhaul.cli.state_folder import state_folder
 from backhaul.errors import BackhaulError, Interrupted, Terminated
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.find import find_runs
@@ -66,7 +66,7 @@ def command(ctx: click.Context, /, paths: tuple[Path, ...], as_json: bool, dry_r
         if choices["run_id"] and len(directories) > 1:
             raise click.UsageError("--id is for one run, and there are more under this path.")
         if dry_run:
-            outcomes = planned(directories, _destination(choices, _settings()), _state_folder())
+            outcomes = planned(directories, _destination(choices, _settings()), state_folder())
             exit_code = 0
         else:
             outcomes = _deliver(directories, choices)
@@ -106,7 +106,7 @@ async def _sync(
     reporter: ProgressReporter,
 ) -> list[Outcome]:
     options = SyncOptions(
-        state_folder=_state_folder(),
+        state_folder=state_folder(),
         jobs=choices["jobs"],
         exclude=(*settings.ignore_globs, *choices["exclude"]),
         max_file_size=choices["max_file_size"],
@@ -175,7 +175,3 @@ def _destination(choices: dict[str, Any], settings: Settings) -> Destination:
         default_entity=settings.entity,
         default_project=settings.project,
     )
-
-
-def _state_folder() -> Path:
-    return Path(platformdirs.user_state_dir("backhaul"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -11,18 +12,33 @@ def is_open_for_writing(log: Path) -> bool:
     Only this host's processes can be seen (Linux's /proc); False elsewhere, and for a writer on another host.
     """
     target = str(log.resolve())
-    return any(_holds(process, target) for process in Path("/proc").glob("[0-9]*"))
+    return any(target == path for path in _written())
 
 
-def _holds(process: Path, target: str) -> bool:
+def files_open_for_writing() -> frozenset[str]:
+    """The logs that `is_open_for_writing` is true of, by their resolved paths: one look that serves many."""
+    return frozenset(path for path in _written() if path.endswith(".wandb"))
+
+
+def _written() -> Iterator[str]:
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            descriptors = list((process / "fd").iterdir())
+        except OSError:
+            # Processes end while we look, and those of other users are closed to us.
+            continue
+        for descriptor in descriptors:
+            yield from _target(process, descriptor)
+
+
+def _target(process: Path, descriptor: Path) -> Iterator[str]:
     try:
-        for descriptor in (process / "fd").iterdir():
-            if str(descriptor.readlink()) == target and _writes(process / "fdinfo" / descriptor.name):
-                return True
+        target = str(descriptor.readlink())
+        if target.startswith("/") and _writes(process / "fdinfo" / descriptor.name):
+            yield target
     except OSError:
-        # Processes end while we look, and those of other users are closed to us.
-        return False
-    return False
+        # It was closed in between.
+        return
 
 
 def _writes(fdinfo: Path) -> bool:

@@ -74,7 +74,7 @@ class Delivery:
         log = self.run.directory.log
         with ExitStack() as stack:
             ledger = stack.enter_context(Ledger.open(log, self.options.state_folder))
-            stamp = stamp_of(log)
+            stamp = LogStamp.of(log)
             progress = ledger.progress(self._key)
             if progress.verified == stamp and not self.options.force:
                 return self._known_as_verified(progress)
@@ -300,12 +300,6 @@ class Delivery:
 
     async def _ask(self, request: Callable[[], Awaitable[Result]]) -> Result:
         return await self.retrier.run(request)
-
-
-def stamp_of(log: Path) -> LogStamp:
-    """Size and time of change of a log."""
-    status = log.stat()
-    return LogStamp(status.st_size, status.st_mtime_ns)
 
 
 def _sha256(log: Path, size: int) -> str:

@@ -115,14 +115,14 @@ class Ledger:
         self._entries = len(lines)
 
 
-def read_progress(log: Path, state_folder: Path, to: str) -> Progress:
-    """What a ledger says, without opening it for writing; an absent or unreadable ledger says nothing."""
+def read_ledger(log: Path, state_folder: Path) -> Mapping[str, Progress]:
+    """What a ledger says of each destination, without opening it for writing; an absent or unreadable one is empty."""
     for path in (log.with_name(log.name + SUFFIX), state_folder / "ledgers" / f"{_identity(log)}{SUFFIX}"):
         try:
-            return _replay(path.read_bytes())[0].get(to, Progress())
+            return _replay(path.read_bytes())[0]
         except OSError:
             continue
-    return Progress()
+    return {}
 
 
 def _replay(content: bytes) -> tuple[dict[str, Progress], int]:

@@ -9,10 +9,10 @@ from backhaul.errors import PayloadMissing
 from backhaul.runs.inspect import Inspection
 from backhaul.runs.payloads import recorded_payloads
 from backhaul.sync.batch import BatchMaker
-from backhaul.sync.delivery import stamp_of
 from backhaul.sync.destination import Destination
-from backhaul.sync.ledger import read_progress
+from backhaul.sync.ledger import read_ledger
 from backhaul.sync.outcome import Outcome, Quarantined, RunState
+from backhaul.sync.progress import LogStamp, Progress
 
 
 def plan_fragment(run: Inspection, destination: Destination, state_folder: Path) -> Outcome:
@@ -20,13 +20,14 @@ def plan_fragment(run: Inspection, destination: Destination, state_folder: Path)
 
     Reads the whole log. Raises what reading it raises.
     """
-    progress = read_progress(run.directory.log, state_folder, destination.key(run.identity))
+    known = read_ledger(run.directory.log, state_folder)
+    progress = known.get(destination.key(run.identity), Progress())
     outcome = Outcome(run.directory.path, destination.run_id_of(run.identity), run.identity.display_name)
     outcome.entity, outcome.project = destination.entity_of(run.identity), destination.project_of(run.identity)
     outcome.remote = progress.lines
     outcome.files_remote = len(progress.files)
     outcome.receipt = progress.receipt
-    if progress.verified == stamp_of(run.directory.log):
+    if progress.verified == LogStamp.of(run.directory.log):
         outcome.state = RunState.VERIFIED
     _read(run, outcome)
     return outcome

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 from backhaul.runs.payloads import Digest
 from backhaul.runs.rows import NUMBERED, Stream
@@ -21,6 +22,12 @@ class LogStamp:
 
     size: int
     mtime_ns: int
+
+    @classmethod
+    def of(cls, log: Path) -> Self:
+        """The stamp of the log as it lies there now. Raises OSError."""
+        status = log.stat()
+        return cls(status.st_size, status.st_mtime_ns)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ import pytest
 from backhaul.errors import DiskFull, LedgerUnwritable, RunBusy
 from backhaul.runs.payloads import Digest
 from backhaul.runs.rows import Stream
-from backhaul.sync.ledger import Ledger, read_progress
+from backhaul.sync.ledger import Ledger, read_ledger
 from backhaul.sync.progress import (
     LogStamp,
     Progress,
@@ -103,7 +103,7 @@ def test_what_was_recorded_is_known_after_reopening(log: Path, state: Path) -> N
         project="p",
     )
     assert other == Progress(begun=True, lines=_lines(1))
-    assert read_progress(log, state, _A) == known
+    assert read_ledger(log, state)[_A] == known
     assert not state.exists()
 
 
@@ -119,7 +119,7 @@ def test_cut_at_every_byte_it_knows_exactly_the_whole_entries(log: Path, state: 
         with Ledger.open(log, state) as ledger:
             assert ledger.progress(_A) == known[whole]
             ledger.record(_A, lines_entry(_lines(77)))
-        assert read_progress(log, state, _A).lines == _lines(77)
+        assert read_ledger(log, state).get(_A, Progress()).lines == _lines(77)
 
 
 def _ends(content: bytes) -> list[int]:
@@ -137,7 +137,7 @@ def test_a_flipped_bit_anywhere_costs_that_entry_alone(log: Path, state: Path) -
         damaged = bytearray(content)
         damaged[index] ^= 0x04
         _beside(log).write_bytes(damaged)
-        known = [read_progress(log, state, to).lines[Stream.HISTORY] for to in (_A, _B)]
+        known = [read_ledger(log, state).get(to, Progress()).lines[Stream.HISTORY] for to in (_A, _B)]
         assert known == [7 if index > line_end else 0, 9 if index < line_end else 0]
 
 
@@ -151,7 +151,7 @@ def test_a_newer_program_s_entries_are_passed_over(log: Path, state: Path) -> No
     newer = json.dumps({"to": _A, "mood": "good", **lines_entry(_lines(21))}).encode()
     with _beside(log).open("ab") as file:
         file.write(b"%08x %s\n" % (zlib.crc32(newer), newer))
-    assert read_progress(log, state, _A) == _prefixes()[-1].after(lines_entry(_lines(21)))
+    assert read_ledger(log, state)[_A] == _prefixes()[-1].after(lines_entry(_lines(21)))
 
 
 def test_a_long_ledger_is_written_anew_and_says_the_same(
@@ -166,8 +166,8 @@ def test_a_long_ledger_is_written_anew_and_says_the_same(
         for number in range(1000):
             ledger.record(_A, lines_entry(_lines(number)))
     assert len(_beside(log).read_bytes().splitlines()) < 210
-    assert read_progress(log, state, _A).lines == _lines(999)
-    assert read_progress(log, state, _B) == _prefixes()[-1]
+    assert read_ledger(log, state).get(_A, Progress()).lines == _lines(999)
+    assert read_ledger(log, state)[_B] == _prefixes()[-1]
     assert [path.name for path in log.parent.iterdir()].count("run-abc.wandb.backhaul.new") == 0
 
 
@@ -208,10 +208,10 @@ def test_a_rewriting_that_fails_leaves_the_old_ledger(
         with pytest.raises(LedgerUnwritable):
             ledger.record(_A, lines_entry(_lines(1000)))
         monkeypatch.undo()
-    assert read_progress(log, state, _A).lines == _lines(1000)
+    assert read_ledger(log, state).get(_A, Progress()).lines == _lines(1000)
     with Ledger.open(log, state) as ledger:
         ledger.record(_A, lines_entry(_lines(1001)))
-    assert read_progress(log, state, _A).lines == _lines(1001)
+    assert read_ledger(log, state).get(_A, Progress()).lines == _lines(1001)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,39 @@
+"""`backhaul status`: what is pending, and why, without the network."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+import click
+
+from backhaul.cli.render import show_error
+from backhaul.cli.state_folder import state_folder
+from backhaul.cli.status_view import show_standings
+from backhaul.errors import BackhaulError
+from backhaul.runs.find import find_runs
+from backhaul.sync.standing import standings
+
+
+@click.command("status")
+@click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@click.pass_context
+def command(ctx: click.Context, paths: tuple[Path, ...], as_json: bool) -> None:
+    """Show where runs stand on their way home: which are waiting, begun, verified. Reads only; no network.
+
+    PATH is what `backhaul sync` takes.
+    """
+    try:
+        runs = list(standings(find_runs(paths, env=os.environ, cwd=Path.cwd()), state_folder()))
+    except BackhaulError as error:
+        if as_json:
+            print(json.dumps({"runs": [], "error": error.as_json(), "exit_code": error.exit_code}))
+        show_error(error)
+        ctx.exit(error.exit_code)
+    if as_json:
+        print(json.dumps({"runs": [run.as_json() for run in runs], "exit_code": 0}, ensure_ascii=False))
+    else:
+        show_standings(runs, time.time())
