@@ -11,7 +11,7 @@ import pytest
 from backhaul.depot import rows
 from backhaul.depot.history import HistoryReader
 from backhaul.depot.model import HISTORY, Delivery, Run, RunEdit
-from backhaul.depot.pages.series import SeriesReader
+from backhaul.depot.series import SeriesReader, View
 from backhaul.depot.store.lines import pack
 from backhaul.depot.store.sqlite import SqliteStore
 
@@ -92,15 +92,20 @@ def test_rows_without_all_the_keys_are_left_out(store: SqliteStore) -> None:
     assert found == [{"_step": 1, "a": 2, "b.c": 3}]
 
 
+def _series(store: SqliteStore, run: Run, key: str, view: View | None = None) -> tuple[list[float], list[float]]:
+    series = SeriesReader(store, HistoryReader(store)).series(run, key, view or View())
+    return series.x.tolist(), series.y.tolist()
+
+
 def test_a_chart_keeps_its_spikes(store: SqliteStore) -> None:
     """However many points are thinned away, the lowest and the highest stay."""
     values = [0.0] * 4000
     values[1234], values[2345] = 9.0, -9.0
     run = _logged(store, [json.dumps({"_step": step, "v": value}) for step, value in enumerate(values)])
-    series = SeriesReader(store, HistoryReader(store)).read(run, ["v"], {"points": "100"})["series"]["v"]
-    assert len(series["x"]) <= 100
-    assert (series["x"][series["y"].index(9.0)], series["x"][series["y"].index(-9.0)]) == (1234.0, 2345.0)
-    assert series["x"] == sorted(series["x"])
+    x, y = _series(store, run, "v", View(points=100))
+    assert len(x) <= 100
+    assert (x[y.index(9.0)], x[y.index(-9.0)]) == (1234.0, 2345.0)
+    assert x == sorted(x)
 
 
 def test_a_chart_holds_what_can_be_drawn(store: SqliteStore) -> None:
@@ -108,13 +113,28 @@ def test_a_chart_holds_what_can_be_drawn(store: SqliteStore) -> None:
     values = ["1", "NaN", "true", "2.5", '"x"', "1" + "0" * 400, "null", "-3"]
     lines = [f'{{"_step":{10 * step},"v":{value}}}' for step, value in enumerate(values)]
     run = _logged(store, [*lines, '{"_step":99}', "no json", '{"v":4}'])
-    series = SeriesReader(store, HistoryReader(store)).read(run, ["v", "w"], {})["series"]
-    assert series == {"v": {"x": [0.0, 30.0, 70.0, 10.0], "y": [1.0, 2.5, -3.0, 4.0]}, "w": {"x": [], "y": []}}
+    assert _series(store, run, "v") == ([0.0, 30.0, 70.0, 10.0], [1.0, 2.5, -3.0, 4.0])
+    assert _series(store, run, "w") == ([], [])
 
 
 def test_a_metric_that_diverges_is_drawn_where_it_is_finite(store: SqliteStore) -> None:
     """NaN and the infinities among floating numbers leave gaps and do not spoil the chart."""
     values = ["1.5", "NaN", "Infinity", "0.5", "-Infinity"]
     run = _logged(store, [f'{{"_step":{step},"v":{value}}}' for step, value in enumerate(values)])
-    series = SeriesReader(store, HistoryReader(store)).read(run, ["v"], {})["series"]
-    assert series == {"v": {"x": [0.0, 3.0], "y": [1.5, 0.5]}}
+    assert _series(store, run, "v") == ([0.0, 3.0], [1.5, 0.5])
+
+
+def test_a_range_of_a_chart_reaches_its_edges(store: SqliteStore) -> None:
+    """A zoom shows the points inside, and the next one on either side, so that the line goes on to the edge."""
+    run = _logged(store, [f'{{"_step":{step},"v":{step * step}}}' for step in range(100)])
+    assert _series(store, run, "v", View(start=50, stop=52)) == ([49, 50, 51, 52, 53], [2401, 2500, 2601, 2704, 2809])
+    assert _series(store, run, "v", View(start=98, stop=1e9)) == ([97, 98, 99], [9409, 9604, 9801])
+    assert _series(store, run, "v", View(start=1000, stop=2000)) == ([], [])
+
+
+def test_a_chart_over_another_axis_has_the_rows_that_name_it(store: SqliteStore) -> None:
+    """Any key can give x: time, or a step of the user's own; rows without it leave no point."""
+    lines = ['{"_step":0,"v":1,"epoch":0.5}', '{"_step":1,"v":2}', '{"_step":2,"v":3,"epoch":1.5}', '{"epoch":2}']
+    run = _logged(store, lines)
+    assert _series(store, run, "v", View(axis="epoch")) == ([0.5, 1.5], [1.0, 3.0])
+    assert _series(store, run, "v", View(axis="nothing")) == ([], [])

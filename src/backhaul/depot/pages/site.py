@@ -21,8 +21,9 @@ from backhaul.depot.graphql.context import Services
 from backhaul.depot.keys import Secrets
 from backhaul.depot.pages import views
 from backhaul.depot.pages.login import COOKIE, SESSION, Login
-from backhaul.depot.pages.series import SeriesReader
+from backhaul.depot.pages.series import ChartNumbers
 from backhaul.depot.refusal import Refused
+from backhaul.depot.series import SeriesReader
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _POLICY = (
@@ -45,7 +46,7 @@ class Pages:
     def __init__(self, services: Services, keys: Secrets) -> None:
         self._login = Login(keys, services.signer, services.clock)
         self._views = views.Views(services)
-        self._series = SeriesReader(services.store, services.history)
+        self._numbers = ChartNumbers(services.store, SeriesReader(services.store, services.history))
         self._templates = Environment(
             loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
             lstrip_blocks=True,
@@ -123,7 +124,7 @@ class Pages:
 
     def _read_series(self, request: Request) -> dict[str, Any]:
         keys = request.query_params.getlist("key")
-        return self._series.read(self._views.find(request), keys, request.query_params)
+        return self._numbers.read(self._views.find(request), keys, request.query_params)
 
     def _render(self, template: str, values: dict[str, Any], status: int = 200) -> Response:
         text = self._templates.get_template(template).render(values)
