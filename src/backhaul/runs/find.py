@@ -25,13 +25,18 @@ def find_runs(
     above one; without paths, `$WANDB_DIR` or `cwd` is taken. Online runs (`run-…`) are left out unless they are named
     directly or `include_online` is set. Raises `NoRunsFound`, naming the path, and `UnreadableFile`.
     """
-    found: dict[Path, RunDirectory] = {}
+    found: dict[str, RunDirectory] = {}
     for path in list(paths) or [default_path(env, cwd)]:
         runs = list(_under(path, include_online))
         if not runs:
             raise NoRunsFound(_nothing_there(path))
-        found.update({run.log.resolve(): run for run in runs})
+        found.update({_identity(run.log): run for run in runs})
     return sorted(found.values(), key=lambda run: (run.path.name.removeprefix("offline-"), str(run.path)))
+
+
+def _identity(log: Path) -> str:
+    """One name for a log that is reached in several ways; its folder is resolved already."""
+    return os.path.realpath(log) if log.is_symlink() else str(log)
 
 
 def default_path(env: Mapping[str, str], cwd: Path) -> Path:
@@ -53,22 +58,24 @@ def _under(path: Path, include_online: bool) -> Iterator[RunDirectory]:
         if runs := _of_folder(direct):
             yield from runs
             return
-    for run in _walk(path, _MAX_DEPTH):
+    for run in _walk(path.resolve(), _MAX_DEPTH):
         if run.offline or include_online:
             yield run
 
 
 def _of_folder(folder: Path) -> list[RunDirectory]:
     """The logs that lie directly in `folder`. Resolved, so that `latest-run` and the run itself are one."""
-    home = folder.resolve()
     try:
-        logs = sorted(entry.path for entry in os.scandir(home) if entry.name.endswith(".wandb"))
-    except NotADirectoryError:
-        return []
-    except FileNotFoundError:
+        return _logs_in(folder.resolve())
+    except (NotADirectoryError, FileNotFoundError):
         return []
     except OSError as error:
         raise UnreadableFile(f"{folder} cannot be read: {error.strerror}") from error
+
+
+def _logs_in(home: Path) -> list[RunDirectory]:
+    with os.scandir(home) as entries:
+        logs = sorted(entry.path for entry in entries if entry.name.endswith(".wandb"))
     return [RunDirectory(home, Path(log)) for log in logs]
 
 
@@ -87,10 +94,12 @@ def _walk(folder: Path, depth: int) -> Iterator[RunDirectory]:
             yield from _walk(Path(entry.path), depth - 1)
 
 
-def _readable(folder: Path) -> list[RunDirectory]:
+def _readable(home: Path) -> list[RunDirectory]:
     """The logs of a run directory; one that cannot be listed stands for itself, so that it is told, not passed over."""
     try:
-        return _of_folder(folder)
-    except UnreadableFile:
-        run_id = folder.name.split("-")[-1]
-        return [RunDirectory(folder, folder / f"run-{run_id}.wandb")]
+        return _logs_in(home)
+    except FileNotFoundError:
+        return []
+    except OSError:
+        run_id = home.name.split("-")[-1]
+        return [RunDirectory(home, home / f"run-{run_id}.wandb")]

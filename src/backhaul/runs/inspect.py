@@ -13,7 +13,8 @@ from backhaul.wandblog.framing import BLOCK_SIZE, FILE_HEADER, Framing, grid_bas
 from backhaul.wandblog.reader import LogEnd, check_header
 from backhaul.wandblog.schema import DecodeError, Record
 
-# The run record is the second or third; in a log that lost its head it may be missing altogether.
+# The run record is the second or third; in a log that lost its head it may come later, or be missing altogether.
+_FIRST_BYTES = 8 << 10
 _HEAD_RECORDS = 200
 _HEAD_BYTES = 16 << 20
 # The Python engine writes a few records after the exit record, one of which is the whole summary.
@@ -54,14 +55,24 @@ def _inspect(directory: RunDirectory, file: BinaryIO) -> Inspection:
     if not check_header(directory.log, file.read(512)):
         raise EmptyLog(f"{directory.log} is empty ({size} bytes): no record of this run reached the disk.")
     base = grid_base(file)
-    head = Framing(file, base=base, stop=_HEAD_BYTES)
-    records = [record for _, data in islice(head, _HEAD_RECORDS) if (record := _decoded(data))]
-    if not records:
+    first, run = _head(file, base)
+    if first is None:
         raise EmptyLog(f"{directory.log} has a header and no record ({size} bytes).")
-    runs = [record.run for record in records if record.WhichOneof("record_type") == "run"]
-    identity = identity_of(runs[0]) if runs else RunIdentity(directory.run_id_hint)
-    producer = records[0].header.version_info.producer
-    return Inspection(directory, identity, _end(file, base, size), size, producer, bool(runs))
+    identity = RunIdentity(directory.run_id_hint) if run is None else identity_of(run.run)
+    producer = first.header.version_info.producer
+    return Inspection(directory, identity, _end(file, base, size), size, producer, run is not None)
+
+
+def _head(file: BinaryIO, base: int) -> tuple[Record | None, Record | None]:
+    """The first record that can be read, and the first run record."""
+    first = None
+    for stop in (_FIRST_BYTES, _HEAD_BYTES):
+        for _, data in islice(Framing(file, base=base, stop=stop), _HEAD_RECORDS):
+            record = _decoded(data)
+            first = first or record
+            if record is not None and record.WhichOneof("record_type") == "run":
+                return first, record
+    return first, None
 
 
 def _decoded(data: bytes) -> Record | None:
@@ -75,8 +86,14 @@ def _end(file: BinaryIO, base: int, size: int) -> LogEnd:
     blocks = max(0, (size - base) // BLOCK_SIZE - _TAIL_BLOCKS)
     start = max(base + blocks * BLOCK_SIZE, len(FILE_HEADER))
     framing = Framing(file, start=start, base=base)
-    kinds = {record.WhichOneof("record_type") for _, data in framing if (record := _decoded(data))}
-    if "exit" in kinds:
+    records = [data for batch in framing.batches() for _, data in batch]
+    # From the end: nothing but the few last records of the Python engine comes after it.
+    if any(_is_exit(data) for data in reversed(records)):
         return LogEnd.COMPLETE
     torn = any(damage.offset + damage.length >= size for damage in framing.damage)
     return LogEnd.TORN if torn else LogEnd.NO_EXIT
+
+
+def _is_exit(data: bytes) -> bool:
+    record = _decoded(data)
+    return record is not None and record.WhichOneof("record_type") == "exit"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -93,23 +93,27 @@ def standings(directories: Iterable[RunDirectory], state_folder: Path) -> Iterat
         yield _standing(directory, state_folder, recording)
 
 
-def _standing(directory: RunDirectory, state_folder: Path, recording: Container[str]) -> Standing:
+def _standing(directory: RunDirectory, state_folder: Path, recording: frozenset[str]) -> Standing:
     size, changed_at = 0, 0.0
-    is_open = str(directory.log.resolve()) in recording
     try:
         stamp = LogStamp.of(directory.log)
         size, changed_at = stamp.size, stamp.mtime_ns / 1e9
         inspection = inspect(directory)
     except EmptyLog as error:
         # A job that has just begun has written nothing but the header.
-        return Standing(directory, Step.WAIT if is_open else Step.LOOK, None, size, changed_at, error=error)
+        step = Step.WAIT if _is_open(directory, recording) else Step.LOOK
+        return Standing(directory, step, None, size, changed_at, error=error)
     except (OSError, BackhaulError) as error:
         return Standing(directory, Step.LOOK, None, size, changed_at, error=told(error))
     destinations = read_ledger(directory.log, state_folder)
     marked = directory.synced_marker.exists()
-    is_recording = is_open and inspection.end is not LogEnd.COMPLETE
+    is_recording = inspection.end is not LogEnd.COMPLETE and _is_open(directory, recording)
     step = Step.WAIT if is_recording else _step(destinations, stamp, marked=marked)
     return Standing(directory, step, inspection, size, changed_at, destinations, marked)
+
+
+def _is_open(directory: RunDirectory, recording: frozenset[str]) -> bool:
+    return bool(recording) and str(directory.log.resolve()) in recording
 
 
 def _step(destinations: Mapping[str, Progress], stamp: LogStamp, *, marked: bool) -> Step:
