@@ -12,7 +12,7 @@ import click
 
 from backhaul.cli.depot_folder import ADDRESS_FILE, default_data_folder
 from backhaul.cli.render import STDERR
-from backhaul.depot import Depot
+from backhaul.depot import Depot, log
 from backhaul.errors import ConfigurationError
 
 
@@ -35,6 +35,7 @@ def command(ctx: click.Context, host: str, port: int, entity: str | None, with_p
     folder = data or default_data_folder()
     if with_parent:
         threading.Thread(target=_stop_with_parent, daemon=True).start()
+    log.to_stderr()
     try:
         depot = Depot.open(folder, entity)
         depot.run(host, port, on_ready=lambda url: _announce(depot, folder, url))

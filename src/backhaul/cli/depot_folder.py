@@ -8,6 +8,8 @@ from pathlib import Path
 import platformdirs
 
 ADDRESS_FILE = "address"
+LOG_FILE = "depot.log"
+"""What a depot that serves one command says; one that an operator runs says it on standard error."""
 
 
 def default_data_folder() -> Path:

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 from urllib.parse import urlsplit
 
-from backhaul.cli.depot_folder import ADDRESS_FILE, default_data_folder
+from backhaul.cli.depot_folder import ADDRESS_FILE, LOG_FILE, default_data_folder
 from backhaul.errors import ConfigurationError
 
 _SECONDS_TO_STOP = 10
@@ -38,14 +39,17 @@ def running_depot(data: Path | None = None) -> Iterator[LocalDepot]:
         yield LocalDepot(already[0], _key_of(folder), already[1])
         return
     arguments = [sys.executable, "-m", "backhaul", "depot", "--port", "0", "--data", str(folder), "--with-parent"]
-    with subprocess.Popen(
-        arguments,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
+    with (
+        _log(folder) as log,
+        subprocess.Popen(
+            arguments,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            start_new_session=True,
+        ) as process,
+    ):
         try:
             yield _started(process, folder)
         finally:
@@ -53,11 +57,21 @@ def running_depot(data: Path | None = None) -> Iterator[LocalDepot]:
             process.communicate(timeout=_SECONDS_TO_STOP)
 
 
+def _log(folder: Path) -> TextIO:
+    """Where the depot says what goes wrong: a file, because nobody reads a pipe while the command works."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return (folder / LOG_FILE).open("w")
+    except OSError as error:
+        raise ConfigurationError(f"The depot over {folder} cannot start: {error}.") from error
+
+
 def _started(process: subprocess.Popen[str], folder: Path) -> LocalDepot:
     assert process.stdout is not None
-    assert process.stderr is not None
     if not process.stdout.readline():
-        raise ConfigurationError(f"The depot over {folder} did not start: {process.stderr.read().strip()}")
+        process.wait(_SECONDS_TO_STOP)
+        said = (folder / LOG_FILE).read_text(errors="replace").strip()
+        raise ConfigurationError(f"The depot over {folder} did not start: {said}")
     address = _address(folder)
     if address is None:
         raise ConfigurationError(f"The depot over {folder} started and does not answer.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -14,18 +13,21 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from backhaul.depot import body, file_stream
+from backhaul.depot import body, file_stream, log
 from backhaul.depot.graphql import GraphQLEndpoint
 from backhaul.depot.graphql.context import Context, Services
 from backhaul.depot.graphql.endpoint import to_json
 from backhaul.depot.keys import Secrets, shown_key
 from backhaul.depot.model import User
 from backhaul.depot.pages import Pages
-from backhaul.depot.refusal import Refused, not_found
-from backhaul.depot.storage import Storage, target_of
+from backhaul.depot.refusal import Refused, not_found, of_disk
+from backhaul.depot.storage import BadDigest, Storage, target_of
 
 _LOG = logging.getLogger("backhaul.depot")
 _STATIC = Path(__file__).parent / "pages" / "static"
+
+_BAD_DIGEST = "<Error><Code>BadDigest</Code><Message>The Content-MD5 does not match what arrived.</Message></Error>"
+"""As S3 says it, which clients of object stores understand."""
 
 _KEY_START = 8  # characters of a key that tell which one it is, and no more of it
 
@@ -92,10 +94,13 @@ class App:
 
     async def _answer_graphql(self, request: Request) -> Response:
         data = await body.read(request)
-        return await run_in_threadpool(self._execute, data, _context(self._services, request))
+        return await run_in_threadpool(self._execute, request, data, _context(self._services, request))
 
-    def _execute(self, data: bytes, context: Context) -> Response:
-        status, answer = self._graphql.answer(body.parse_object(data), context)
+    def _execute(self, request: Request, data: bytes, context: Context) -> Response:
+        asked = body.parse_object(data)
+        status, answer = self._graphql.answer(asked, context)
+        for error in answer.get("errors", ()):
+            log.refused(request, status, error["message"], asked.get("operationName"))
         return Response(to_json(answer), status, media_type="application/json")
 
     async def _take_lines(self, request: Request) -> Response:
@@ -126,7 +131,7 @@ def create_app(services: Services, secrets: Secrets) -> Starlette:
     handlers = {
         Refused: _refused,
         ClientDisconnect: _gone,
-        sqlite3.Error: _broken,
+        OSError: _unreadable,
         404: _no_such_path,
         405: _no_such_path,
         500: _broken,
@@ -138,21 +143,30 @@ async def _healthy(_request: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
 
-async def _refused(_request: Request, error: Refused) -> Response:
+async def _refused(request: Request, error: Refused) -> Response:
+    log.refused(request, error.status, error.message)
+    if isinstance(error, BadDigest):
+        return Response(_BAD_DIGEST, error.status, media_type="application/xml")
     headers = {"WWW-Authenticate": 'Basic realm="depot"'} if error.status == 401 else None
     return JSONResponse({"errors": [{"message": error.message}]}, error.status, headers)
 
 
+async def _unreadable(request: Request, error: OSError) -> Response:
+    """The disk failed under a request that only reads; those that store say so themselves."""
+    return await _refused(request, of_disk(error))
+
+
 async def _no_such_path(request: Request, error: Exception) -> Response:
     status = getattr(error, "status_code", 404)
-    return JSONResponse({"errors": [{"message": f"no such address: {request.url.path}"}]}, status)
+    return await _refused(request, Refused(f"no such address: {request.url.path}", status))
 
 
-async def _gone(_request: Request, _error: ClientDisconnect) -> Response:
+async def _gone(request: Request, _error: ClientDisconnect) -> Response:
     """The client went away in the middle; nobody reads this answer."""
+    log.refused(request, 400, "the client went away before its request was whole")
     return Response(status_code=400)
 
 
 async def _broken(request: Request, error: Exception) -> Response:
-    _LOG.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    _LOG.error("failed", exc_info=error, extra={"facts": {"method": request.method, "path": request.url.path}})
     return JSONResponse({"errors": [{"message": "internal error of the depot"}]}, 500)

@@ -17,10 +17,8 @@ from backhaul.depot.model import Blob, Run
 from backhaul.depot.refusal import Refused, not_found
 from backhaul.depot.store import Blobs, Store
 
-_BAD_DIGEST = "<Error><Code>BadDigest</Code><Message>The Content-MD5 does not match what arrived.</Message></Error>"
 
-
-class BadDigest(Exception):
+class BadDigest(Refused):
     """The body is not what its `Content-MD5` says."""
 
 
@@ -66,12 +64,9 @@ class Storage:
 
         def accept(blob: Blob) -> None:
             if expected and expected != {blob.md5}:
-                raise BadDigest
+                raise BadDigest(f"the MD5 of what arrived is {blob.md5}, not {' or '.join(sorted(expected))}")
 
-        try:
-            blob = await self._blobs.receive(_whole(request), accept)
-        except BadDigest:
-            return Response(_BAD_DIGEST, 400, media_type="application/xml")
+        blob = await self._blobs.receive(_whole(request), accept)
         needless = await run_in_threadpool(keep, blob)
         if needless:
             await run_in_threadpool(self._blobs.remove, needless)

@@ -12,7 +12,7 @@ from graphql import ExecutionResult, GraphQLError, execute_sync
 from backhaul.depot.graphql.context import Context
 from backhaul.depot.graphql.documents import Documents, first_operation
 from backhaul.depot.graphql.schema import load_schema
-from backhaul.depot.refusal import Refused
+from backhaul.depot.refusal import Refused, of_disk
 
 _LOG = logging.getLogger("backhaul.depot")
 
@@ -65,7 +65,7 @@ def _cause(error: GraphQLError) -> Exception | None:
     cause: Exception | None = error
     while isinstance(cause, GraphQLError):
         cause = cause.original_error
-    return cause
+    return of_disk(cause) if isinstance(cause, OSError) else cause
 
 
 def _status(error: GraphQLError) -> int:
@@ -79,7 +79,7 @@ def _described(error: GraphQLError) -> dict[str, Any]:
     original = _cause(error)
     message = error.message
     if original is not None and not isinstance(original, Refused):
-        _LOG.error("a resolver failed at %s", error.path, exc_info=original)
+        _LOG.error("failed", exc_info=original, extra={"facts": {"path": "/graphql", "field": error.path}})
         message = "internal error of the depot"
     described: dict[str, Any] = {"message": message}
     if error.path:

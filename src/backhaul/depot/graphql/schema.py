@@ -111,5 +111,5 @@ def _refuse(_source: Any, info: GraphQLResolveInfo[Any], **_args: Any) -> Any:
 def _note(info: GraphQLResolveInfo[Any]) -> None:
     name = f"{info.parent_type.name}.{info.field_name}"
     if not unsupported[name]:
-        _LOG.info("a client asked for %s, which this depot does not support", name)
+        _LOG.info("unsupported", extra={"facts": {"field": name}})
     unsupported[name] += 1

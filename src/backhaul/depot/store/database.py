@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from backhaul.depot.refusal import Refused
+from backhaul.depot.refusal import Refused, disk_failed, disk_full
 
 T = TypeVar("T")
 
@@ -27,7 +27,11 @@ _WAITING_WRITES = 1024  # a full queue makes callers wait; nothing is dropped
 
 
 class Database:
-    """The connections to one database file. Safe to use from any thread."""
+    """The connections to one database file. Safe to use from any thread.
+
+    Raises OSError when the file cannot be opened, RuntimeError when it is of a newer version. A disk that fails later
+    is told to those who read or write then (`Refused`, 507 or 503); it is tried again with every request.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -35,19 +39,25 @@ class Database:
         self._lock = threading.Lock()
         self._jobs: queue.Queue[_Job | None] = queue.Queue(_WAITING_WRITES)
         self._closed = False
-        connection = self._connect()
-        _prepare(connection)
+        try:
+            connection = self._connect()
+            _prepare(connection)
+        except sqlite3.Error as error:
+            raise OSError(f"{path}: {error}") from error
         self._writer = threading.Thread(target=self._write_all, args=(connection,), name="depot-writer")
         self._writer.start()
 
     def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """What `work` returns; it sees one unchanging state of the database."""
-        with self._borrowed() as connection:
-            connection.execute("BEGIN")
-            try:
-                return work(connection)
-            finally:
-                connection.execute("COMMIT")
+        try:
+            with self._borrowed() as connection:
+                connection.execute("BEGIN")
+                try:
+                    return work(connection)
+                finally:
+                    connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise _explained(error) from error
 
     def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """What `work` returns, once its changes are durable. When it raises, nothing of it was stored."""
@@ -82,16 +92,31 @@ class Database:
         with self._lock:
             connection = self._idle.pop() if self._idle else None
         connection = connection or self._connect()
+        usable = True
         try:
             yield connection
+        except sqlite3.Error:
+            usable = False
+            connection.close()  # which ends its transaction, in whatever state it is
+            raise
         finally:
-            with self._lock:
-                self._idle.append(connection)
+            if usable:
+                with self._lock:
+                    self._idle.append(connection)
 
-    def _write_all(self, connection: sqlite3.Connection) -> None:
+    def _write_all(self, connection: sqlite3.Connection | None) -> None:
+        """The writer. After an error of the disk nothing is known of a connection: the next jobs get a new one."""
         while jobs := self._waiting():
-            _commit(connection, jobs)
-        connection.close()
+            try:
+                connection = connection or self._connect()
+                _commit(connection, jobs)
+            except sqlite3.Error as error:
+                _fail(jobs, error)
+                if connection is not None:
+                    connection.close()
+                connection = None
+        if connection is not None:
+            connection.close()
 
     def _waiting(self) -> list[_Job]:
         """The next jobs in their order; none when the database closes."""
@@ -126,18 +151,12 @@ def _prepare(connection: sqlite3.Connection) -> None:
 
 
 def _commit(connection: sqlite3.Connection, jobs: list[_Job]) -> None:
-    """Does all jobs in one transaction; one that fails takes only itself back, unless the disk fails."""
+    """Does all jobs in one transaction; one that fails takes only itself back. Raises when the disk fails."""
     done: list[tuple[_Job, Any]] = []
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-        for job in jobs:
-            _attempt(connection, job, done)
-        connection.execute("COMMIT")
-    except sqlite3.Error as error:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        _fail([job for job in jobs if not job.outcome.done()], error)
-        return
+    connection.execute("BEGIN IMMEDIATE")
+    for job in jobs:
+        _attempt(connection, job, done)
+    connection.execute("COMMIT")
     for job, result in done:
         job.outcome.set_result(result)
 
@@ -147,8 +166,8 @@ def _attempt(connection: sqlite3.Connection, job: _Job, done: list[tuple[_Job, A
     try:
         result = job.work(connection)
     except Exception as error:
-        if not connection.in_transaction:  # SQLite gave up the whole transaction (disk full, I/O error)
-            raise sqlite3.OperationalError(str(error)) from error
+        if isinstance(error, sqlite3.Error) and not connection.in_transaction:
+            raise  # SQLite gave up the whole transaction (disk full, I/O error)
         connection.execute("ROLLBACK TO job")
         connection.execute("RELEASE job")
         job.outcome.set_exception(_explained(error))
@@ -159,11 +178,22 @@ def _attempt(connection: sqlite3.Connection, job: _Job, done: list[tuple[_Job, A
 
 def _fail(jobs: list[_Job], error: sqlite3.Error) -> None:
     for job in jobs:
-        job.outcome.set_exception(_explained(error))
+        if not job.outcome.done():
+            job.outcome.set_exception(_explained(error))
+
+
+_OF_THE_DISK = frozenset(
+    {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_BUSY,
+     sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_PROTOCOL}
+)  # fmt: skip
 
 
 def _explained(error: Exception) -> Exception:
-    """A full disk is a state that passes, and is told as such; anything else stays what it is."""
-    if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
-        return Refused("the depot's disk is full; nothing of this request was stored", 507)
-    return error
+    """What a failing disk means for the request; an error of another kind stays what it is: it is a bug."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:
+        return error
+    primary = code & 0xFF
+    if primary == sqlite3.SQLITE_FULL:
+        return disk_full()
+    return disk_failed(str(error)) if primary in _OF_THE_DISK else error

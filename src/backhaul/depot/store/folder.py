@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from backhaul.depot.model import Blob
-from backhaul.depot.refusal import Refused
+from backhaul.depot.refusal import of_disk
 
 _WRITE_AT = 1 << 20  # bytes gathered before a thread hashes and writes them
 
@@ -31,7 +31,7 @@ class FolderBlobs:
             leftover.unlink()
 
     async def receive(self, chunks: AsyncIterator[bytes], accept: Callable[[Blob], None]) -> Blob:
-        """See `Blobs`. A full disk is refused with 507."""
+        """See `Blobs`. A full disk is refused with 507, one that fails otherwise with 503."""
         name = secrets.token_hex(16)
         draft = self._incoming / name
         try:
@@ -40,13 +40,13 @@ class FolderBlobs:
             accept(blob)
             await asyncio.to_thread(_settle, draft, self.path(name))
         except OSError as error:
-            raise Refused(f"the depot could not store this file: {error.strerror}", 507) from error
+            raise of_disk(error) from error
         finally:
             draft.unlink(missing_ok=True)
         return blob
 
     def keep(self, data: bytes) -> Blob:
-        """See `Blobs`. A full disk is refused with 507."""
+        """See `Blobs`. A full disk is refused with 507, one that fails otherwise with 503."""
         name = secrets.token_hex(16)
         draft = self._incoming / name
         try:
@@ -56,7 +56,7 @@ class FolderBlobs:
                 os.fsync(file.fileno())
             _settle(draft, self.path(name))
         except OSError as error:
-            raise Refused(f"the depot could not store this file: {error.strerror}", 507) from error
+            raise of_disk(error) from error
         finally:
             draft.unlink(missing_ok=True)
         return Blob(name, len(data), hashlib.md5(data, usedforsecurity=False).hexdigest())
