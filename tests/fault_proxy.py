@@ -69,6 +69,15 @@ def refusal(status: int, words: str = "no", **headers: str) -> Fault:
     return answer(status, json.dumps({"errors": [{"message": words}]}), **headers)
 
 
+def when(condition: Callable[[Seen], bool], then: Fault) -> Fault:
+    """Meet only requests that fulfil the condition; the depot answers the others."""
+
+    async def fault(exchange: Exchange) -> web.StreamResponse:
+        return await (then if condition(exchange.seen) else forward)(exchange)
+
+    return fault
+
+
 async def forward(exchange: Exchange) -> web.StreamResponse:
     """Do nothing: the depot answers."""
     return await exchange.forward(exchange.seen.body)

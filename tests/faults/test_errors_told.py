@@ -164,7 +164,6 @@ def test_an_untrusted_certificate(
         ("UpsertBucket", 400, "bad-request", "will not help"),
         ("file_stream", 403, "forbidden", "entity and project"),
         ("file_stream", 404, "not-found", "entity and project"),
-        ("file_stream", 413, "too-large", "will not help"),
     ],
 )
 def test_a_refusal_for_good(

@@ -49,6 +49,39 @@ class Batch:
             lines[stream] = self.lines[stream][known:] if known else self.lines[stream]
         return Batch(first, lines, self.position)
 
+    def numbered(self) -> Iterator[tuple[Stream, int, str]]:
+        """Each line with its stream and its number in the fragment."""
+        for stream in NUMBERED:
+            for number, line in enumerate(self.lines[stream], self.first[stream]):
+                yield stream, number, line
+
+    def line(self, stream: Stream, number: int) -> Batch | None:
+        """A batch of the one line of that number; None when it is not in here."""
+        index = number - self.first[stream]
+        if not 0 <= index < len(self.lines[stream]):
+            return None
+        lines: dict[Stream, list[str]] = {each: [] for each in NUMBERED}
+        return Batch(
+            {**self.first, stream: number}, lines | {stream: [self.lines[stream][index]]}, position=self.position
+        )
+
+    def halves(self) -> tuple[Batch, Batch]:
+        """Two batches that are this one together, with half of the lines each; stream after stream."""
+        left = self.count // 2
+        cuts = {}
+        for stream in NUMBERED:
+            cuts[stream] = min(left, len(self.lines[stream]))
+            left -= cuts[stream]
+        first = {stream: self.lines[stream][: cuts[stream]] for stream in NUMBERED}
+        return Batch(self.first, first, self.position), self.without(
+            {stream: self.first[stream] + cuts[stream] for stream in NUMBERED}
+        )
+
+    def replaced(self, line: str) -> Batch:
+        """The same with `line` in the place of the only one."""
+        lines = {stream: [line] if self.lines[stream] else [] for stream in NUMBERED}
+        return Batch(self.first, lines, self.position)
+
     def body(self, base: Mapping[Stream, int]) -> bytes:
         """The request's body; `base` is the number on the server of the fragment's line 0."""
         files = {
@@ -114,7 +147,7 @@ class BatchMaker:
         )
 
 
-def end_body(summary: str | None, uploaded: list[str], exit_code: int | None, *, preempting: bool = False) -> bytes:
+def end_body(uploaded: list[str], exit_code: int | None, preempting: bool, summary: str | None) -> bytes:
     """The last request of a run: its summary, the files that are there, and how it ended (None: it goes on)."""
     body: dict[str, object] = {}
     if summary is not None:

@@ -3,37 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-from backhaul.errors import NotFound, StillRecording
+from backhaul.errors import BadRequest, StillRecording, TooLarge
 from backhaul.runs.artifacts import content_places
 from backhaul.runs.inspect import Inspection
 from backhaul.runs.rows import NUMBERED, Stream
 from backhaul.runs.writer_alive import is_open_for_writing
 from backhaul.sync.artifact_delivery import ArtifactDelivery
-from backhaul.sync.batch import Batch, BatchMaker, end_body
+from backhaul.sync.batch import BatchMaker, end_body
 from backhaul.sync.destination import Destination
-from backhaul.sync.first_contact import counts_of, settle, still_held
 from backhaul.sync.ledger import Ledger
+from backhaul.sync.line_sender import LineSender, quarantined
+from backhaul.sync.log_digest import sha256_of
+from backhaul.sync.numbering import Numbering
 from backhaul.sync.options import SyncOptions
 from backhaul.sync.outcome import Outcome, Quarantined, RunState
 from backhaul.sync.progress import LogStamp, Progress, lines_entry, no_lines
 from backhaul.sync.proof import Proof
 from backhaul.sync.reporter import Reporter
 from backhaul.sync.retry import Retrier
+from backhaul.sync.size_limit import SizeLimit
 from backhaul.sync.upload import Uploader
 from backhaul.sync.upserts import first_upsert, last_upsert
 from backhaul.sync.verify import Expected
 from backhaul.wandblog import LogEnd
-from backhaul.wire.remote import RunAddress, RunStatus
+from backhaul.wire.remote import RunAddress
 from backhaul.wire.server import Server
 
 Result = TypeVar("Result")
@@ -57,6 +59,7 @@ class Delivery:
     options: SyncOptions
     reporter: Reporter
     retrier: Retrier
+    size_limit: SizeLimit
     after: Mapping[Stream, int] | None = None
     later: Sequence[Inspection] = ()
     outcome: Outcome = field(init=False)
@@ -97,17 +100,20 @@ class Delivery:
 
     async def _send(self, ledger: Ledger, stamp: LogStamp, console_text: IO[bytes]) -> None:
         recording = self.run.end is not LogEnd.COMPLETE and is_open_for_writing(self.run.directory.log)
-        digest = asyncio.create_task(asyncio.to_thread(_sha256, self.run.directory.log, stamp.size))
+        digest = asyncio.create_task(asyncio.to_thread(sha256_of, self.run.directory.log, stamp.size))
+        numbering = self._numbering()
         try:
-            status = await self._status()
-            progress = await self._begin(ledger, status)
-            if await asyncio.to_thread(self._is_overtaken, status, progress):
+            status = await numbering.status()
+            progress = await numbering.begin(ledger, self._key, status)
+            end = await asyncio.to_thread(numbering.overtaken_at, status, progress)
+            if end is not None:
+                self.end = end
                 await self._send_overtaken(ledger, progress, console_text, stamp, await digest)
                 return
             address = await self._ask(lambda: self.server.upsert_run(first_upsert(self.run.identity, self.destination)))
             self.outcome.entity, self.outcome.project = address.entity, address.project
             maker = self._maker(progress, console_text, recording=recording)
-            last_line = await self._send_lines(ledger, address, maker)
+            last_line = await self._line_sender(ledger, address).send_all(maker)
             expected = await self._send_rest(ledger, address, maker, console_text, last_line, recording)
             self.outcome.state = RunState.SENT
             if recording:
@@ -115,18 +121,6 @@ class Delivery:
             await self._proof().give(ledger, self._key, address, expected, stamp, await digest)
         finally:
             digest.cancel()
-
-    def _is_overtaken(self, status: RunStatus | None, progress: Progress) -> bool:
-        """Whether all our lines are at the destination, and lines of the later fragments after them."""
-        held = counts_of(status)
-        timed = (Stream.HISTORY, Stream.EVENTS)
-        if not self.later or not any(held[stream] > progress.base[stream] for stream in timed):
-            return False
-        own = {stream: sum(1 for _ in self._lines_of(stream)) for stream in NUMBERED}
-        self.end = {stream: progress.base[stream] + own[stream] for stream in NUMBERED}
-        return all(held[stream] >= self.end[stream] for stream in NUMBERED) and any(
-            held[stream] > self.end[stream] for stream in timed
-        )
 
     async def _send_overtaken(
         self, ledger: Ledger, progress: Progress, console_text: IO[bytes], stamp: LogStamp, digest: str
@@ -140,7 +134,7 @@ class Delivery:
         while (batch := await asyncio.to_thread(maker.next)) is not None:
             self.outcome.local = batch.next
         self.outcome.damage = maker.reader.damage
-        ledger.record(self._key, lines_entry(self.outcome.local))
+        self.outcome.quarantined += quarantined(ledger.record(self._key, lines_entry(self.outcome.local)))
         files = await self._uploader(address).upload(maker.rows, console_text, ledger, self._key, made_from_log=False)
         artifacts = await self._send_artifacts(ledger, address, maker.rows.artifacts)
         await self._send_alerts(ledger, address, maker)
@@ -158,49 +152,21 @@ class Delivery:
     def _uploader(self, address: RunAddress) -> Uploader:
         return Uploader(self.run, address, self.server, self.options, self.reporter, self.retrier, self.outcome)
 
-    async def _status(self) -> RunStatus | None:
-        identity, to = self.run.identity, self.destination
-        entity, project, run_id = to.entity_of(identity), to.project_of(identity), to.run_id_of(identity)
-        try:
-            return await self._ask(lambda: self.server.run_status(entity, project, run_id))
-        except NotFound:
-            # Some servers refuse the question about a project that does not exist yet; creating the run makes it.
-            return None
+    def _numbering(self) -> Numbering:
+        return Numbering(self.run, self.destination, self.server, self.options, self.retrier, self.after, self.later)
 
-    async def _begin(self, ledger: Ledger, status: RunStatus | None) -> Progress:
-        """Settle the numbering on first contact; later, forget acknowledgements that the server no longer backs."""
-        progress = ledger.progress(self._key)
-        if progress.begun:
-            held = still_held(progress, status)
-            if held != dict(progress.lines):
-                progress = ledger.record(self._key, lines_entry(held))
-            return progress
-        features = await self._ask(self.server.features)
-        structured = "STRUCTURED_CONSOLE_LOGS" in features
-        entry = await asyncio.to_thread(
-            settle,
-            status,
-            structured=structured,
-            resumes=self.run.identity.resumes,
-            after=self.after,
-            force=self.options.force,
-            lines_of=self._lines_of,
-            later_lines_of=self._later_lines_of,
+    def _line_sender(self, ledger: Ledger, address: RunAddress) -> LineSender:
+        return LineSender(
+            self.run,
+            address,
+            self.server,
+            self.retrier,
+            self.reporter,
+            ledger,
+            self._key,
+            self.size_limit,
+            self.outcome,
         )
-        return ledger.record(self._key, entry)
-
-    def _lines_of(self, stream: Stream) -> Iterator[str]:
-        return self._lines_in(self.run, stream)
-
-    def _later_lines_of(self, stream: Stream) -> Iterator[str]:
-        for run in self.later:
-            yield from self._lines_in(run, stream)
-
-    def _lines_in(self, run: Inspection, stream: Stream) -> Iterator[str]:
-        with tempfile.TemporaryFile() as nowhere:
-            maker = BatchMaker(run.directory.log, run.identity, False, 0, nowhere, self.options.batch_bytes)
-            while (batch := maker.next()) is not None:
-                yield from batch.lines[stream]
 
     def _maker(self, progress: Progress, console_text: IO[bytes], *, recording: bool = False) -> BatchMaker:
         return BatchMaker(
@@ -212,37 +178,6 @@ class Delivery:
             self.options.batch_bytes,
             recording,
         )
-
-    async def _send_lines(self, ledger: Ledger, address: RunAddress, maker: BatchMaker) -> str | None:
-        """Send all lines, making the next batch while one is on its way. Returns the last history line."""
-        progress = ledger.progress(self._key)
-        last_line: str | None = None
-        coming = asyncio.create_task(asyncio.to_thread(maker.next))
-        try:
-            while (batch := await coming) is not None:
-                coming = asyncio.create_task(asyncio.to_thread(maker.next))
-                if batch.lines[Stream.HISTORY]:
-                    last_line = batch.lines[Stream.HISTORY][-1]
-                self.outcome.local = batch.next
-                progress = await self._send_batch(ledger, address, batch, progress)
-        finally:
-            if not coming.done():
-                await asyncio.wait([coming])
-        self.outcome.damage = maker.reader.damage
-        return last_line
-
-    async def _send_batch(self, ledger: Ledger, address: RunAddress, batch: Batch, progress: Progress) -> Progress:
-        batch = batch.without(progress.lines)
-        if not batch.count:
-            return progress
-        body = await asyncio.to_thread(batch.body, progress.base)
-        await self._ask(lambda: self.server.file_stream(address, body))
-        acknowledged = {stream: max(progress.lines[stream], batch.next[stream]) for stream in NUMBERED}
-        progress = await asyncio.to_thread(ledger.record, self._key, lines_entry(acknowledged))
-        self.outcome.sent_lines += batch.count
-        self.outcome.sent_bytes += len(body)
-        self.reporter.sent(self.run, batch.count, len(body), batch.position)
-        return progress
 
     async def _send_rest(
         self,
@@ -265,12 +200,25 @@ class Delivery:
         exit_code = None if recording else rows.exit.code if rows.exit else _EXIT_CODE_OF_A_KILLED_RUN
         if rows.exit is not None and not rows.exit.complete:
             exit_code = None
-        body = end_body(summary, sorted(files), exit_code, preempting=rows.preempting)
-        await self._ask(lambda: self.server.file_stream(address, body))
+        summary = await self._send_end(address, partial(end_body, sorted(files), exit_code, rows.preempting), summary)
         ledger.record(self._key, {"what": "completed", "completed": exit_code is not None})
         self._set_aside(maker)
         self.end = {stream: progress.base[stream] + self.outcome.local.get(stream, 0) for stream in NUMBERED}
         return Expected(self.end, last_line, summary, config, files, artifacts, finished=exit_code is not None)
+
+    async def _send_end(
+        self, address: RunAddress, body: Callable[[str | None], bytes], summary: str | None
+    ) -> str | None:
+        """Send the summary and the end; a summary that is refused does not keep the end back. The one that is there."""
+        try:
+            await self._ask(lambda: self.server.file_stream(address, body(summary)))
+        except (BadRequest, TooLarge) as error:
+            if summary is None:
+                raise
+            await self._ask(lambda: self.server.file_stream(address, body(None)))
+            self.outcome.quarantined.append(Quarantined("summary", error.message, error.next))
+            return None
+        return summary
 
     async def _send_artifacts(self, ledger: Ledger, address: RunAddress, records: list[Any]) -> dict[str, str]:
         sender = ArtifactDelivery(
@@ -300,13 +248,3 @@ class Delivery:
 
     async def _ask(self, request: Callable[[], Awaitable[Result]]) -> Result:
         return await self.retrier.run(request)
-
-
-def _sha256(log: Path, size: int) -> str:
-    """SHA-256 of the first `size` bytes: of what was there when the sync began."""
-    digest = hashlib.sha256()
-    with log.open("rb") as file:
-        while size and (block := file.read(min(size, 1 << 20))):
-            digest.update(block)
-            size -= len(block)
-    return digest.hexdigest()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from backhaul.errors import BackhaulError, ConfigurationError, ConnectionRefused, HostNotFound, QuarantineError
@@ -19,6 +19,7 @@ from backhaul.sync.options import SyncOptions
 from backhaul.sync.outcome import Outcome
 from backhaul.sync.reporter import Reporter, Silent
 from backhaul.sync.retry import Retrier
+from backhaul.sync.size_limit import SizeLimit
 from backhaul.wire.server import Server
 
 
@@ -32,6 +33,7 @@ class Engine:
     reporter: Reporter
     # Why no run can get through at the moment: the others need not find that out one by one.
     _closed: BackhaulError | None = None
+    _size_limit: SizeLimit = field(default_factory=SizeLimit)
 
     async def sync(self, directories: Iterable[RunDirectory]) -> list[Outcome]:
         """Deliver every run; one outcome per directory, in their order. Only a bug of ours raises."""
@@ -91,7 +93,9 @@ class Engine:
         later: Sequence[Inspection],
     ) -> Delivery:
         retrier = Retrier(self.options.patience, deadline, on_wait=partial(self.reporter.waiting, run))
-        return Delivery(run, self.destination, self.server, self.options, self.reporter, retrier, after, later)
+        return Delivery(
+            run, self.destination, self.server, self.options, self.reporter, retrier, self._size_limit, after, later
+        )
 
     async def _one(self, delivery: Delivery) -> Outcome:
         run, outcome = delivery.run, delivery.outcome

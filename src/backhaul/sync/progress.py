@@ -31,11 +31,20 @@ class LogStamp:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """A line that the server refused, in whose place a stand-in is: what a person calls it, and the server's words."""
+
+    what: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """A fragment's progress at one destination.
 
     `begun` says that numbering is settled: line n of the fragment is line `base` + n on the server, steps start at
-    `starting_step`, console lines are JSON if `structured`. `lines` are acknowledged lines of the fragment per stream;
+    `starting_step`, console lines are JSON if `structured`. `lines` are acknowledged lines of the fragment per stream,
+    `refused` those of them that are stand-ins, by stream and number;
     `files` the acknowledged files, `artifacts` the committed ones (number in the log → id there, digest); `alerts` how
     many were sent; `completed` that the end of the run was acknowledged. `verified` is the log that was read back
     whole, with the path of the receipt and the entity and project under which the server has the run.
@@ -46,6 +55,7 @@ class Progress:
     starting_step: int = 0
     structured: bool = False
     lines: Mapping[Stream, int] = field(default_factory=no_lines)
+    refused: Mapping[tuple[Stream, int], Refusal] = field(default_factory=dict)
     files: Mapping[str, Digest] = field(default_factory=dict)
     artifacts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     alerts: int = 0
@@ -66,10 +76,20 @@ class Progress:
                     lines=_lines(entry["lines"]),
                     starting_step=int(entry["starting_step"]),
                     structured=bool(entry["structured"]),
+                    refused={},
                     completed=False,
                 )
             case "lines":
-                return replace(self, lines=_lines(entry["lines"]))
+                lines = _lines(entry["lines"])
+                # What the server no longer holds is sent again: stand-ins go with the lines that they stand for.
+                refused = {place: why for place, why in self.refused.items() if place[1] < lines[place[0]]}
+                return replace(self, lines=lines, refused=refused)
+            case "refused":
+                refusal = Refusal(str(entry["row"]), str(entry["reason"]))
+                return replace(self, refused={**self.refused, _place(entry): refusal})
+            case "taken":
+                taken = _place(entry)
+                return replace(self, refused={place: why for place, why in self.refused.items() if place != taken})
             case "files":
                 files = {str(name): Digest(int(size), str(md5)) for name, (size, md5) in entry["files"].items()}
                 return replace(self, files={**self.files, **files})
@@ -91,6 +111,7 @@ class Progress:
         entries: list[dict[str, Any]] = []
         if self.begun:
             entries.append(begin_entry(self.base, self.lines, self.starting_step, self.structured))
+        entries += [refused_entry(*place, why) for place, why in self.refused.items()]
         if self.files:
             entries.append(files_entry(self.files))
         entries += [artifact_entry(int(number), *known) for number, known in self.artifacts.items()]
@@ -121,6 +142,17 @@ def lines_entry(lines: Mapping[Stream, int]) -> dict[str, Any]:
     return {"what": "lines", "lines": _names(lines)}
 
 
+def refused_entry(stream: Stream, number: int, refusal: Refusal) -> dict[str, Any]:
+    """A stand-in was acknowledged in the place of the fragment's line `number`."""
+    place = {"stream": stream.name.lower(), "line": number}
+    return {"what": "refused", **place, "row": refusal.what, "reason": refusal.reason}
+
+
+def taken_entry(stream: Stream, number: int) -> dict[str, Any]:
+    """The line itself was acknowledged in the place of its stand-in."""
+    return {"what": "taken", "stream": stream.name.lower(), "line": number}
+
+
 def files_entry(files: Mapping[str, Digest]) -> dict[str, Any]:
     """Files were acknowledged."""
     return {"what": "files", "files": {name: [digest.size, digest.md5] for name, digest in files.items()}}
@@ -135,6 +167,10 @@ def verified_entry(log: LogStamp, receipt: str, entity: str | None, project: str
     """The run was read back and equals the log."""
     where = {"entity": entity, "project": project}
     return {"what": "verified", "size": log.size, "mtime_ns": log.mtime_ns, "receipt": receipt, **where}
+
+
+def _place(entry: Mapping[str, Any]) -> tuple[Stream, int]:
+    return Stream[str(entry["stream"]).upper()], int(entry["line"])
 
 
 def _names(lines: Mapping[Stream, int]) -> dict[str, int]:

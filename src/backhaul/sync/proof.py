@@ -69,6 +69,7 @@ class Proof:
             verified_at=datetime.now(UTC).isoformat(timespec="seconds"),
             expected=expected,
             remote=remote,
+            quarantined=self.outcome.quarantined,
         )
 
     def _conclude(self, ledger: Ledger, key: str, address: RunAddress, stamp: LogStamp) -> None:

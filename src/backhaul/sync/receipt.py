@@ -6,7 +6,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from backhaul.errors import DiskFull
 from backhaul.runs.new_file import sync_folder
 from backhaul.runs.rows import NUMBERED
+from backhaul.sync.outcome import Quarantined
 from backhaul.sync.verify import Expected, Remote
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
@@ -37,6 +38,7 @@ class Receipt:
     verified_at: str
     expected: Expected
     remote: Remote
+    quarantined: Sequence[Quarantined] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The receipt's content."""
@@ -49,6 +51,7 @@ class Receipt:
             "state": self.remote.state,
             "summary": _loaded(self.remote.summary),
             "config_keys": sorted(_loaded(self.remote.config)),
+            "quarantined": [item.as_json() for item in self.quarantined],
             "artifacts": dict(sorted(self.expected.artifacts.items())),
             "files": {
                 name: {"size": digest.size, "md5": digest.md5} for name, digest in sorted(self.expected.files.items())

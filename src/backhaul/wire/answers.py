@@ -84,7 +84,12 @@ def error_of(
 
 
 def is_html(response: Response) -> bool:
-    """Whether a web page was sent: what a login page, a captive portal or a wrong address answers."""
+    """Whether a web page was sent: what a login page, a captive portal or a wrong address answers.
+
+    Google's storage calls the empty body of its acknowledgements `text/html`: without a body there is no page.
+    """
+    if not response.body.strip():
+        return False
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     return kind in ("text/html", "application/xhtml+xml") or _HTML.match(response.body[:4096]) is not None
 

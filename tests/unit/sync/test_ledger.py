@@ -21,11 +21,14 @@ from backhaul.sync.ledger import Ledger, read_ledger
 from backhaul.sync.progress import (
     LogStamp,
     Progress,
+    Refusal,
     artifact_entry,
     begin_entry,
     files_entry,
     lines_entry,
     no_lines,
+    refused_entry,
+    taken_entry,
     verified_entry,
 )
 
@@ -59,6 +62,9 @@ _STORY = [
     begin_entry(_lines(5), no_lines(), 3, True),
     lines_entry(_lines(10, 2, 1)),
     lines_entry(_lines(20, 4, 2)),
+    refused_entry(Stream.HISTORY, 7, Refusal("history row of step 7", "no")),
+    refused_entry(Stream.OUTPUT, 1, Refusal("console line 1", "no")),
+    taken_entry(Stream.OUTPUT, 1),
     files_entry({"a.txt": Digest(3, "kAFQmDzST7DWlj99KOF/cg==")}),
     {"what": "alerts", "count": 2},
     artifact_entry(0, "QXJ0aWZhY3Q6MQ==", "0123"),
@@ -93,6 +99,7 @@ def test_what_was_recorded_is_known_after_reopening(log: Path, state: Path) -> N
         starting_step=3,
         structured=True,
         lines=_lines(20, 4, 2),
+        refused={(Stream.HISTORY, 7): Refusal("history row of step 7", "no")},
         files={"a.txt": Digest(3, "kAFQmDzST7DWlj99KOF/cg==")},
         artifacts={"0": ("QXJ0aWZhY3Q6MQ==", "0123")},
         alerts=2,

@@ -1,0 +1,136 @@
+"""A fragment's lines on their way; one that the server refuses is found, set aside with its reason, and replaced."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from backhaul.errors import BackhaulError, BadRequest, TooLarge
+from backhaul.runs.inspect import Inspection
+from backhaul.runs.rows import NUMBERED, Stream
+from backhaul.sync.batch import Batch, BatchMaker
+from backhaul.sync.ledger import Ledger
+from backhaul.sync.outcome import Outcome, Quarantined
+from backhaul.sync.progress import Progress, Refusal, lines_entry, refused_entry, taken_entry
+from backhaul.sync.reporter import Reporter
+from backhaul.sync.retry import Retrier
+from backhaul.sync.size_limit import SizeLimit
+from backhaul.sync.stand_in import name_of, stand_in
+from backhaul.wire.remote import RunAddress
+from backhaul.wire.server import Server
+
+MOST_REFUSED = 100
+_CONTENT_REFUSED = (BadRequest, TooLarge)
+_NEXT = (
+    "The log still has it, and a row with its step and time keeps its place. "
+    "Run the same command again when the server takes it; it is then tried once more."
+)
+
+
+@dataclass(slots=True)
+class LineSender:
+    """Sends the lines of one fragment, each under its one number, and keeps in the ledger what was acknowledged.
+
+    A batch that the server refuses for its content or size is halved until what it takes has arrived. A single line
+    that is refused gives way to a stand-in. When that is refused too, the content is not to blame, and the server's
+    refusal is raised; so it is when more than `MOST_REFUSED` lines were refused.
+    """
+
+    run: Inspection
+    address: RunAddress
+    server: Server
+    retrier: Retrier
+    reporter: Reporter
+    ledger: Ledger
+    key: str
+    limit: SizeLimit
+    outcome: Outcome
+
+    async def send_all(self, maker: BatchMaker) -> str | None:
+        """Send all lines, making the next batch while one is on its way. Returns the last history line."""
+        last_line: str | None = None
+        coming = asyncio.create_task(asyncio.to_thread(maker.next))
+        try:
+            while (batch := await coming) is not None:
+                coming = asyncio.create_task(asyncio.to_thread(maker.next))
+                if batch.lines[Stream.HISTORY]:
+                    last_line = batch.lines[Stream.HISTORY][-1]
+                self.outcome.local = batch.next
+                await self._send_again(batch)
+                await self._send(batch.without(self._progress.lines))
+        finally:
+            if not coming.done():
+                await asyncio.wait([coming])
+        self.outcome.damage = maker.reader.damage
+        self.outcome.quarantined += quarantined(self._progress)
+        return last_line
+
+    @property
+    def _progress(self) -> Progress:
+        return self.ledger.progress(self.key)
+
+    async def _send_again(self, batch: Batch) -> None:
+        """Try once more what an earlier sync had to replace; the server may have learned to take it."""
+        for stream, number in list(self._progress.refused):
+            line = batch.line(stream, number)
+            if line is None:
+                continue
+            try:
+                await self._post(line)
+            except _CONTENT_REFUSED:
+                continue
+            await asyncio.to_thread(self.ledger.record, self.key, taken_entry(stream, number))
+
+    async def _send(self, batch: Batch) -> None:
+        if not batch.count:
+            return
+        body = await asyncio.to_thread(batch.body, self._progress.base)
+        refused: BackhaulError | None = None
+        if batch.count == 1 or self.limit.allows(len(body)):
+            refused = await self._try(batch, body)
+            if refused is None:
+                return
+        if batch.count == 1 and refused is not None:
+            await self._replace(batch, refused)
+            return
+        for half in batch.halves():
+            await self._send(half)
+
+    async def _try(self, batch: Batch, body: bytes) -> BackhaulError | None:
+        """Send; the refusal, if the content was refused."""
+        try:
+            await self._post(batch, body)
+        except _CONTENT_REFUSED as error:
+            if isinstance(error, TooLarge):
+                self.limit.learn(len(body))
+            return error
+        await self._acknowledged(batch)
+        return None
+
+    async def _replace(self, batch: Batch, refused: BackhaulError) -> None:
+        """Put a stand-in in the place of the only line; raises `refused` when that does not help."""
+        ((stream, number, line),) = batch.numbered()
+        if len(self._progress.refused) >= MOST_REFUSED:
+            raise type(refused)(f"More than {MOST_REFUSED} lines of this run were refused; the last one: {refused}")
+        try:
+            await self._post(batch.replaced(stand_in(stream, line)))
+        except _CONTENT_REFUSED:
+            raise refused from None
+        refusal = Refusal(name_of(stream, number, line), refused.message)
+        await self._acknowledged(batch, refused_entry(stream, number, refusal))
+
+    async def _post(self, batch: Batch, body: bytes | None = None) -> None:
+        content = batch.body(self._progress.base) if body is None else body
+        await self.retrier.run(lambda: self.server.file_stream(self.address, content))
+        self.outcome.sent_lines += batch.count
+        self.outcome.sent_bytes += len(content)
+        self.reporter.sent(self.run, batch.count, len(content), batch.position)
+
+    async def _acknowledged(self, batch: Batch, *more: dict[str, object]) -> None:
+        lines = {stream: max(self._progress.lines[stream], batch.next[stream]) for stream in NUMBERED}
+        await asyncio.to_thread(self.ledger.record, self.key, lines_entry(lines), *more)
+
+
+def quarantined(progress: Progress) -> list[Quarantined]:
+    """The refused lines that a destination holds stand-ins for."""
+    return [Quarantined(refusal.what, refusal.reason, _NEXT) for refusal in progress.refused.values()]
