@@ -6,6 +6,7 @@ import json
 import zlib
 from typing import Any
 
+import orjson
 from starlette.requests import Request
 
 from backhaul.depot.refusal import Refused
@@ -32,12 +33,20 @@ async def read(request: Request) -> bytes:
 def parse_object(data: bytes) -> dict[str, Any]:
     """The JSON object in `data`. Refused with 400 when it is none."""
     try:
-        value = json.loads(data)
+        value = _loads(data)
     except (ValueError, RecursionError) as error:
         raise Refused(f"the request is not JSON: {error}") from error
     if not isinstance(value, dict):
         raise Refused("the request is not a JSON object")
     return value
+
+
+def _loads(data: bytes) -> Any:
+    """orjson needs a quarter of the time, and refuses what Python takes: lone surrogates, NaN, UTF-16."""
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return json.loads(data)
 
 
 def _unzipped(data: bytes) -> bytes:

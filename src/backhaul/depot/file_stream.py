@@ -30,7 +30,7 @@ def parse(body: dict[str, Any]) -> Delivery:
     summary = _last_line(contents.pop(SUMMARY, None))
     batches: dict[str, list[Batch]] = {name: pack(*part) for name, part in contents.items()}
     exit_code = body.get("exitcode")
-    if isinstance(exit_code, int) and abs(exit_code) >= 1 << 63:
+    if isinstance(exit_code, (int, float)) and abs(exit_code) >= 1 << 63:
         raise Refused("file_stream: 'exitcode' is no exit code")
     return Delivery(
         batches=batches,

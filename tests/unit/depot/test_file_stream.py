@@ -180,3 +180,16 @@ def test_equal_lines_without_a_moment_are_all_kept(client: Client, project: str)
     client.open_run(project, "r1")
     _send_rows(client, project, 1, ['{"x":1}'])
     assert client.run_field(project, "r1", "history(samples: 9)") == {"history": ['{"x":1}', '{"x":1}']}
+
+
+def test_half_of_a_character_arrives_as_it_was_sent(client: Client, project: str) -> None:
+    """A log line may hold a lone surrogate as a JSON escape; the fast parser refuses it, the depot takes it."""
+    client.open_run(project, "r")
+    line = '{"_step":0,"text":"\\ud83d"}'
+    body = json.dumps({"files": {"output.log": {"offset": 0, "content": ["half \ud83d"]}}}).encode()
+    assert b"\\ud83d" in body
+    assert client.stream(project, "r", body).status == 200
+    assert (
+        client.stream(project, "r", {"files": {"wandb-history.jsonl": {"offset": 0, "content": [line]}}}).status == 200
+    )
+    assert client.run_field(project, "r", "history logLineCount") == {"history": [line], "logLineCount": 1}

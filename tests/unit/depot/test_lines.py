@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import zlib
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,3 +34,18 @@ def test_lines_of_a_megabyte_lie_alone() -> None:
     """A batch does not grow past its size because its lines are few."""
     batches = pack(0, ["x" * (1 << 20)] * 3)
     assert [batch.count for batch in batches] == [1, 1, 1]
+
+
+def test_batches_of_an_older_depot_are_read() -> None:
+    """The body's form stays: what Python's own zlib packed is read, and it reads what is packed now."""
+    assert unpack(b"\x00" + zlib.compress(b'{"a":1}\n{"a":2}')) == ['{"a":1}', '{"a":2}']
+    (batch,) = pack(0, ["x", "y"])
+    assert zlib.decompress(batch.body[1:]) == b"x\ny"
+
+
+def test_a_damaged_batch_is_told() -> None:
+    """What is no zlib data, or only a part of them, raises ValueError."""
+    (batch,) = pack(0, ["a line", "another line"])
+    for damaged in (b"\x00nonsense", batch.body[:-3]):
+        with pytest.raises(ValueError, match="damaged batch"):
+            unpack(damaged)

@@ -8,8 +8,9 @@ as JSON escapes, survive in both (`surrogatepass`, and JSON's own escapes).
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Iterator, Sequence
+
+from isal import isal_zlib
 
 from backhaul.depot.model import Batch
 
@@ -17,7 +18,7 @@ LONGEST_BATCH = 2048
 """Lines. Small enough to be read for one page of rows, large enough to compress well."""
 
 _LARGEST_BATCH = 1 << 20  # bytes of text, unless a single line is larger
-_LEVEL = 1  # 2.6 times as fast as the default for a few per cent of size
+_LEVEL = 1  # ISA-L's zlib data are as small as zlib's own at level 2, and come 3.5 times as fast
 _JOINED, _LISTED = 0, 1
 
 
@@ -29,8 +30,8 @@ def pack(first: int, content: Sequence[str | None]) -> list[Batch]:
 def unpack(body: bytes) -> list[str]:
     """The lines of a batch. Raises ValueError when the body is none."""
     try:
-        data = zlib.decompress(memoryview(body)[1:])
-    except zlib.error as error:
+        data = isal_zlib.decompress(memoryview(body)[1:])
+    except isal_zlib.error as error:  # type: ignore[misc]  # the stub calls this class an instance
         raise ValueError(f"damaged batch: {error}") from error
     if body[0] == _JOINED:
         return data.decode("utf-8", "surrogatepass").split("\n")
@@ -44,16 +45,25 @@ def _batch(first: int, lines: list[str]) -> Batch:
         form, data = _JOINED, joined.encode("utf-8", "surrogatepass")
     else:
         form, data = _LISTED, json.dumps(lines).encode()
-    return Batch(first, len(lines), len(data), bytes((form,)) + zlib.compress(data, _LEVEL))
+    return Batch(first, len(lines), len(data), bytes((form,)) + isal_zlib.compress(data, _LEVEL))
 
 
 def _pieces(first: int, content: Sequence[str | None]) -> Iterator[tuple[int, list[str]]]:
-    """Cuts at holes, after `LONGEST_BATCH` lines, and before a batch grows past `_LARGEST_BATCH`."""
+    """Cuts after `LONGEST_BATCH` lines, at holes, and before a batch grows past `_LARGEST_BATCH`."""
+    for start in range(0, len(content), LONGEST_BATCH):
+        part = content[start : start + LONGEST_BATCH]
+        lines = [line for line in part if line is not None]
+        if len(lines) == len(part) and sum(map(len, lines)) <= _LARGEST_BATCH:
+            yield first + start, lines
+        else:
+            yield from _cut(first + start, part)
+
+
+def _cut(first: int, content: Sequence[str | None]) -> Iterator[tuple[int, list[str]]]:
     piece: list[str] = []
     size = 0
     for number, line in enumerate(content, first):
-        full = len(piece) == LONGEST_BATCH or (piece and line is not None and size + len(line) > _LARGEST_BATCH)
-        if piece and (line is None or full):
+        if piece and (line is None or size + len(line) > _LARGEST_BATCH):
             yield number - len(piece), piece
             piece, size = [], 0
         if line is not None:
