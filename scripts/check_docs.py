@@ -2,9 +2,10 @@
 """Holds the documentation against the code. Prints every difference and ends with 1 when there is one.
 
 What is checked: the commands and options of the reference are those of the program; every error class has its page,
-with its exit code, and no page is without a class; the exit codes of the tables are those of the errors; the JSON
-reference names every key that a sync prints; every `backhaul …` line in the texts is one that the program
-understands; relative links lead somewhere; no text holds a path of the machine on which it was written.
+with its exit code, every finding one with its severity, and no page is without either; the exit codes of the tables
+are those of the errors; the JSON reference names every key that is printed; every `backhaul …` line in the texts is
+one that the program understands; relative links lead somewhere; no text holds a path of the machine on which it was
+written.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import click
 
 from backhaul import errors
 from backhaul.cli.main import cli
+from backhaul.doctor.finding import SEVERITIES, Finding
 from backhaul.sync.outcome import Outcome, Quarantined
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -43,6 +45,7 @@ def check(root: Path = _ROOT) -> list[str]:
     return [
         *_check_commands(root),
         *_check_error_pages(root),
+        *_check_finding_pages(root),
         *_check_exit_codes(root),
         *_check_json(root),
         *_check_command_lines(root),
@@ -111,7 +114,8 @@ def _check_error_pages(root: Path) -> Iterator[str]:
     pages = {path.stem: path.read_text(encoding="utf-8") for path in folder.glob("*.md") if path.stem != "index"}
     classes = {kind.code: kind for kind in _error_classes() if kind.__module__ == errors.__name__}
     yield from (f"docs/errors: {code} has no page" for code in sorted(classes.keys() - pages.keys()))
-    yield from (f"docs/errors/{code}.md: there is no such error" for code in sorted(pages.keys() - classes.keys()))
+    unknown = pages.keys() - classes.keys() - SEVERITIES.keys()
+    yield from (f"docs/errors/{code}.md: there is no such error or finding" for code in sorted(unknown))
     index = (folder / "index.md").read_text(encoding="utf-8")
     for code in sorted(classes.keys() & pages.keys()):
         told, exit_code = ", ".join(_EXIT_LINE.findall(pages[code])), classes[code].exit_code
@@ -121,6 +125,22 @@ def _check_error_pages(root: Path) -> Iterator[str]:
             yield f"docs/errors/{code}.md: the class {classes[code].__name__} is not told"
         if f"({code}.md)" not in index:
             yield f"docs/errors/index.md: {code} is not listed"
+
+
+def _check_finding_pages(root: Path) -> Iterator[str]:
+    errors_too = {kind.code for kind in _error_classes()}
+    folder = root / "docs" / "errors"
+    index = (folder / "index.md").read_text(encoding="utf-8")
+    for code, severity in SEVERITIES.items():
+        if code in errors_too:
+            continue
+        page = folder / f"{code}.md"
+        if not page.exists():
+            yield f"docs/errors: {code} has no page"
+        elif f"\nSeverity: {severity}\n" not in page.read_text(encoding="utf-8"):
+            yield f"docs/errors/{code}.md: the severity is {severity}, which is not told"
+        if f"| [{code}]({code}.md) | {severity} |" not in index:
+            yield f"docs/errors/index.md: {code} is not listed with its severity"
 
 
 def _check_exit_codes(root: Path) -> Iterator[str]:
@@ -136,7 +156,13 @@ def _check_json(root: Path) -> Iterator[str]:
     page = "docs/reference/json.md"
     told = set(_INLINE.findall((root / page).read_text(encoding="utf-8")))
     item = Quarantined("", "", "").as_json()
-    for key in (*Outcome(Path(), "").as_json(), *item, *errors.BackhaulError("").as_json(), "exit_code"):
+    for key in (
+        *Outcome(Path(), "").as_json(),
+        *item,
+        *errors.BackhaulError("").as_json(),
+        *Finding("", "", "", "").as_json(),
+        "exit_code",
+    ):
         if key not in told:
             yield f"{page}: the key {key} is not told"
 

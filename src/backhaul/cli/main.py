@@ -14,6 +14,7 @@ from backhaul.errors import BackhaulError
 _COMMANDS = {
     "sync": "Bring runs to a server, and prove that they arrived.",
     "status": "Show where runs stand: waiting, begun, verified. No network.",
+    "doctor": "Find out why runs are stuck, with evidence, and what to do.",
     "repair": "Write a new, valid log of everything that can still be read of a run.",
     "show": "Look at a run in the terminal: identity, config, metrics, files, damage.",
     "export": "Write a run's rows to a CSV, JSON Lines, Parquet or Arrow file.",

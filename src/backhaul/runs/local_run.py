@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from backhaul.errors import UnreadableFile
+from backhaul.runs.artifacts import content_places
 from backhaul.runs.console import Console
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.events import event_line
@@ -84,6 +85,11 @@ class LocalRun:
         return self._reading.identity
 
     @property
+    def has_run_record(self) -> bool:
+        """Whether the log has a record that says which run it is."""
+        return self._reading.has_run_record
+
+    @property
     def run_id(self) -> str:
         """The run's id."""
         return self.identity.run_id
@@ -150,7 +156,8 @@ class LocalRun:
     @property
     def artifacts(self) -> list[LoggedArtifact]:
         """The artifacts that the run logged (offline runs only: the log of an online run does not name them)."""
-        return [logged_artifact(record) for record in self._reading.artifacts]
+        places = content_places(os.environ, Path.home(), self._directory.files)
+        return [logged_artifact(record, places) for record in self._reading.artifacts]
 
     @property
     def end(self) -> LogEnd:

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from backhaul.errors import PayloadMissing, UnreadableFile
+from backhaul.runs.artifacts import ContentPlaces, Entry, artifact_of
+
 
 @dataclass(frozen=True, slots=True)
 class LoggedFile:
@@ -29,7 +32,10 @@ class LoggedFile:
 
 @dataclass(frozen=True, slots=True)
 class LoggedArtifact:
-    """An artifact that the run logged: `entries` counts its files, `missing` are those whose content is gone."""
+    """An artifact that the run logged: `entries` counts its files.
+
+    `missing` are the places at which contents were recorded that are nowhere on this machine (`ContentPlaces`).
+    """
 
     name: str
     type: str
@@ -50,13 +56,26 @@ def logged_files(files: Path, names: Iterable[str], *, all_on_disk: bool) -> Ite
         yield from (_logged(files, name) for name in _on_disk(files) if name not in seen)
 
 
-def logged_artifact(record: Any) -> LoggedArtifact:
+def logged_artifact(record: Any, places: ContentPlaces) -> LoggedArtifact:
     """What an ArtifactRecord says, held against the disk. References have no content of their own."""
-    entries = record.manifest.contents
-    missing = tuple(
-        Path(entry.local_path) for entry in entries if entry.local_path and _size(Path(entry.local_path)) is None
-    )
+    try:
+        entries = artifact_of(record).entries
+    except (PayloadMissing, UnreadableFile):
+        # The list of the files is itself a file, and it is gone.
+        listed = Path(record.manifest.manifest_file_path)
+        return LoggedArtifact(record.name, record.type, tuple(record.aliases), 0, (listed,))
+    missing = tuple(Path(entry.local_path) for entry in entries if entry.has_content and not _is_there(entry, places))
     return LoggedArtifact(record.name, record.type, tuple(record.aliases), len(entries), missing)
+
+
+def _is_there(entry: Entry, places: ContentPlaces) -> bool:
+    if _size(Path(entry.local_path)) is not None:
+        return True
+    try:
+        places.find(entry)
+    except (PayloadMissing, UnreadableFile):
+        return False
+    return True
 
 
 def _logged(files: Path, name: str) -> LoggedFile:

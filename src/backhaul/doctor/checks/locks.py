@@ -1,0 +1,35 @@
+"""Lock files beside runs. wandb makes none (0.10 to 0.31), so whatever is there is some other program's, or ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from backhaul.doctor.file_holders import holders_of
+from backhaul.doctor.file_system import is_shared
+from backhaul.doctor.finding import Finding
+from backhaul.doctor.patient import Surroundings
+
+_PATTERNS = ("*.lock", "offline-run-*/*.lock", "run-*/*.lock", "offline-run-*/*.backhaul.owner")
+
+
+def check(surroundings: Surroundings) -> Iterator[Finding]:
+    """A finding for every lock file: held, provably left over, or not to be told from here."""
+    for folder in surroundings.folders:
+        for pattern in _PATTERNS:
+            for path in sorted(folder.glob(pattern)):
+                yield _finding(path)
+
+
+def _finding(path: Path) -> Finding:
+    where = str(path)
+    if pids := holders_of(path):
+        evidence = f"{path}: process {', '.join(map(str, pids))}"
+        return Finding("lock-held", "A process of this host holds a lock file.", evidence, "wait for it", where)
+    if is_shared(path):
+        message = "A lock file lies here, on a file system that other hosts share: its owner may be one of them."
+        evidence = f"{path}: no process of this host has it open"
+        return Finding("lock-held", message, evidence, "look on the other hosts", where)
+    message = "A lock file was left over: no process of this host has it open, and no other host can."
+    evidence, remedy = f"{path}, {path.lstat().st_size} bytes", f"backhaul doctor --fix {path.parent}"
+    return Finding("leftover-lock", message, evidence, remedy, where, path.unlink)

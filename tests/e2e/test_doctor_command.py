@@ -1,0 +1,161 @@
+"""`backhaul doctor` as a process: each condition is made for real, and found with its evidence."""
+
+from __future__ import annotations
+
+import fcntl
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ..command import Backhaul, Finished, copy_of, log_of, marker_of, record
+
+
+def _found(done: Finished) -> dict[str, dict[str, Any]]:
+    return {finding["code"]: finding for finding in done.document["findings"]}
+
+
+def test_a_healthy_run_has_no_findings(backhaul: Backhaul, tmp_path: Path) -> None:
+    """Nothing stands in the way: exit code 0 and a verdict that says so."""
+    run = copy_of("0.18.7", tmp_path)
+    assert (backhaul("doctor", run, "--json").document["findings"], backhaul("doctor", run).exit_code) == ([], 0)
+    assert backhaul("doctor", run).stdout == "1 run: nothing stands in the way\n"
+
+
+@pytest.mark.parametrize(
+    ("recording", "code"),
+    [
+        ("empty", "empty-log"),
+        ("header-only", "empty-log"),
+        ("0.31.0-killed", "log-torn"),
+        ("0.12.21-killed", "log-torn"),
+    ],
+)
+def test_what_a_kill_left_is_named(backhaul: Backhaul, tmp_path: Path, recording: str, code: str) -> None:
+    """A torn, empty or header-only log of a really killed run: exit code 9, and the one command that helps."""
+    run = copy_of(recording, tmp_path)
+    done = backhaul("doctor", run, "--json")
+    assert (done.exit_code, next(iter(_found(done)))) == (9, code)
+    assert str(run) in _found(done)[code]["remedy"]
+
+
+def test_damage_is_told_with_its_place(backhaul: Backhaul, tmp_path: Path) -> None:
+    """A flipped bit in the middle: where, of which kind, and how many records it cost."""
+    run = copy_of("0.31.0-long", tmp_path)
+    data = bytearray(log_of(run).read_bytes())
+    data[40_000] ^= 0xFF
+    log_of(run).write_bytes(data)
+    found = _found(backhaul("doctor", run, "--json"))["log-damaged"]
+    assert found["severity"] == "error"
+    assert "1 records are lost" in found["message"] or "1 record is lost" in found["message"]
+    assert "bad checksum at byte 3" in found["evidence"] or "bad checksum at byte 4" in found["evidence"]
+
+
+def test_one_file_that_is_no_log_does_not_hide_the_others(backhaul: Backhaul, tmp_path: Path) -> None:
+    """What the file is stands beside it; the run next to it is examined all the same."""
+    wrong, torn = copy_of("0.31.0", tmp_path), copy_of("0.31.0-killed", tmp_path)
+    log_of(wrong).write_bytes(b"SQLite format 3\0" + bytes(4080))
+    found = backhaul("doctor", tmp_path, "--json").document["findings"]
+    assert {(finding["code"], finding["path"]) for finding in found} == {
+        ("not-a-wandb-log", str(log_of(wrong))),
+        ("log-torn", str(log_of(torn))),
+    }
+
+
+def test_missing_empty_and_changed_files_are_named(backhaul: Backhaul, sdk_env: dict[str, str], tmp_path: Path) -> None:
+    """A dangling link, a file without content, and one that changed after it was sent."""
+    script = """
+        import wandb
+        run = wandb.init(project="doctor", id="files")
+        for name in ("gone.txt", "empty.txt", "changed.txt"):
+            with open(name, "w") as file:
+                file.write("" if name == "empty.txt" else name)
+            run.save(name)
+        run.log({"loss": 1})
+        run.finish()
+    """
+    (run,) = record(script, tmp_path, sdk_env)
+    backhaul.sync(run)
+    (tmp_path / "gone.txt").unlink()
+    (tmp_path / "changed.txt").write_text("something else")
+    found = _found(backhaul("doctor", run, "--json"))
+    assert set(found) == {"payload-missing", "payload-empty", "payload-changed"}
+    assert str(tmp_path / "gone.txt") in found["payload-missing"]["evidence"]
+    assert "11 bytes" in found["payload-changed"]["evidence"]
+    assert "14 bytes" in found["payload-changed"]["evidence"]
+
+
+def test_what_a_server_refuses_is_found_before_it_is_sent(
+    backhaul: Backhaul, sdk_env: dict[str, str], tmp_path: Path
+) -> None:
+    """A tag of 65 characters, and the repair that the remedy names leads to a run without findings."""
+    script = f"""
+        import wandb
+        run = wandb.init(project="doctor", id="tags", job_type="{"j" * 65}")
+        run.tags = ("{"t" * 64}", "good")
+        run.log({{"loss": 1}})
+        run.finish()
+    """
+    (run,) = record(script, tmp_path, sdk_env)
+    found = backhaul("doctor", run, "--json").document["findings"]
+    assert [finding["code"] for finding in found] == ["metadata-refused"]
+    assert "65 characters" in found[0]["message"]
+    mended = backhaul("repair", run, "--mend-metadata", "--json").document["output"]
+    assert backhaul("doctor", mended, "--json").document["findings"] == []
+
+
+def test_a_marker_without_a_proof_is_a_finding_until_the_run_is_verified(backhaul: Backhaul, tmp_path: Path) -> None:
+    """`.synced` alone proves nothing; after our sync has read the run back it is no finding any more."""
+    run = copy_of("0.31.0", tmp_path)
+    marker_of(run).touch()
+    assert "marked-not-proven" in _found(backhaul("doctor", run, "--json"))
+    assert backhaul.sync(run, "-p", "marked").exit_code == 0
+    assert "marked-not-proven" not in _found(backhaul("doctor", run, "--json"))
+
+
+def test_only_a_lock_whose_owner_is_gone_is_removed(backhaul: Backhaul, tmp_path: Path) -> None:
+    """While a process holds the lock `--fix` leaves it; when the process has been killed, it goes. Data stays."""
+    run = copy_of("0.18.7", tmp_path)
+    lock = run.parent / "sync.lock"
+    hold = "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.flock(f, fcntl.LOCK_EX); print(flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", hold, lock], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        held = backhaul("doctor", tmp_path, "--fix", "--json")
+        holder.kill()
+    assert (list(_found(held)), lock.exists(), held.exit_code) == (["lock-held"], True, 0)
+    assert str(holder.pid) in _found(held)["lock-held"]["evidence"]
+    told = backhaul("doctor", tmp_path, "--json")
+    assert (_found(told)["leftover-lock"]["fixable"], lock.exists(), told.exit_code) == (True, True, 9)
+    before = log_of(run).read_bytes()
+    mended = backhaul("doctor", tmp_path, "--fix", "--json")
+    assert (_found(mended)["leftover-lock"]["fixed"], lock.exists(), mended.exit_code) == (True, False, 0)
+    assert log_of(run).read_bytes() == before
+
+
+def test_a_lock_that_the_kernel_knows_is_held_even_when_no_name_shows_it(tmp_path: Path) -> None:
+    """A lock taken through another name of the file counts."""
+    from backhaul.doctor.file_holders import holders_of
+
+    lock, other = tmp_path / "a.lock", tmp_path / "b"
+    lock.touch()
+    other.hardlink_to(lock)
+    with other.open("w") as file:
+        assert holders_of(lock) == []
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert len(holders_of(lock)) == 1
+
+
+def test_switches_that_keep_runs_offline_or_lead_elsewhere_are_told(backhaul: Backhaul, tmp_path: Path) -> None:
+    """What `wandb offline` leaves in the workspace, and a settings file that names another server than the user's."""
+    run = copy_of("0.18.7", tmp_path)
+    subprocess.run(
+        [sys.executable, "-m", "wandb", "offline"], cwd=tmp_path, env=backhaul.env, check=True, capture_output=True
+    )
+    Path(backhaul.env["WANDB_CONFIG_DIR"], "settings").write_text("[default]\nbase_url = https://wandb.example.org\n")
+    found = _found(backhaul.with_env(WANDB_BASE_URL="https://other.example.org")("doctor", run, "--json"))
+    assert set(found) == {"offline-switch", "other-host"}
+    assert "mode = offline" in found["offline-switch"]["evidence"]
+    assert "https://other.example.org" in found["other-host"]["message"]
