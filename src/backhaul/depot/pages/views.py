@@ -10,6 +10,7 @@ from urllib.parse import quote
 from starlette.requests import Request
 
 from backhaul.depot import console, rows
+from backhaul.depot.callers import base_of
 from backhaul.depot.graphql.context import Services
 from backhaul.depot.graphql.times import iso
 from backhaul.depot.model import EVENTS, HISTORY, OUTPUT, Run
@@ -39,7 +40,7 @@ class Views:
         return self._list(request, name, f"{entity}/{name}", self._store.runs(project.id, limit=_MOST_RUNS))
 
     def _list(self, request: Request, title: str, project: str | None, runs: list[Run]) -> dict[str, Any]:
-        address = str(request.base_url).rstrip("/")
+        address = base_of(request, self._services.public_url).rstrip("/")
         return {"title": title, "project": project, "address": address, "runs": [self._row(run) for run in runs]}
 
     def find(self, request: Request) -> Run:

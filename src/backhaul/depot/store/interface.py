@@ -20,7 +20,6 @@ from backhaul.depot.model import (
     Run,
     RunEdit,
     StoredFile,
-    User,
 )
 
 
@@ -30,18 +29,6 @@ class Store(Protocol):
     @property
     def artifacts(self) -> Artifacts:
         """The artifacts."""
-
-    def add_user(self, user: User, key: str) -> None:
-        """Lets somebody in with `key`; a known name gets the new key and role."""
-
-    def remove_user(self, name: str) -> None:
-        """Lets them in no more; what they sent stays."""
-
-    def user_of(self, key: str) -> User | None:
-        """Whose key it is, or None."""
-
-    def users(self) -> list[User]:
-        """All who were added, by name."""
 
     def make_project(self, entity: str, name: str) -> Project:
         """The project of that name, made if it is new."""
