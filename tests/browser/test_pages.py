@@ -133,7 +133,7 @@ def test_without_signing_in_no_page_opens(browser: Browser, depot: DepotProcess,
         assert page.url == f"{depot.url}/login"
     page.get_by_label("API key").fill("wrong")
     page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("alert")).to_have_text("This is not the depot's API key.")
+    expect(page.get_by_role("alert")).to_have_text("This is not a key of this depot.")
     _sign_in(page, depot)
     (cookie,) = context.cookies()
     assert (cookie["httpOnly"], cookie["sameSite"], depot.api_key in cookie["value"]) == (True, "Strict", False)

@@ -41,7 +41,7 @@ def shown_key(authorization: str) -> str | None:
     """The key in the value of an `Authorization` header: Basic `api:<key>` or Bearer; None when there is none."""
     scheme, _, value = authorization.strip().partition(" ")
     if scheme.lower() == "bearer":
-        return value.strip()
+        return value.strip() or None
     if scheme.lower() != "basic":
         return None
     try:
@@ -49,7 +49,7 @@ def shown_key(authorization: str) -> str | None:
     except (binascii.Error, UnicodeDecodeError):
         return None
     user, _, password = decoded.partition(":")
-    return password if user == "api" else None
+    return (password or None) if user == "api" else None
 
 
 def _read_or_make(path: Path, fresh: str) -> str:
