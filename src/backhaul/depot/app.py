@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -14,25 +14,20 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from backhaul.depot import body, file_stream, log
-from backhaul.depot.callers import base_of, caller
-from backhaul.depot.doorkeeper import Doorkeeper
 from backhaul.depot.graphql import GraphQLEndpoint
 from backhaul.depot.graphql.context import Context, Services
 from backhaul.depot.graphql.endpoint import to_json
-from backhaul.depot.keys import shown_key
+from backhaul.depot.keys import Secrets, shown_key
 from backhaul.depot.model import User
 from backhaul.depot.pages import Pages
-from backhaul.depot.pages.login import Tickets
 from backhaul.depot.refusal import Refused, not_found, of_disk
 from backhaul.depot.storage import BadDigest, Storage, target_of
-from backhaul.depot.store import Store
 
 _LOG = logging.getLogger("backhaul.depot")
 _STATIC = Path(__file__).parent / "pages" / "static"
 
 _BAD_DIGEST = "<Error><Code>BadDigest</Code><Message>The Content-MD5 does not match what arrived.</Message></Error>"
 """As S3 says it, which clients of object stores understand."""
-_REFUSAL_HEADERS = {401: {"WWW-Authenticate": 'Basic realm="depot"'}, 429: {"Retry-After": "5"}}
 
 _KEY_START = 8  # characters of a key that tell which one it is, and no more of it
 
@@ -42,12 +37,12 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 class App:
     """The endpoints that clients use, over the services of one depot."""
 
-    def __init__(self, services: Services, people: Doorkeeper, tickets: Tickets) -> None:
+    def __init__(self, services: Services, secrets: Secrets) -> None:
         self._services = services
-        self._people = people
+        self._secrets = secrets
         self._graphql = GraphQLEndpoint()
         self._storage = Storage(services.store, services.blobs, services.signer)
-        self._pages = Pages(services, people, tickets)
+        self._pages = Pages(services, secrets)
 
     def routes(self) -> list[Route | Mount]:
         """All paths. Storage addresses carry their own permission; all else wants the key, or a page's cookie."""
@@ -74,33 +69,36 @@ class App:
             Route(content, self._storage.get_content, methods=["GET"]),
             Route(manifest, self._storage.put_manifest, methods=["PUT"]),
             Route(manifest, self._storage.get_manifest, methods=["GET"]),
-            Route(f"{place}/{{birth}}/{{md5}}/{{name:path}}", self._keyed(self._storage.get_entry), methods=["GET"]),
+            Route(
+                f"{place}/{{birth}}/{{md5}}/{{name:path}}",
+                self._keyed(self._storage.get_entry, cookie=True),
+                methods=["GET"],
+            ),
         ]
 
     def _keyed(self, endpoint: Endpoint, cookie: bool = False) -> Endpoint:
         """The endpoint for those who show the key; the cookie of the pages counts only for reading."""
 
         async def guarded(request: Request) -> Response:
-            user = await run_in_threadpool(self._user, request, cookie)
-            if user is None:
+            request.state.user = await run_in_threadpool(self._user, request)
+            if request.state.user is None and not (cookie and self._pages.knows(request)):
                 raise Refused("user is not logged in", 401)
-            request.state.user = user
-            request.state.services = self._services.seen_by(user)
             return await endpoint(request)
 
         return guarded
 
-    def _user(self, request: Request, cookie: bool) -> User | None:
-        """Whose key the request shows, or whose cookie where that counts."""
+    def _user(self, request: Request) -> User | None:
+        """Whose key the request shows: the operator's, that of somebody who was added, or nobody's."""
         key = shown_key(request.headers.get("authorization") or "")
-        account = None if key is None else self._people.by_key(key, caller(request))
-        if account is not None:
-            return account.user
-        return self._pages.user(request) if cookie else None
+        if key is None:
+            return None
+        if self._secrets.accepts_key(key):
+            return User(self._services.entity, admin=True)
+        return self._services.store.user_of(key)
 
     async def _answer_graphql(self, request: Request) -> Response:
         data = await body.read(request)
-        return await run_in_threadpool(self._execute, request, data, _context(request))
+        return await run_in_threadpool(self._execute, request, data, _context(self._services, request))
 
     def _execute(self, request: Request, data: bytes, context: Context) -> Response:
         asked = body.parse_object(data)
@@ -111,31 +109,29 @@ class App:
 
     async def _take_lines(self, request: Request) -> Response:
         data = await body.read(request)
-        stop = await run_in_threadpool(_deliver, request.state.services.store, request.path_params, data)
+        where = request.path_params
+        stop = await run_in_threadpool(self._deliver, where["entity"], where["project"], where["run"], data)
         return JSONResponse(file_stream.ANSWER | {"stopped": True} if stop else file_stream.ANSWER)
 
+    def _deliver(self, entity: str, project: str, name: str, data: bytes) -> bool:
+        """Whether the run should stop; returns when the lines are durable."""
+        run = self._services.store.run(entity, project, name)
+        if run is None:
+            raise not_found(f"run {entity}/{project}/{name}")
+        self._services.store.deliver(run.id, file_stream.parse(body.parse_object(data)))
+        return bool(run.stop_requested)
+
     async def _give_file(self, request: Request) -> Response:
-        store = request.state.services.store
-        return await run_in_threadpool(self._storage.file_response, store, target_of(request))
+        return await run_in_threadpool(self._storage.file_response, target_of(request))
 
 
-def _deliver(store: Store, where: Mapping[str, str], data: bytes) -> bool:
-    """Whether the run should stop; returns when the lines are durable."""
-    run = store.run(where["entity"], where["project"], where["run"])
-    if run is None:
-        raise not_found(f"run {where['entity']}/{where['project']}/{where['run']}")
-    store.deliver(run.id, file_stream.parse(body.parse_object(data)))
-    return bool(run.stop_requested)
-
-
-def _context(request: Request) -> Context:
+def _context(services: Services, request: Request) -> Context:
     key = shown_key(request.headers.get("authorization") or "") or ""
-    services: Services = request.state.services
-    return Context(services, base_of(request, services.public_url), request.state.user, key[:_KEY_START])
+    return Context(services, str(request.base_url), request.state.user, key[:_KEY_START])
 
 
-def create_app(services: Services, people: Doorkeeper, tickets: Tickets) -> Starlette:
-    """The application over the services, for those whom the doorkeeper knows."""
+def create_app(services: Services, secrets: Secrets) -> Starlette:
+    """The application for a store, its blobs and its secrets."""
     handlers = {
         Refused: _refused,
         ClientDisconnect: _gone,
@@ -144,7 +140,7 @@ def create_app(services: Services, people: Doorkeeper, tickets: Tickets) -> Star
         405: _no_such_path,
         500: _broken,
     }
-    return Starlette(routes=App(services, people, tickets).routes(), exception_handlers=handlers)  # type: ignore[arg-type]
+    return Starlette(routes=App(services, secrets).routes(), exception_handlers=handlers)  # type: ignore[arg-type]
 
 
 async def _healthy(_request: Request) -> Response:
@@ -155,7 +151,8 @@ async def _refused(request: Request, error: Refused) -> Response:
     log.refused(request, error.status, error.message)
     if isinstance(error, BadDigest):
         return Response(_BAD_DIGEST, error.status, media_type="application/xml")
-    return JSONResponse({"errors": [{"message": error.message}]}, error.status, _REFUSAL_HEADERS.get(error.status))
+    headers = {"WWW-Authenticate": 'Basic realm="depot"'} if error.status == 401 else None
+    return JSONResponse({"errors": [{"message": error.message}]}, error.status, headers)
 
 
 async def _unreadable(request: Request, error: OSError) -> Response:
