@@ -18,7 +18,7 @@ from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
 
-from backhaul.depot import Depot
+from backhaul.depot import Depot, Role, User
 
 
 @dataclass(frozen=True)
@@ -68,9 +68,9 @@ def _carry_out(depot: Depot, path: str, body: dict[str, Any]) -> bool:
     """Whether the command is one that the depot has. In the suite a user's name is also the key."""
     command, name = body["command"], body.get("username")
     if path == "db/user" and command in ("up", "password"):
-        depot.add_user(name, name, admin=bool(body.get("admin")))
+        depot.users.put(User(name, Role.ADMIN if body.get("admin") else Role.MEMBER), name)
     elif path == "db/user" and command == "down":
-        depot.remove_user(name)
+        depot.users.remove(name)
     else:
         return False
     return True

@@ -10,14 +10,11 @@ from pathlib import Path
 
 import click
 
-from backhaul.cli.depot_folder import ADDRESS_FILE, default_data_folder
+from backhaul.cli.depot_folder import ADDRESS_FILE, data_option, default_data_folder
+from backhaul.cli.depot_user import user
 from backhaul.cli.render import STDERR
 from backhaul.depot import Depot, log
 from backhaul.errors import ConfigurationError
-
-
-def _data_option(function: click.decorators.FC) -> click.decorators.FC:
-    return click.option("--data", type=click.Path(path_type=Path), help="The data folder.")(function)
 
 
 @click.group("depot", invoke_without_command=True)
@@ -25,7 +22,7 @@ def _data_option(function: click.decorators.FC) -> click.decorators.FC:
 @click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0 takes a free one.")
 @click.option("--entity", help="Where runs go that name no entity; your user name by default.")
 @click.option("--with-parent", is_flag=True, hidden=True, help="Stop when standard input is closed.")
-@_data_option
+@data_option
 @click.pass_context
 def command(ctx: click.Context, host: str, port: int, entity: str | None, with_parent: bool, data: Path | None) -> None:
     """Run a W&B-compatible server on this machine. The unmodified wandb SDK can log to it."""
@@ -49,11 +46,14 @@ def command(ctx: click.Context, host: str, port: int, entity: str | None, with_p
         (folder / ADDRESS_FILE).unlink(missing_ok=True)
 
 
+command.add_command(user)
+
+
 @command.command("key")
-@_data_option
+@data_option
 @click.pass_context
 def key(ctx: click.Context, data: Path | None) -> None:
-    """Print the API key of the depot."""
+    """Print the operator's API key."""
     print(Depot.key_of(data or ctx.obj or default_data_folder()))
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from backhaul.depot.keys import new_key
+from backhaul.depot.model import Role, User
+from backhaul.depot.refusal import Refused
 from backhaul.depot.service import Depot
+from backhaul.depot.store.users import Users
 
-__all__ = ["Depot"]
+__all__ = ["Depot", "Refused", "Role", "User", "Users", "new_key"]

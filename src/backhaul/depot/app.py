@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -14,20 +14,25 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from backhaul.depot import body, file_stream, log
+from backhaul.depot.callers import base_of, caller
+from backhaul.depot.doorkeeper import Doorkeeper
 from backhaul.depot.graphql import GraphQLEndpoint
 from backhaul.depot.graphql.context import Context, Services
 from backhaul.depot.graphql.endpoint import to_json
-from backhaul.depot.keys import Secrets, shown_key
+from backhaul.depot.keys import shown_key
 from backhaul.depot.model import User
 from backhaul.depot.pages import Pages
+from backhaul.depot.pages.login import Tickets
 from backhaul.depot.refusal import Refused, not_found, of_disk
 from backhaul.depot.storage import BadDigest, Storage, target_of
+from backhaul.depot.store import Store
 
 _LOG = logging.getLogger("backhaul.depot")
 _STATIC = Path(__file__).parent / "pages" / "static"
 
 _BAD_DIGEST = "<Error><Code>BadDigest</Code><Message>The Content-MD5 does not match what arrived.</Message></Error>"
 """As S3 says it, which clients of object stores understand."""
+_REFUSAL_HEADERS = {401: {"WWW-Authenticate": 'Basic realm="depot"'}, 429: {"Retry-After": "5"}}
 
 _KEY_START = 8  # characters of a key that tell which one it is, and no more of it
 
@@ -37,12 +42,12 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 class App:
     """The endpoints that clients use, over the services of one depot."""
 
-    def __init__(self, services: Services, secrets: Secrets) -> None:
+    def __init__(self, services: Services, people: Doorkeeper, tickets: Tickets) -> None:
         self._services = services
-        self._secrets = secrets
+        self._people = people
         self._graphql = GraphQLEndpoint()
         self._storage = Storage(services.store, services.blobs, services.signer)
-        self._pages = Pages(services, secrets)
+        self._pages = Pages(services, people, tickets)
 
     def routes(self) -> list[Route | Mount]:
         """All paths. Storage addresses carry their own permission; all else wants the key, or a page's cookie."""
@@ -69,36 +74,33 @@ class App:
             Route(content, self._storage.get_content, methods=["GET"]),
             Route(manifest, self._storage.put_manifest, methods=["PUT"]),
             Route(manifest, self._storage.get_manifest, methods=["GET"]),
-            Route(
-                f"{place}/{{birth}}/{{md5}}/{{name:path}}",
-                self._keyed(self._storage.get_entry, cookie=True),
-                methods=["GET"],
-            ),
+            Route(f"{place}/{{birth}}/{{md5}}/{{name:path}}", self._keyed(self._storage.get_entry), methods=["GET"]),
         ]
 
     def _keyed(self, endpoint: Endpoint, cookie: bool = False) -> Endpoint:
         """The endpoint for those who show the key; the cookie of the pages counts only for reading."""
 
         async def guarded(request: Request) -> Response:
-            request.state.user = await run_in_threadpool(self._user, request)
-            if request.state.user is None and not (cookie and self._pages.knows(request)):
+            user = await run_in_threadpool(self._user, request, cookie)
+            if user is None:
                 raise Refused("user is not logged in", 401)
+            request.state.user = user
+            request.state.services = self._services.seen_by(user)
             return await endpoint(request)
 
         return guarded
 
-    def _user(self, request: Request) -> User | None:
-        """Whose key the request shows: the operator's, that of somebody who was added, or nobody's."""
+    def _user(self, request: Request, cookie: bool) -> User | None:
+        """Whose key the request shows, or whose cookie where that counts."""
         key = shown_key(request.headers.get("authorization") or "")
-        if key is None:
-            return None
-        if self._secrets.accepts_key(key):
-            return User(self._services.entity, admin=True)
-        return self._services.store.user_of(key)
+        account = None if key is None else self._people.by_key(key, caller(request))
+        if account is not None:
+            return account.user
+        return self._pages.user(request) if cookie else None
 
     async def _answer_graphql(self, request: Request) -> Response:
         data = await body.read(request)
-        return await run_in_threadpool(self._execute, request, data, _context(self._services, request))
+        return await run_in_threadpool(self._execute, request, data, _context(request))
 
     def _execute(self, request: Request, data: bytes, context: Context) -> Response:
         asked = body.parse_object(data)
@@ -109,29 +111,31 @@ class App:
 
     async def _take_lines(self, request: Request) -> Response:
         data = await body.read(request)
-        where = request.path_params
-        stop = await run_in_threadpool(self._deliver, where["entity"], where["project"], where["run"], data)
+        stop = await run_in_threadpool(_deliver, request.state.services.store, request.path_params, data)
         return JSONResponse(file_stream.ANSWER | {"stopped": True} if stop else file_stream.ANSWER)
 
-    def _deliver(self, entity: str, project: str, name: str, data: bytes) -> bool:
-        """Whether the run should stop; returns when the lines are durable."""
-        run = self._services.store.run(entity, project, name)
-        if run is None:
-            raise not_found(f"run {entity}/{project}/{name}")
-        self._services.store.deliver(run.id, file_stream.parse(body.parse_object(data)))
-        return bool(run.stop_requested)
-
     async def _give_file(self, request: Request) -> Response:
-        return await run_in_threadpool(self._storage.file_response, target_of(request))
+        store = request.state.services.store
+        return await run_in_threadpool(self._storage.file_response, store, target_of(request))
 
 
-def _context(services: Services, request: Request) -> Context:
+def _deliver(store: Store, where: Mapping[str, str], data: bytes) -> bool:
+    """Whether the run should stop; returns when the lines are durable."""
+    run = store.run(where["entity"], where["project"], where["run"])
+    if run is None:
+        raise not_found(f"run {where['entity']}/{where['project']}/{where['run']}")
+    store.deliver(run.id, file_stream.parse(body.parse_object(data)))
+    return bool(run.stop_requested)
+
+
+def _context(request: Request) -> Context:
     key = shown_key(request.headers.get("authorization") or "") or ""
-    return Context(services, str(request.base_url), request.state.user, key[:_KEY_START])
+    services: Services = request.state.services
+    return Context(services, base_of(request, services.public_url), request.state.user, key[:_KEY_START])
 
 
-def create_app(services: Services, secrets: Secrets) -> Starlette:
-    """The application for a store, its blobs and its secrets."""
+def create_app(services: Services, people: Doorkeeper, tickets: Tickets) -> Starlette:
+    """The application over the services, for those whom the doorkeeper knows."""
     handlers = {
         Refused: _refused,
         ClientDisconnect: _gone,
@@ -140,7 +144,7 @@ def create_app(services: Services, secrets: Secrets) -> Starlette:
         405: _no_such_path,
         500: _broken,
     }
-    return Starlette(routes=App(services, secrets).routes(), exception_handlers=handlers)  # type: ignore[arg-type]
+    return Starlette(routes=App(services, people, tickets).routes(), exception_handlers=handlers)  # type: ignore[arg-type]
 
 
 async def _healthy(_request: Request) -> Response:
@@ -151,8 +155,7 @@ async def _refused(request: Request, error: Refused) -> Response:
     log.refused(request, error.status, error.message)
     if isinstance(error, BadDigest):
         return Response(_BAD_DIGEST, error.status, media_type="application/xml")
-    headers = {"WWW-Authenticate": 'Basic realm="depot"'} if error.status == 401 else None
-    return JSONResponse({"errors": [{"message": error.message}]}, error.status, headers)
+    return JSONResponse({"errors": [{"message": error.message}]}, error.status, _REFUSAL_HEADERS.get(error.status))
 
 
 async def _unreadable(request: Request, error: OSError) -> Response:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hmac
 import os
 import secrets
 from pathlib import Path
@@ -13,29 +12,36 @@ _KEY_BYTES = 20  # 40 hexadecimal characters: clients up to 0.22 accept no other
 
 
 class Secrets:
-    """The two secrets of a data folder, made at the first start with mode 0600 and read ever after."""
+    """The two secrets of a data folder, made at the first start with mode 0600 and read ever after.
+
+    The operator's key is kept as it is, because `backhaul depot key` and `--to depot` must read it: whoever can read
+    this file can read, and change, the whole store anyway. The keys of all others are kept as hashes (`store.users`).
+    """
 
     def __init__(self, api_key: str, signing: bytes) -> None:
         self.api_key = api_key
         self.signing = signing
+        self.start = secrets.token_hex(8)
+        """Made anew at each start: what holds for one start only is bound to it."""
 
     @classmethod
     def open(cls, folder: Path) -> Secrets:
         """Reads the secrets in `folder`, making those that are missing. Raises OSError when it cannot."""
-        key = _read_or_make(folder / "api-key", secrets.token_hex(_KEY_BYTES))
+        key = _read_or_make(folder / "api-key", new_key())
         signing = _read_or_make(folder / "signing-secret", secrets.token_hex(32))
         return cls(key, bytes.fromhex(signing))
 
-    def accepts_key(self, key: str) -> bool:
-        """Whether `key` is the API key, compared in constant time."""
-        return hmac.compare_digest(key.encode("utf-8", "replace"), self.api_key.encode())
+
+def new_key() -> str:
+    """A key that nobody has: 160 random bits in hexadecimal."""
+    return secrets.token_hex(_KEY_BYTES)
 
 
 def shown_key(authorization: str) -> str | None:
     """The key in the value of an `Authorization` header: Basic `api:<key>` or Bearer; None when there is none."""
     scheme, _, value = authorization.strip().partition(" ")
     if scheme.lower() == "bearer":
-        return value.strip()
+        return value.strip() or None
     if scheme.lower() != "basic":
         return None
     try:
@@ -43,7 +49,7 @@ def shown_key(authorization: str) -> str | None:
     except (binascii.Error, UnicodeDecodeError):
         return None
     user, _, password = decoded.partition(":")
-    return password if user == "api" else None
+    return (password or None) if user == "api" else None
 
 
 def _read_or_make(path: Path, fresh: str) -> str:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
+
+from backhaul.depot.refusal import permission_denied
 
 HISTORY = "wandb-history.jsonl"
 EVENTS = "wandb-events.jsonl"
@@ -13,12 +16,35 @@ CRASHED_AFTER = 300.0
 """Seconds without a heartbeat (clients send one every 30 s) after which a running run is shown as crashed."""
 
 
+class Role(StrEnum):
+    """What a user may do: an admin everything; a member reads and writes, a viewer reads, where they belong."""
+
+    ADMIN = "admin"
+    MEMBER = "member"
+    VIEWER = "viewer"
+
+
 @dataclass(frozen=True, slots=True)
 class User:
-    """Somebody with a key; the name is also that of an entity. An admin may look after others' runs."""
+    """Somebody with a key. They belong to the entity of their own name and to those of their teams."""
 
     name: str
-    admin: bool
+    role: Role
+    teams: frozenset[str] = frozenset()
+
+    @property
+    def admin(self) -> bool:
+        """Whether they may do everything."""
+        return self.role is Role.ADMIN
+
+    def sees(self, entity: str) -> bool:
+        """Whether they may read what belongs to the entity."""
+        return self.admin or entity == self.name or entity in self.teams
+
+    def must_write(self, entity: str | None = None) -> None:
+        """Returns only for somebody who may change things (of that entity). Refused with 403 otherwise."""
+        if self.role is Role.VIEWER or (entity is not None and not self.sees(entity)):
+            raise permission_denied()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +55,6 @@ class Project:
     entity: str
     name: str
     created_at: float
-
-
-@dataclass(frozen=True, slots=True)
-class ProjectFacts:
-    """A project in short. `active_at` is the last sign of life of a run; `size` is in bytes, as stored."""
-
-    project: Project
-    runs: int
-    artifacts: int
-    active_at: float
-    size: int
 
 
 @dataclass(frozen=True, slots=True)

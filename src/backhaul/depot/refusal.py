@@ -39,3 +39,8 @@ def disk_failed(reason: str) -> Refused:
 def of_disk(error: OSError) -> Refused:
     """What an error of the file system means for the request in which it came up."""
     return disk_full() if error.errno in _FULL else disk_failed(error.strerror or type(error).__name__)
+
+
+def permission_denied() -> Refused:
+    """A 403 in the words of the official server."""
+    return Refused("permission denied", 403)

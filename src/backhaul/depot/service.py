@@ -15,21 +15,26 @@ from types import FrameType
 from urllib.parse import urlencode
 
 import uvicorn
+from starlette.applications import Starlette
 
 from backhaul.depot.addresses import Signer
 from backhaul.depot.app import create_app
+from backhaul.depot.attempts import Attempts
+from backhaul.depot.doorkeeper import Doorkeeper
 from backhaul.depot.graphql.context import Services
 from backhaul.depot.history import HistoryReader
 from backhaul.depot.keys import Secrets
 from backhaul.depot.manifests import Manifests
-from backhaul.depot.model import User
-from backhaul.depot.pages.login import Login
+from backhaul.depot.pages.login import Tickets
 from backhaul.depot.store.folder import FolderBlobs
 from backhaul.depot.store.sqlite import SqliteStore
+from backhaul.depot.store.users import Users
 
 _IDLE_CONNECTION = 75  # seconds; longer than the 30 s between a run's heartbeats
 _LAST_ANSWERS = 5  # seconds for requests under way when the depot is told to stop
 _BACKLOG = 1024
+
+DATABASE = "depot.sqlite"
 
 OnReady = Callable[[str], None]
 
@@ -41,7 +46,8 @@ class Depot:
         self._lock = _locked(data / "lock")
         self._secrets = secrets
         self._signer = Signer(secrets.signing)
-        self._store = SqliteStore(data / "depot.sqlite")
+        self._tickets = Tickets(secrets, self._signer)
+        self._store = SqliteStore(data / DATABASE)
         self._entity = entity
         self._blobs = FolderBlobs(data / "blobs")
 
@@ -73,15 +79,26 @@ class Depot:
 
     def sign_in_address(self, url: str) -> str:
         """An address that signs a browser in, once, and leads to the list of runs; good for an hour."""
-        return f"{url.rstrip('/')}/?{urlencode({'key': Login(self._secrets, self._signer).ticket()})}"
+        return f"{url.rstrip('/')}/?{urlencode({'key': self._tickets.make()})}"
 
-    def add_user(self, name: str, key: str, admin: bool = False) -> None:
-        """Lets somebody in with a key of their own; their runs go to the entity `name` when they name none."""
-        self._store.add_user(User(name, admin), key)
+    @property
+    def users(self) -> Users:
+        """Who is let in beside the operator."""
+        return self._store.users
 
-    def remove_user(self, name: str) -> None:
-        """Lets them in no more; what they sent stays."""
-        self._store.remove_user(name)
+    @staticmethod
+    @contextmanager
+    def users_of(data: Path) -> Iterator[Users]:
+        """The users of a data folder; works while a depot runs over it, which heeds every change at once.
+
+        Raises OSError when the folder cannot be written, RuntimeError when it belongs to a newer depot.
+        """
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        users = Users.open(data / DATABASE)
+        try:
+            yield users
+        finally:
+            users.close()
 
     def run(self, host: str = "127.0.0.1", port: int = 8765, on_ready: OnReady | None = None) -> None:
         """Serves until SIGTERM or SIGINT, then finishes what is under way, closes the store and returns.
@@ -100,7 +117,8 @@ class Depot:
         self._store.close()
         os.close(self._lock)
 
-    def _config(self) -> uvicorn.Config:
+    def app(self) -> Starlette:
+        """The ASGI application, for a server of the caller's own."""
         services = Services(
             self._store,
             self._blobs,
@@ -110,8 +128,12 @@ class Depot:
             self._entity,
             time.time,
         )
+        people = Doorkeeper(self._secrets, self._store.users, self._entity, Attempts())
+        return create_app(services, people, self._tickets)
+
+    def _config(self) -> uvicorn.Config:
         return uvicorn.Config(
-            create_app(services, self._secrets),
+            self.app(),
             log_config=None,
             access_log=False,
             server_header=False,

@@ -34,7 +34,7 @@ class Storage:
         """Takes in a file at a signed address. It shows when it is whole and durable; until then the old one does."""
         target = target_of(request)
         self._check(request, "PUT", target)
-        run = await run_in_threadpool(self._run, target)
+        run = await run_in_threadpool(_run, self._store, target)
         return await self._receive(request, None, lambda blob: self._store.put_file(run.id, target.name, blob))
 
     async def put_content(self, request: Request) -> Response:
@@ -76,7 +76,7 @@ class Storage:
         """Gives a file at a signed address; ranges are honoured."""
         target = target_of(request)
         self._check(request, "GET", target)
-        return await run_in_threadpool(self.file_response, target)
+        return await run_in_threadpool(self.file_response, self._store, target)
 
     async def get_content(self, request: Request) -> Response:
         """Gives bytes of an artifact at a signed address."""
@@ -87,10 +87,11 @@ class Storage:
     async def get_entry(self, request: Request) -> Response:
         """Gives bytes of an artifact to a client with the key, by names and digest (storage layout V2)."""
         where = request.path_params
-        project = await run_in_threadpool(self._store.project, where["entity"], where["project"])
+        store: Store = request.state.services.store
+        project = await run_in_threadpool(store.project, where["entity"], where["project"])
         if project is None:
             raise not_found("project")
-        return await run_in_threadpool(self._content_response, project.id, where["md5"], where["name"])
+        return await run_in_threadpool(self._content_response, project.id, where["md5"])
 
     async def get_manifest(self, request: Request) -> Response:
         """Gives a manifest at a signed address."""
@@ -101,29 +102,23 @@ class Storage:
             raise not_found("artifact manifest")
         return FileResponse(self._blobs.path(manifest.blob), headers=_headers("manifest.json", to_hex(manifest.digest)))
 
-    def _content_response(self, project_id: int, md5: str, name: str = "file") -> Response:
+    def _content_response(self, project_id: int, md5: str) -> Response:
         content = self._store.artifacts.content(project_id, md5)
         if content is None:
             raise not_found("artifact file")
-        return FileResponse(self._blobs.path(content.blob), headers=_headers(name, md5), media_type=_media_type(name))
+        return FileResponse(self._blobs.path(content.blob), headers=_headers("file", md5))
 
-    def file_response(self, target: Target) -> Response:
-        """The bytes of the file, in such a way that a browser never runs them in the depot's name.
+    def file_response(self, store: Store, target: Target) -> Response:
+        """The bytes of a file in the store, in such a way that a browser never runs them in the depot's name.
 
         Refused with 404 when there is none.
         """
-        run = self._run(target)
-        stored = self._store.file(run.id, target.name)
+        run = _run(store, target)
+        stored = store.file(run.id, target.name)
         if stored is None:
             raise not_found(f"file {target.name!r}")
         path = self._blobs.path(stored.blob)
         return FileResponse(path, headers=_headers(stored.name, stored.md5), media_type=_media_type(stored.name))
-
-    def _run(self, target: Target) -> Run:
-        run = self._store.run(target.entity, target.project, target.run)
-        if run is None:
-            raise not_found(f"run {target.entity}/{target.project}/{target.run}")
-        return run
 
     def _check(self, request: Request, method: str, target: Addressed) -> None:
         query = request.query_params
@@ -134,6 +129,13 @@ def target_of(request: Request) -> Target:
     """The file that the path names. Refused with 400 for a name that leaves the run's folder."""
     parts = request.path_params
     return Target(parts["entity"], parts["project"], parts["run"], names.file_name(parts["path"]))
+
+
+def _run(store: Store, target: Target) -> Run:
+    run = store.run(target.entity, target.project, target.run)
+    if run is None:
+        raise not_found(f"run {target.entity}/{target.project}/{target.run}")
+    return run
 
 
 async def _whole(request: Request) -> AsyncIterator[bytes]:

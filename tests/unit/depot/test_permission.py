@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import base64
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from backhaul.depot import names
+from backhaul.depot import Role, User, Users, names
 from backhaul.depot.addresses import LIFETIME, Signer, Target
+from backhaul.depot.attempts import ALLOWED, INTERVAL, Attempts
+from backhaul.depot.doorkeeper import Doorkeeper
 from backhaul.depot.keys import Secrets, shown_key
-from backhaul.depot.pages.login import Login
+from backhaul.depot.pages.login import Sessions, Tickets
 from backhaul.depot.refusal import Refused
 
 _TARGET = Target("me", "p", "r", "media/a b#ü.png")
@@ -40,18 +43,49 @@ def test_a_key_is_made_once_and_is_for_the_owner_alone(tmp_path: Path) -> None:
     assert sorted(file.name for file in tmp_path.iterdir()) == ["api-key", "signing-secret"]
 
 
-def test_only_the_key_is_accepted() -> None:
+@pytest.fixture
+def users(tmp_path: Path) -> Iterator[Users]:
+    """Nobody yet."""
+    opened = Users.open(tmp_path / "depot.sqlite")
+    yield opened
+    opened.close()
+
+
+def _doorkeeper(users: Users, clock: _Clock) -> Doorkeeper:
+    return Doorkeeper(Secrets("k" * 40, b"s"), users, "me", Attempts(clock))
+
+
+def test_only_the_key_is_accepted(users: Users) -> None:
     """Basic with the user `api`, or Bearer; nothing else, however malformed."""
-    secrets = Secrets("k" * 40, b"s")
+    door = _doorkeeper(users, _Clock())
 
     def accepts(header: str | None) -> bool:
-        return secrets.accepts_key(shown_key(header or "") or "")
+        return door.by_key(shown_key(header or "") or "", "somewhere") is not None
 
     good = [_basic(f"api:{'k' * 40}"), f"Bearer {'k' * 40}", f"bearer {'k' * 40}"]
     bad = [None, "", "Basic", "Basic !!!", _basic(f"you:{'k' * 40}"), _basic("api:"), _basic("api"), "Bearer x",
            f"Digest {'k' * 40}", _basic(f"api:{'k' * 39}"), "Basic //4="]  # fmt: skip
     assert [accepts(header) for header in good] == [True] * len(good)
     assert [accepts(header) for header in bad] == [False] * len(bad)
+
+
+def test_wrong_keys_from_one_address_are_bounded(users: Users) -> None:
+    """30 in a row, then one every two seconds: whatever is shown. Other addresses and those who are in go on."""
+    clock = _Clock()
+    door = _doorkeeper(users, clock)
+    users.put(User("ada", Role.MEMBER), "a" * 40)
+    assert door.by_key("k" * 40, "here") is not None
+    assert [door.by_key(f"wrong {number}", "here") for number in range(ALLOWED)] == [None] * ALLOWED
+    for key in ("wrong", "a" * 40):
+        with pytest.raises(Refused, match="too many") as refused:
+            door.by_key(key, "here")
+        assert refused.value.status == 429
+    assert door.by_key("k" * 40, "here") is not None
+    assert door.by_key("a" * 40, "there") is not None
+    clock.now += INTERVAL
+    assert door.by_key("wrong", "here") is None
+    with pytest.raises(Refused):
+        door.by_key("wrong", "here")
 
 
 def _signed(signer: Signer, method: str = "PUT") -> tuple[str, str]:
@@ -93,14 +127,44 @@ def test_an_address_expires() -> None:
 
 
 def test_a_ticket_signs_in_once_and_not_for_ever() -> None:
-    """A used, late or invented ticket is worthless; a session ends too."""
+    """A used, late or invented ticket is worthless, and so is one of the depot's last start."""
+    clock, secrets = _Clock(), Secrets("k" * 40, b"s")
+    tickets = Tickets(secrets, Signer(b"s", clock), clock)
+    ticket, late, other = tickets.make(), tickets.make(), Tickets(Secrets("k" * 40, b"s"), Signer(b"s", clock), clock)
+    bad = ["1.2.3", "", "a.b.c", "..", other.make()]
+    assert [tickets.redeem(each) for each in (ticket, ticket, *bad)] == [True, False, *[False] * len(bad)]
+    clock.now += 3601
+    assert not tickets.redeem(late)
+
+
+def test_a_session_is_one_users_and_ends_with_their_key(users: Users) -> None:
+    """It ends after 30 days, with a new key, and when the user is removed; it cannot be made into another's."""
     clock = _Clock()
-    login = Login(Secrets("k" * 40, b"s"), Signer(b"s", clock), clock)
-    ticket, late, session = login.ticket(), login.ticket(), login.session()
-    assert [login.redeem(ticket), login.redeem(ticket), login.redeem("1.2.3"), login.redeem("")] == [True] + [False] * 3
-    assert [login.knows(session), login.knows(ticket), login.knows(None)] == [True, False, False]
+    users.put(User("ada", Role.MEMBER), "a" * 40)
+    users.put(User("bob", Role.MEMBER), "b" * 40)
+    door = _doorkeeper(users, clock)
+    sessions = Sessions(door, Signer(b"s", clock), clock)
+
+    def session(key: str) -> str:
+        account = door.by_key(key, "here")
+        assert account is not None
+        return sessions.make(account)
+
+    mine, operator = session("a" * 40), session("k" * 40)
+    assert sessions.user(mine) == User("ada", Role.MEMBER)
+    assert sessions.user(operator) == User("me", Role.ADMIN)
+    parts = mine.split(".")
+    other = base64.urlsafe_b64encode(b"bob").decode()
+    for forged in (None, "", "....", mine + "x", ".".join([*parts[:2], other, parts[3]]),
+                   ".".join([*parts[:2], "", parts[3]]), ".".join(["9" * 12, *parts[1:]]), "a.b.\u00fc.d"):  # fmt: skip
+        assert sessions.user(forged) is None
+    users.change_key("ada", "c" * 40)
+    assert sessions.user(mine) is None
+    fresh = session("c" * 40)
+    users.remove("ada")
+    assert sessions.user(fresh) is None
     clock.now += 31 * 24 * 3600
-    assert [login.redeem(late), login.knows(session)] == [False, False]
+    assert sessions.user(operator) is None
 
 
 @pytest.mark.parametrize(

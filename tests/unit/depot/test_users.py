@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from backhaul.depot import Depot
+from backhaul.depot import Depot, Role, User
 
 from .conftest import Client
 
@@ -21,7 +21,7 @@ _VIEWER = "{ viewer { username entity admin teams { edges { node { name } } } ap
 
 def _with_ada(data: Path) -> None:
     depot = Depot.open(data, entity="tester")
-    depot.add_user("ada", _KEY)
+    depot.users.put(User("ada", Role.MEMBER, frozenset({"tester"})), _KEY)
     depot.close()
 
 
@@ -53,7 +53,7 @@ def test_a_user_who_was_removed_gets_in_no_more(tmp_path: Path, start_depot: Sta
     """401, as for anybody; the operator's key still works."""
     _with_ada(tmp_path)
     depot = Depot.open(tmp_path, entity="tester")
-    depot.remove_user("ada")
+    depot.users.remove("ada")
     depot.close()
     started = start_depot(tmp_path)
     assert Client(started.url, _KEY).query(_VIEWER).status == 401

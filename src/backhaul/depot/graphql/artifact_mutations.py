@@ -117,7 +117,7 @@ def _manifest_answer(context: Context, manifest: Manifest) -> Any:
     file = made_file(
         identifiers.encode("ManifestFile", str(manifest.id)),
         "wandb_manifest.json",
-        uploadUrl=context.services.signer.address(context.base, "PUT", ManifestTarget(manifest.id)),
+        uploadUrl=context.address("PUT", ManifestTarget(manifest.id)),
         uploadHeaders=[f"Content-MD5:{manifest.digest}"] if manifest.digest else [],
     )
     return {"artifactManifest": {"id": identifiers.encode("ArtifactManifest", str(manifest.id)), "file": file}}
@@ -140,7 +140,7 @@ def _upload(context: Context, spec: Args) -> dict[str, Any]:
         identifiers.encode("ArtifactFile", str(artifact.id), spec["name"]),
         spec["name"],
         storagePath=target.storage_path.lstrip("/"),
-        uploadUrl=None if known else context.services.signer.address(context.base, "PUT", target),
+        uploadUrl=None if known else context.address("PUT", target),
         uploadHeaders=[f"Content-MD5:{spec['md5']}", f"Content-Type:{spec.get('mimetype') or ''}"],
         artifact=context.store.artifacts.get(known.birth) if known else artifact,
         sizeBytes=known.size if known else 0,

@@ -64,7 +64,7 @@ def _file(artifact: Artifact, entry: Entry, context: Context) -> dict[str, Any]:
     md5 = entry.md5 or ""
     digest = base64.b64encode(bytes.fromhex(md5)).decode()
     target = ContentTarget(artifact.collection.project.id, artifact.id, md5)
-    address = entry.reference or context.services.signer.address(context.base, "GET", target)
+    address = entry.reference or context.address("GET", target)
     return made_file(
         encode("ArtifactFile", str(artifact.id), entry.name),
         entry.name,
@@ -88,7 +88,7 @@ def _current_manifest(artifact: Artifact, context: Context, _args: Args) -> Any:
     manifest = context.store.artifacts.current_manifest(artifact.id)
     if manifest is None:
         return None
-    address = context.services.signer.address(context.base, "GET", ManifestTarget(manifest.id))
+    address = context.address("GET", ManifestTarget(manifest.id))
     file = made_file(
         encode("ManifestFile", str(manifest.id)),
         "wandb_manifest.json",

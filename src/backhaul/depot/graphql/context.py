@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
-from backhaul.depot.addresses import Signer
+from backhaul.depot.access import seen_by
+from backhaul.depot.addresses import Addressed, Signer
 from backhaul.depot.history import HistoryReader
 from backhaul.depot.manifests import Manifests
 from backhaul.depot.model import Run, User
@@ -26,11 +27,20 @@ class Services:
     signer: Signer
     entity: str
     clock: Callable[[], float]
+    public_url: str | None = None
+    """The address under which others reach the depot, where that is not the one at which their requests arrive."""
+
+    def seen_by(self, user: User) -> Self:
+        """The same, with the store as the user may use it."""
+        return replace(self, store=seen_by(self.store, user))
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What one request works with. `base` is the address under which the client reached the depot."""
+    """What one request works with, its store as the user may use it.
+
+    `base` is the address under which the client reached the depot.
+    """
 
     services: Services
     base: str
@@ -52,6 +62,12 @@ class Context:
     def entity(self) -> str:
         """The entity of a client that names none: the user's own."""
         return self.user.name
+
+    def address(self, method: str, target: Addressed) -> str:
+        """A signed address. Refused with 403 when it would let somebody write who may only read."""
+        if method != "GET":
+            self.user.must_write()
+        return self.services.signer.address(self.base, method, target)
 
     def state_of(self, run: Run) -> str:
         """The run's state now."""

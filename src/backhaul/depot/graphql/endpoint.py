@@ -84,4 +84,6 @@ def _described(error: GraphQLError) -> dict[str, Any]:
     described: dict[str, Any] = {"message": message}
     if error.path:
         described["path"] = list(error.path)
+    if isinstance(original, Refused) and original.status == 403:
+        described["extensions"] = {"code": "PERMISSION_ERROR"}
     return described

@@ -33,7 +33,7 @@ class FileNode:
 
 def upload_address(run: Run, name: str, context: Context) -> str:
     """An address to which the run's file may be PUT. Refused with 400 for a name that is not allowed."""
-    return context.services.signer.address(context.base, "PUT", FileNode(run, names.file_name(name), None).target)
+    return context.address("PUT", FileNode(run, names.file_name(name), None).target)
 
 
 def of_run(run: Run, context: Context, args: Args) -> Any:
@@ -64,7 +64,7 @@ def _url(node: FileNode, context: Context, args: Args) -> str | None:
 
 
 def _direct_url(node: FileNode, context: Context, _args: Args) -> str | None:
-    return context.services.signer.address(context.base, "GET", node.target) if node.stored else None
+    return context.address("GET", node.target) if node.stored else None
 
 
 def _md5(node: FileNode, _context: Context, _args: Args) -> str:

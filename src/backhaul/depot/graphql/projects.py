@@ -46,7 +46,7 @@ PROJECT: Resolvers = {
     "internalId": lambda project, _c, _a: encode("ProjectInternalId", str(project.id)),
     "name": lambda project, _c, _a: project.name,
     "entityName": lambda project, _c, _a: project.entity,
-    "entity": lambda project, _c, _a: viewers.entity(project.entity),
+    "entity": lambda project, context, _a: viewers.entity(project.entity, context.user),
     "createdAt": lambda project, _c, _a: iso(project.created_at),
     "updatedAt": lambda project, _c, _a: iso(project.created_at),
     "isBenchmark": lambda _p, _c, _a: False,

@@ -22,7 +22,8 @@ def _projects(_source: Any, context: Context, args: Args) -> Any:
 
 
 def _entity(_source: Any, context: Context, args: Args) -> Any:
-    return viewers.entity(text(args, "name") or context.entity)
+    name = text(args, "name") or context.entity
+    return viewers.entity(name, context.user) if context.user.sees(name) else None
 
 
 QUERY: Resolvers = {

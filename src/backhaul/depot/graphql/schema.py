@@ -25,7 +25,7 @@ from graphql import (
 from backhaul.depot.artifact import Collection
 from backhaul.depot.graphql.artifacts import ARTIFACT
 from backhaul.depot.graphql.collections import KIND, MEMBERSHIP, PORTFOLIO, SEQUENCE
-from backhaul.depot.graphql.context import Resolver, Resolvers
+from backhaul.depot.graphql.context import Args, Context, Resolver, Resolvers
 from backhaul.depot.graphql.files import FILE
 from backhaul.depot.graphql.mutations import MUTATION
 from backhaul.depot.graphql.probes import PROBE_SCHEMA, probed
@@ -77,11 +77,20 @@ def _type_name(value: Any, _info: GraphQLResolveInfo[Any], _abstract: Any) -> st
     return "Run" if isinstance(value, Run) else "User"
 
 
+def _for_writers(resolver: Resolver) -> Resolver:
+    def resolve(source: Any, context: Context, args: Args) -> Any:
+        context.user.must_write()
+        return resolver(source, context, args)
+
+    return resolve
+
+
 def _fill(kind: GraphQLObjectType, resolvers: Resolvers) -> None:
     root = kind.name in ("Query", "Mutation")
     for name, field in kind.fields.items():
         if name in resolvers:
-            field.resolve = _adapted(resolvers[name])
+            resolver = _for_writers(resolvers[name]) if kind.name == "Mutation" else resolvers[name]
+            field.resolve = _adapted(resolver)
         else:
             field.resolve = _refuse if root else _plain
 

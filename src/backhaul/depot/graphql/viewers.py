@@ -7,6 +7,7 @@ from typing import Any
 from backhaul.depot.graphql.connections import connection
 from backhaul.depot.graphql.context import Args, Context, Resolvers
 from backhaul.depot.graphql.identifiers import encode
+from backhaul.depot.model import Role, User
 
 FEATURES = (
     "ARTIFACT_COLLECTION_MEMBERSHIP_FILES",
@@ -27,8 +28,9 @@ FEATURES = (
 def viewer(context: Context) -> dict[str, Any]:
     """Who asks. Their key is told by its first characters, as key lists do."""
     name = context.user.name
+    teams = [entity(each, context.user) for each in (name, *sorted(context.user.teams - {name}))]
     keys = [{"id": context.key_start, "name": context.key_start, "description": None}] if context.key_start else []
-    own = {"teams": connection([entity(name)], {}), "apiKeys": connection(keys, {})}
+    own = {"teams": connection(teams, {}), "apiKeys": connection(keys, {})}
     return user(name, context.user.admin) | own
 
 
@@ -49,18 +51,20 @@ def user(name: str, admin: bool = False) -> dict[str, Any]:
     }
 
 
-def entity(name: str) -> dict[str, Any]:
-    """An entity: a name under which projects are kept."""
+def entity(name: str, user: User) -> dict[str, Any]:
+    """An entity, as the user finds it: a name under which projects are kept."""
+    team = name in user.teams
+    reads = user.role is Role.VIEWER
     return {
         "id": encode("Entity", name),
         "name": name,
-        "isTeam": False,
-        "readOnlyUser": False,
+        "isTeam": team,
+        "readOnlyUser": reads,
         "organization": None,
         "xxhashDigestsEnabled": False,
         "available": False,
         "photoUrl": None,
-        "readOnly": False,
+        "readOnly": reads,
         "readOnlyAdmin": False,
         "privateOnly": True,
         "codeSavingEnabled": True,
@@ -68,8 +72,8 @@ def entity(name: str) -> dict[str, Any]:
         "isPaid": False,
         "limits": None,
         "storageBytes": 0,
-        "entityType": "user",
-        "members": [_member(name)],
+        "entityType": "team" if team else "user",
+        "members": [] if team else [_member(name)],
     }
 
 

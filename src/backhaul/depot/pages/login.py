@@ -1,10 +1,12 @@
-"""How a browser shows who it is: a cookie, got by the API key or by an address that works once.
+"""How a browser shows who it is: a cookie, got by an API key or by an address that works once.
 
 The cookie opens pages and files for reading; it never counts for anything that changes something.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hmac
 import secrets
 import threading
@@ -12,7 +14,10 @@ import time
 from collections.abc import Callable
 
 from backhaul.depot.addresses import Signer
+from backhaul.depot.doorkeeper import Doorkeeper
 from backhaul.depot.keys import Secrets
+from backhaul.depot.model import User
+from backhaul.depot.store.users import Account
 
 COOKIE = "depot-session"
 SESSION = 30 * 24 * 3600
@@ -21,8 +26,8 @@ SESSION = 30 * 24 * 3600
 _TICKET = 3600  # seconds that a sign-in address works
 
 
-class Login:
-    """Makes and checks tickets (for addresses) and sessions (for cookies), both signed and expiring."""
+class Tickets:
+    """Texts that sign one browser in as the operator, once, until the depot starts again."""
 
     def __init__(self, keys: Secrets, signer: Signer, clock: Callable[[], float] = time.time) -> None:
         self._keys = keys
@@ -31,44 +36,64 @@ class Login:
         self._used: dict[str, int] = {}
         self._lock = threading.Lock()
 
-    def ticket(self) -> str:
-        """A text that signs one browser in, once."""
-        return self._signed("ticket", _TICKET)
+    def make(self) -> str:
+        """A fresh ticket."""
+        expires, nonce = str(int(self._clock()) + _TICKET), secrets.token_hex(8)
+        return f"{expires}.{nonce}.{self._signature(expires, nonce)}"
 
     def redeem(self, ticket: str) -> bool:
         """Whether the ticket is good; after this it is used up."""
-        if not self._good("ticket", ticket):
+        expires, nonce, signature = _parts(ticket, 3)
+        if not _same(signature, self._signature(expires, nonce)) or self._clock() > int(expires):
             return False
         with self._lock:
             now = self._clock()
             self._used = {text: until for text, until in self._used.items() if until > now}
             fresh = ticket not in self._used
-            self._used[ticket] = int(ticket.partition(".")[0])
+            self._used[ticket] = int(expires)
         return fresh
 
-    def session(self) -> str:
-        """A cookie's value."""
-        return self._signed("session", SESSION)
+    def _signature(self, expires: str, nonce: str) -> str:
+        """Bound to this start, because used tickets are remembered no longer than that."""
+        return self._signer.token("ticket", expires, nonce, self._keys.start)
 
-    def knows(self, session: str | None) -> bool:
-        """Whether the cookie's value is one of ours and still good."""
-        return session is not None and self._good("session", session)
 
-    def accepts_key(self, key: str) -> bool:
-        """Whether `key` is the API key."""
-        return self._keys.accepts_key(key.strip())
+class Sessions:
+    """The values of cookies: signed, expiring, and bound to a user and their key."""
 
-    def _signed(self, purpose: str, lifetime: int) -> str:
-        expires, nonce = str(int(self._clock()) + lifetime), secrets.token_hex(8)
-        return f"{expires}.{nonce}.{self._signature(purpose, expires, nonce)}"
+    def __init__(self, people: Doorkeeper, signer: Signer, clock: Callable[[], float] = time.time) -> None:
+        self._people = people
+        self._signer = signer
+        self._clock = clock
 
-    def _good(self, purpose: str, text: str) -> bool:
-        expires, _, rest = text.partition(".")
-        nonce, _, signature = rest.partition(".")
-        expected = self._signature(purpose, expires, nonce)
-        genuine = hmac.compare_digest(expected.encode(), signature.encode("utf-8", "replace"))
-        return genuine and self._clock() <= int(expires)
+    def make(self, account: Account) -> str:
+        """A cookie's value for that user."""
+        name = "" if account == self._people.operator else account.user.name
+        expires, nonce = str(int(self._clock()) + SESSION), secrets.token_hex(8)
+        written = base64.urlsafe_b64encode(name.encode()).decode()
+        return f"{expires}.{nonce}.{written}.{self._signature(expires, nonce, name, account)}"
 
-    def _signature(self, purpose: str, expires: str, nonce: str) -> str:
-        """Bound to the API key: with a new key, old sessions end."""
-        return self._signer.token(purpose, expires, nonce, self._keys.api_key)
+    def user(self, session: str | None) -> User | None:
+        """Whose session it is; None for one that is not ours, too old, or of somebody who has another key now."""
+        expires, nonce, written, signature = _parts(session or "", 4)
+        try:
+            name = base64.b64decode(written, b"-_", validate=True).decode()
+        except (binascii.Error, ValueError):
+            return None
+        account = self._people.by_name(name)
+        if account is None or not _same(signature, self._signature(expires, nonce, name, account)):
+            return None
+        return account.user if self._clock() <= int(expires) else None
+
+    def _signature(self, expires: str, nonce: str, name: str, account: Account) -> str:
+        return self._signer.token("session", expires, nonce, name, account.key_hash.hex())
+
+
+def _parts(text: str, count: int) -> list[str]:
+    """The parts of a signed text; empty ones, which nobody signs, when there are more or fewer."""
+    parts = text.split(".")
+    return parts if len(parts) == count else [""] * count
+
+
+def _same(shown: str, expected: str) -> bool:
+    return hmac.compare_digest(expected.encode(), shown.encode("utf-8", "replace"))

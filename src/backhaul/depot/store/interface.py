@@ -17,11 +17,9 @@ from backhaul.depot.model import (
     Delivery,
     LineCounts,
     Project,
-    ProjectFacts,
     Run,
     RunEdit,
     StoredFile,
-    User,
 )
 
 
@@ -32,18 +30,6 @@ class Store(Protocol):
     def artifacts(self) -> Artifacts:
         """The artifacts."""
 
-    def add_user(self, user: User, key: str) -> None:
-        """Lets somebody in with `key`; a known name gets the new key and role."""
-
-    def remove_user(self, name: str) -> None:
-        """Lets them in no more; what they sent stays."""
-
-    def user_of(self, key: str) -> User | None:
-        """Whose key it is, or None."""
-
-    def users(self) -> list[User]:
-        """All who were added, by name."""
-
     def make_project(self, entity: str, name: str) -> Project:
         """The project of that name, made if it is new."""
 
@@ -52,9 +38,6 @@ class Store(Protocol):
 
     def projects(self, entity: str | None = None) -> list[Project]:
         """All projects (of one entity, when given), newest first."""
-
-    def project_facts(self) -> list[ProjectFacts]:
-        """All projects with how much is in them, in no order."""
 
     def open_run(
         self, entity: str, project: str, name: str, edit: RunEdit, user: str | None = None

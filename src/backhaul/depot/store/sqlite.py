@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -15,16 +14,15 @@ from backhaul.depot.model import (
     Delivery,
     LineCounts,
     Project,
-    ProjectFacts,
     Run,
     RunEdit,
     StoredFile,
-    User,
 )
-from backhaul.depot.store import files, lines, overview, resent, runs, streams, users
+from backhaul.depot.store import files, lines, resent, runs, streams
 from backhaul.depot.store.database import Database
 from backhaul.depot.store.interface import Clock
 from backhaul.depot.store.sqlite_artifacts import SqliteArtifacts
+from backhaul.depot.store.users import Users
 
 
 class SqliteStore:
@@ -34,27 +32,17 @@ class SqliteStore:
         self._database = Database(path)
         self._clock = clock
         self._artifacts = SqliteArtifacts(self._database, clock)
+        self._users = Users(self._database, clock)
 
     @property
     def artifacts(self) -> SqliteArtifacts:
         """See `Store`."""
         return self._artifacts
 
-    def add_user(self, user: User, key: str) -> None:
-        """See `Store`."""
-        self._database.write(lambda c: users.put(c, user, _hashed(key), self._clock()))
-
-    def remove_user(self, name: str) -> None:
-        """See `Store`."""
-        self._database.write(lambda c: users.remove(c, name))
-
-    def user_of(self, key: str) -> User | None:
-        """See `Store`."""
-        return self._database.read(lambda c: users.by_key(c, _hashed(key)))
-
-    def users(self) -> list[User]:
-        """See `Store`."""
-        return self._database.read(users.every)
+    @property
+    def users(self) -> Users:
+        """Who is let in beside the operator."""
+        return self._users
 
     def make_project(self, entity: str, name: str) -> Project:
         """See `Store`."""
@@ -68,10 +56,6 @@ class SqliteStore:
     def projects(self, entity: str | None = None) -> list[Project]:
         """See `Store`."""
         return self._database.read(lambda c: runs.projects(c, entity))
-
-    def project_facts(self) -> list[ProjectFacts]:
-        """See `Store`."""
-        return self._database.read(overview.projects)
 
     def open_run(
         self, entity: str, project: str, name: str, edit: RunEdit, user: str | None = None
@@ -186,7 +170,3 @@ def _state_after(delivery: Delivery) -> str:
     if delivery.complete:
         return "failed" if delivery.exit_code else "finished"
     return "preempting" if delivery.preempting else "running"
-
-
-def _hashed(key: str) -> bytes:
-    return hashlib.sha256(key.encode("utf-8", "replace")).digest()

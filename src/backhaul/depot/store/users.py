@@ -1,33 +1,130 @@
-"""People and their keys as rows."""
+"""People and their keys. A key is kept as its hash; nobody can read it again, the depot included."""
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
+import time
+from pathlib import Path
+from typing import NamedTuple
 
-from backhaul.depot.model import User
+from backhaul.depot import names
+from backhaul.depot.model import Role, User
+from backhaul.depot.refusal import not_found
+from backhaul.depot.store.database import Database
+from backhaul.depot.store.interface import Clock
 
 
-def put(connection: sqlite3.Connection, user: User, key_hash: bytes, now: float) -> None:
-    """Adds the user, or gives a known one this key and role."""
+class Account(NamedTuple):
+    """A user and the hash of the key that lets them in."""
+
+    user: User
+    key_hash: bytes
+
+
+class Users:
+    """All who were let in beside the operator. Every change counts at once, in every process over the same file."""
+
+    def __init__(self, database: Database, clock: Clock = time.time) -> None:
+        self._database = database
+        self._clock = clock
+
+    @classmethod
+    def open(cls, path: Path) -> Users:
+        """The users in a database file, while a depot runs over it or not. Raises as `Database` does."""
+        return cls(Database(path))
+
+    def close(self) -> None:
+        """Ends the connections to the file. Only for what was made by `open`."""
+        self._database.close()
+
+    def put(self, user: User, key: str) -> None:
+        """Lets somebody in with `key`; a known name gets the new key, role and teams.
+
+        Refused with 400 for a name that no entity may have, because theirs has it too.
+        """
+        _check_names(user)
+        self._database.write(lambda c: _put(c, user, hashed(key), self._clock()))
+
+    def change(self, user: User) -> None:
+        """Gives a known name another role and other teams; the key stays. Refused with 404 for an unknown name."""
+        _check_names(user)
+        if not self._database.write(lambda c: _change(c, user)):
+            raise not_found(f"user {user.name!r}")
+
+    def change_key(self, name: str, key: str) -> None:
+        """From now on `key` counts and the one before does not. Refused with 404 for an unknown name."""
+        if not self._database.write(lambda c: _change_key(c, name, hashed(key))):
+            raise not_found(f"user {name!r}")
+
+    def remove(self, name: str) -> None:
+        """Lets them in no more; what they sent stays. Refused with 404 for an unknown name."""
+        if not self._database.write(lambda c: _remove(c, name)):
+            raise not_found(f"user {name!r}")
+
+    def by_key(self, key: str) -> Account | None:
+        """Whose key it is. The look-up compares hashes, so that its time tells nothing of a key."""
+        return self._database.read(lambda c: _find(c, "key_hash", hashed(key)))
+
+    def by_name(self, name: str) -> Account | None:
+        """The user of that name."""
+        return self._database.read(lambda c: _find(c, "name", name))
+
+    def every(self) -> list[User]:
+        """All of them, by name."""
+        return self._database.read(_every)
+
+
+def hashed(key: str) -> bytes:
+    """SHA-256. Keys are random and 160 bits long, so that neither salt nor a slow hash would add anything."""
+    return hashlib.sha256(key.encode("utf-8", "replace")).digest()
+
+
+def _check_names(user: User) -> None:
+    for entity in (user.name, *user.teams):
+        names.entity_name(entity)
+
+
+def _put(connection: sqlite3.Connection, user: User, key_hash: bytes, now: float) -> None:
     connection.execute(
-        "INSERT INTO users (name, key_hash, admin, created_at) VALUES (?, ?, ?, ?)"
-        " ON CONFLICT (name) DO UPDATE SET key_hash = excluded.key_hash, admin = excluded.admin",
-        (user.name, key_hash, user.admin, now),
+        "INSERT INTO users (name, key_hash, role, created_at) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (name) DO UPDATE SET key_hash = excluded.key_hash, role = excluded.role",
+        (user.name, key_hash, user.role, now),
     )
+    _set_teams(connection, user)
 
 
-def remove(connection: sqlite3.Connection, name: str) -> None:
-    """Forgets the user and the key; what was sent with it stays."""
-    connection.execute("DELETE FROM users WHERE name = ?", (name,))
+def _change(connection: sqlite3.Connection, user: User) -> bool:
+    known = connection.execute("UPDATE users SET role = ? WHERE name = ?", (user.role, user.name)).rowcount > 0
+    if known:
+        _set_teams(connection, user)
+    return known
 
 
-def by_key(connection: sqlite3.Connection, key_hash: bytes) -> User | None:
-    """Whose key it is."""
-    row = connection.execute("SELECT name, admin FROM users WHERE key_hash = ?", (key_hash,)).fetchone()
-    return User(row[0], bool(row[1])) if row else None
+def _set_teams(connection: sqlite3.Connection, user: User) -> None:
+    connection.execute("DELETE FROM teams WHERE user = ?", (user.name,))
+    rows = [(user.name, entity) for entity in user.teams]
+    connection.executemany("INSERT INTO teams (user, entity) VALUES (?, ?)", rows)
 
 
-def every(connection: sqlite3.Connection) -> list[User]:
-    """All of them, by name."""
-    rows = connection.execute("SELECT name, admin FROM users ORDER BY name")
-    return [User(name, bool(admin)) for name, admin in rows]
+def _change_key(connection: sqlite3.Connection, name: str, key_hash: bytes) -> bool:
+    return connection.execute("UPDATE users SET key_hash = ? WHERE name = ?", (key_hash, name)).rowcount > 0
+
+
+def _remove(connection: sqlite3.Connection, name: str) -> bool:
+    return connection.execute("DELETE FROM users WHERE name = ?", (name,)).rowcount > 0
+
+
+def _find(connection: sqlite3.Connection, column: str, value: str | bytes) -> Account | None:
+    row = connection.execute(f"SELECT name, role, key_hash FROM users WHERE {column} = ?", (value,)).fetchone()
+    return Account(_user(connection, row[0], row[1]), row[2]) if row else None
+
+
+def _every(connection: sqlite3.Connection) -> list[User]:
+    rows = connection.execute("SELECT name, role FROM users ORDER BY name").fetchall()
+    return [_user(connection, name, role) for name, role in rows]
+
+
+def _user(connection: sqlite3.Connection, name: str, role: str) -> User:
+    teams = connection.execute("SELECT entity FROM teams WHERE user = ?", (name,))
+    return User(name, Role(role), frozenset(entity for (entity,) in teams))
