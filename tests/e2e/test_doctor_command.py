@@ -159,3 +159,60 @@ def test_switches_that_keep_runs_offline_or_lead_elsewhere_are_told(backhaul: Ba
     assert set(found) == {"offline-switch", "other-host"}
     assert "mode = offline" in found["offline-switch"]["evidence"]
     assert "https://other.example.org" in found["other-host"]["message"]
+
+
+def test_pins_that_differ_and_removed_options_are_told(backhaul: Backhaul, tmp_path: Path) -> None:
+    """A requirements file that asks for another wandb, and a script whose `wandb sync` would end in an error."""
+    run = copy_of("0.18.7", tmp_path)
+    (tmp_path / "requirements.txt").write_text("numpy==1.0\nwandb==0.16.6\n")
+    (tmp_path / "upload.sh").write_text("# wandb sync --legacy\nwandb sync --sync-all wandb/\nwandb sync --dry-run\n")
+    called = subprocess.run(
+        [sys.executable, "-m", "wandb", "sync", "--sync-all", str(run)],
+        env=backhaul.env, cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert called.returncode != 0
+    found = _found(backhaul("doctor", run, "--json"))
+    assert set(found) == {"sdk-differs", "removed-option"}
+    assert "wandb==0.16.6" in found["sdk-differs"]["remedy"]
+    assert found["removed-option"]["evidence"] == "wandb sync --sync-all wandb/"
+
+
+def test_what_the_official_client_told_its_log_only_is_translated(backhaul: Backhaul, tmp_path: Path) -> None:
+    """An artifact whose content is gone: wandb sync says that all is done, its debug log has the reason."""
+    script = """
+        import wandb
+        run = wandb.init(project="doctor", id="told")
+        artifact = wandb.Artifact("weights", "model")
+        with artifact.new_file("w.txt") as file:
+            file.write("weights")
+        run.log_artifact(artifact)
+        run.finish()
+    """
+    (run,) = record(script, tmp_path, backhaul.env)
+    for content in Path(backhaul.env["WANDB_DATA_DIR"]).rglob("artifacts/staging/*"):
+        content.unlink()
+    synced = subprocess.run(
+        [sys.executable, "-m", "wandb", "sync", "--yes", str(run)],
+        env=backhaul.env | {"WANDB_DIR": str(tmp_path)},
+        cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert synced.returncode == 0, synced.stderr
+    found = backhaul("doctor", run, "--json").document["findings"]
+    translated = [finding for finding in found if finding["code"] == "client-log"]
+    assert any("not where the log says" in finding["message"] for finding in translated), found
+    assert "payload-missing" in {finding["code"] for finding in found}
+
+
+def test_a_full_file_system_is_told_with_what_is_left(backhaul: Backhaul, tmp_path: Path) -> None:
+    """A real file system of two megabytes, nine tenths of it used."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk], check=True)
+    try:
+        run = copy_of("0.18.7", disk)
+        (disk / "large").write_bytes(bytes(1_800_000))
+        found = _found(backhaul("doctor", run, "--json"))
+    finally:
+        subprocess.run(["umount", disk], check=True)
+    assert "full" in found["disk-filling"]["message"]
+    assert "0.0 GiB are free" in found["disk-filling"]["message"]

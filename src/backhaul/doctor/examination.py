@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from backhaul.doctor.checks import locks, log, markers, metadata, payloads, switches
+from backhaul.doctor.checks import client_logs, disk, locks, log, markers, metadata, payloads, switches, versions
 from backhaul.doctor.finding import Finding
 from backhaul.doctor.patient import Patient, Surroundings
 from backhaul.errors import BackhaulError
@@ -22,7 +22,13 @@ _OF_A_RUN: tuple[Callable[[Patient], Iterator[Finding]], ...] = (
     metadata.check,
     payloads.check,
 )
-_OF_THE_SURROUNDINGS: tuple[Callable[[Surroundings], Iterator[Finding]], ...] = (locks.check, switches.check)
+_OF_THE_SURROUNDINGS: tuple[Callable[[Surroundings], Iterator[Finding]], ...] = (
+    locks.check,
+    switches.check,
+    versions.check,
+    disk.check,
+    client_logs.check,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,11 @@ SEVERITIES: dict[str, Severity] = {
     "lock-held": Severity.NOTE,
     "offline-switch": Severity.NOTE,
     "other-host": Severity.WARNING,
+    "client-log": Severity.NOTE,
+    "disk-filling": Severity.WARNING,
+    "large-cache": Severity.NOTE,
+    "sdk-differs": Severity.NOTE,
+    "removed-option": Severity.WARNING,
 }
 """Every code that a check may report. A code that is also an error's means the same thing and has the same page."""
 
