@@ -65,6 +65,19 @@ class ManifestTarget:
         return f"/manifests/{self.manifest_id}/wandb_manifest.json"
 
 
+@dataclass(frozen=True, slots=True)
+class PartTarget:
+    """One part of an upload, by its number from 1."""
+
+    upload_id: int
+    number: int
+
+    @property
+    def storage_path(self) -> str:
+        """Where the part is PUT."""
+        return f"/uploads/{self.upload_id}/{self.number}"
+
+
 class Addressed(Protocol):
     """What a signed address may be for."""
 

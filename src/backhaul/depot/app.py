@@ -46,7 +46,7 @@ class App:
         self._services = services
         self._people = people
         self._graphql = GraphQLEndpoint()
-        self._storage = Storage(services.store, services.blobs, services.signer)
+        self._storage = Storage(services.store, services.blobs, services.signer, services.assembly)
         self._pages = Pages(services, people, tickets)
 
     def routes(self) -> list[Route | Mount]:
@@ -72,6 +72,7 @@ class App:
         return [
             Route(content, self._storage.put_content, methods=["PUT"]),
             Route(content, self._storage.get_content, methods=["GET"]),
+            Route("/uploads/{upload:int}/{number:int}", self._storage.put_part, methods=["PUT"]),
             Route(manifest, self._storage.put_manifest, methods=["PUT"]),
             Route(manifest, self._storage.get_manifest, methods=["GET"]),
             Route(f"{place}/{{birth}}/{{md5}}/{{name:path}}", self._keyed(self._storage.get_entry), methods=["GET"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from backhaul.depot.model import Project
@@ -104,6 +105,20 @@ class Content:
     blob: str
     size: int
     birth: int
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """Bytes that come in parts. `md5` is that of the whole, `parts` those of the parts in their order (hexadecimal).
+
+    `received` are the blobs of the parts that came, by number from 1.
+    """
+
+    id: int
+    artifact_id: int
+    md5: str
+    parts: tuple[str, ...]
+    received: Mapping[int, str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from starlette.applications import Starlette
 
 from backhaul.depot.addresses import Signer
 from backhaul.depot.app import create_app
+from backhaul.depot.assembly import Assembly
 from backhaul.depot.attempts import Attempts
 from backhaul.depot.doorkeeper import Doorkeeper
 from backhaul.depot.graphql.context import Services
@@ -119,12 +120,15 @@ class Depot:
 
     def app(self) -> Starlette:
         """The ASGI application, for a server of the caller's own."""
+        assembly = Assembly(self._store.uploads, self._blobs)
+        assembly.sweep()
         services = Services(
             self._store,
             self._blobs,
             HistoryReader(self._store),
             Manifests(self._blobs),
             self._signer,
+            assembly,
             self._entity,
             time.time,
         )

@@ -11,7 +11,8 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
 from backhaul.depot import names
-from backhaul.depot.addresses import Addressed, ContentTarget, ManifestTarget, Signer, Target
+from backhaul.depot.addresses import Addressed, ContentTarget, ManifestTarget, PartTarget, Signer, Target
+from backhaul.depot.assembly import Assembly
 from backhaul.depot.manifests import to_hex
 from backhaul.depot.model import Blob, Run
 from backhaul.depot.refusal import Refused, not_found
@@ -25,10 +26,11 @@ class BadDigest(Refused):
 class Storage:
     """Answers requests for the bytes of runs' files."""
 
-    def __init__(self, store: Store, blobs: Blobs, signer: Signer) -> None:
+    def __init__(self, store: Store, blobs: Blobs, signer: Signer, assembly: Assembly) -> None:
         self._store = store
         self._blobs = blobs
         self._signer = signer
+        self._assembly = assembly
 
     async def put(self, request: Request) -> Response:
         """Takes in a file at a signed address. It shows when it is whole and durable; until then the old one does."""
@@ -46,6 +48,16 @@ class Storage:
             return self._store.artifacts.put_content(target.project_id, blob, target.artifact_id)
 
         return await self._receive(request, target.md5, keep)
+
+    async def put_part(self, request: Request) -> Response:
+        """Takes in one part of an upload; it must have the MD5 that was announced. 404 when that is over."""
+        target = PartTarget(request.path_params["upload"], request.path_params["number"])
+        self._check(request, "PUT", target)
+        upload = await run_in_threadpool(self._assembly.upload, target.upload_id)
+        if upload is None or not 1 <= target.number <= len(upload.parts):
+            raise not_found("upload")
+        md5 = upload.parts[target.number - 1]
+        return await self._receive(request, md5, lambda blob: self._assembly.put_part(upload.id, target.number, blob))
 
     async def put_manifest(self, request: Request) -> Response:
         """Takes in an artifact's manifest; it must have the MD5 that was announced."""

@@ -164,6 +164,7 @@ _DOORS: dict[tuple[str, str], dict[str, int]] = {
     ("GET", "/storage" + _PLACE + "/{run}/{path:path}"): _SIGNED,
     ("PUT", "/wandb_artifacts/{project_id:int}/{artifact_id:int}/{md5}"): _SIGNED,
     ("GET", "/wandb_artifacts/{project_id:int}/{artifact_id:int}/{md5}"): _SIGNED,
+    ("PUT", "/uploads/{upload:int}/{number:int}"): _SIGNED,
     ("PUT", "/manifests/{manifest_id:int}/wandb_manifest.json"): _SIGNED,
     ("GET", "/manifests/{manifest_id:int}/wandb_manifest.json"): _SIGNED,
     ("GET", "/healthz"): _OPEN,
@@ -199,7 +200,7 @@ def _filled(lab: Lab, path: str) -> str:
     md5 = base64.b64decode(_MD5).hex()
     parts = {"entity": lab.name, "project": "p", "run": "r1", "path": "a.txt", "region": "default", "md5": md5,
              "collection": "ds", "birth": "1", "name": "f.txt", "project_id": "1", "artifact_id": "1",
-             "manifest_id": "1"}  # fmt: skip
+             "manifest_id": "1", "upload": "1", "number": "1"}  # fmt: skip
     return re.sub(r"{(\w+)(:\w+)?}", lambda found: parts[found[1]], path)
 
 
@@ -295,6 +296,9 @@ def _changes(lab: Lab) -> dict[str, dict[str, Any]]:
         "createArtifactManifest": lab.manifest,
         "updateArtifactManifest": {"artifactManifestID": lab.manifest_id, "digest": _MANIFEST_MD5},
         "createArtifactFiles": {"artifactFiles": [{**artifact, "name": "f.txt", "md5": _MD5}]},
+        "completeMultipartUploadArtifact": {**artifact, "completeMultipartAction": "Complete", "completedParts": [],
+                                            "storagePath": f"x/{base64.b64decode(_MD5).hex()}",
+                                            "uploadID": base64.b64encode(b"Upload:1").decode()},
         "commitArtifact": artifact,
         "useArtifact": {**run, **artifact},
         "updateArtifact": {**artifact, "description": "x"},
@@ -312,7 +316,7 @@ def _changes(lab: Lab) -> dict[str, dict[str, Any]]:
         "deleteArtifact": {**artifact, "deleteAliases": True},
         "deleteArtifactPortfolio": portfolio,
         "deleteArtifactSequence": series,
-    }
+    }  # fmt: skip
 
 
 def test_only_those_who_belong_there_and_may_write_change_anything(own_lab: Lab) -> None:

@@ -9,11 +9,11 @@ import base64
 from dataclasses import replace
 from typing import Any
 
-from backhaul.depot import manifests
-from backhaul.depot.addresses import ContentTarget, ManifestTarget
+from backhaul.depot.addresses import ManifestTarget
 from backhaul.depot.artifact import Artifact, Draft, Manifest
 from backhaul.depot.graphql import identifiers
-from backhaul.depot.graphql.artifacts import Kind, artifact_id
+from backhaul.depot.graphql.artifact_uploads import ARTIFACT_UPLOADS
+from backhaul.depot.graphql.artifacts import Kind, artifact_id, find_artifact, number_of
 from backhaul.depot.graphql.context import Args, Context, Resolvers, text
 from backhaul.depot.graphql.files import made_file
 from backhaul.depot.graphql.places import place, run_named
@@ -21,19 +21,6 @@ from backhaul.depot.refusal import Refused, not_found
 
 _LONGEST_NAME = 128
 _NOT_IN_NAME = frozenset("/:\\\0")
-
-
-def find_artifact(context: Context, identifier: str | None) -> Artifact:
-    """The version of that id. Refused with 404 when there is none."""
-    return context.store.artifacts.get(number_of("Artifact", identifier))
-
-
-def number_of(kind: str, identifier: str | None) -> int:
-    """The number in an id of that kind. Refused with 404 when it is none."""
-    parts = identifiers.decode(identifier or "")
-    if len(parts) != 2 or parts[0] != kind or not parts[1].isdecimal():
-        raise not_found(f"{kind} with the id {identifier!r}")
-    return int(parts[1])
 
 
 def checked_name(what: str, name: str | None) -> str:
@@ -123,31 +110,6 @@ def _manifest_answer(context: Context, manifest: Manifest) -> Any:
     return {"artifactManifest": {"id": identifiers.encode("ArtifactManifest", str(manifest.id)), "file": file}}
 
 
-def _create_files(_source: Any, context: Context, args: Args) -> Any:
-    """An answer for each file, in the order of the request; no address for bytes that are here already."""
-    edges = [{"node": _upload(context, spec), "cursor": None} for spec in args["input"]["artifactFiles"]]
-    page = {"endCursor": None, "hasNextPage": False}
-    return {"files": {"edges": edges, "pageInfo": page, "totalCount": len(edges), "uploadHeaders": []}}
-
-
-def _upload(context: Context, spec: Args) -> dict[str, Any]:
-    artifact = find_artifact(context, spec["artifactID"])
-    project = artifact.collection.project
-    md5 = manifests.to_hex(spec["md5"])
-    known = context.store.artifacts.content(project.id, md5)
-    target = ContentTarget(project.id, artifact.id, md5)
-    return made_file(
-        identifiers.encode("ArtifactFile", str(artifact.id), spec["name"]),
-        spec["name"],
-        storagePath=target.storage_path.lstrip("/"),
-        uploadUrl=None if known else context.address("PUT", target),
-        uploadHeaders=[f"Content-MD5:{spec['md5']}", f"Content-Type:{spec.get('mimetype') or ''}"],
-        artifact=context.store.artifacts.get(known.birth) if known else artifact,
-        sizeBytes=known.size if known else 0,
-        md5=spec["md5"],
-    )
-
-
 def _commit(_source: Any, context: Context, args: Args) -> Any:
     artifact = find_artifact(context, args["input"]["artifactID"])
     if artifact.committed:
@@ -214,7 +176,7 @@ ARTIFACT_MUTATIONS: Resolvers = {
     "createArtifact": _create,
     "createArtifactManifest": _create_manifest,
     "updateArtifactManifest": _update_manifest,
-    "createArtifactFiles": _create_files,
+    **ARTIFACT_UPLOADS,
     "commitArtifact": _commit,
     "useArtifact": _use,
     "updateArtifact": _update,

@@ -12,9 +12,10 @@ from backhaul.depot.graphql import viewers
 from backhaul.depot.graphql.connections import connection
 from backhaul.depot.graphql.context import Args, Context, Resolvers
 from backhaul.depot.graphql.files import made_file
-from backhaul.depot.graphql.identifiers import encode
+from backhaul.depot.graphql.identifiers import decode, encode
 from backhaul.depot.graphql.times import iso
 from backhaul.depot.model import Project
+from backhaul.depot.refusal import not_found
 
 _NO_TIME_TO_LIVE = -2
 
@@ -50,6 +51,19 @@ def tag_node(name: str) -> dict[str, Any]:
 def artifact_id(artifact: Artifact) -> str:
     """The id of a version: base64 of plain text, which clients turn into hexadecimal for references."""
     return encode("Artifact", str(artifact.id))
+
+
+def find_artifact(context: Context, identifier: str | None) -> Artifact:
+    """The version of that id. Refused with 404 when there is none."""
+    return context.store.artifacts.get(number_of("Artifact", identifier))
+
+
+def number_of(kind: str, identifier: str | None) -> int:
+    """The number in an id of that kind. Refused with 404 when it is none."""
+    parts = decode(identifier or "")
+    if len(parts) != 2 or parts[0] != kind or not parts[1].isdecimal():
+        raise not_found(f"{kind} with the id {identifier!r}")
+    return int(parts[1])
 
 
 def artifact_files(artifact: Artifact, context: Context, args: Args) -> Any:

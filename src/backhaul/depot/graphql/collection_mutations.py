@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from backhaul.depot.artifact import Collection
-from backhaul.depot.graphql.artifact_mutations import alias_names, checked_name, find_artifact, number_of, tag_names
+from backhaul.depot.graphql.artifact_mutations import alias_names, checked_name, tag_names
+from backhaul.depot.graphql.artifacts import find_artifact, number_of
 from backhaul.depot.graphql.context import Args, Context, Resolvers, text
 from backhaul.depot.graphql.places import place
 from backhaul.depot.refusal import not_found

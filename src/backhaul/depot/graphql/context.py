@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from backhaul.depot.access import seen_by
 from backhaul.depot.addresses import Addressed, Signer
+from backhaul.depot.assembly import Assembly
 from backhaul.depot.history import HistoryReader
 from backhaul.depot.manifests import Manifests
 from backhaul.depot.model import Run, User
@@ -25,6 +26,7 @@ class Services:
     history: HistoryReader
     manifests: Manifests
     signer: Signer
+    assembly: Assembly
     entity: str
     clock: Callable[[], float]
     public_url: str | None = None

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from backhaul.depot.graphql import viewers
-from backhaul.depot.graphql.artifact_mutations import client_mapping, find_artifact
+from backhaul.depot.graphql.artifact_mutations import client_mapping
+from backhaul.depot.graphql.artifacts import find_artifact
 from backhaul.depot.graphql.collection_mutations import find_collection
 from backhaul.depot.graphql.connections import connection
 from backhaul.depot.graphql.context import Args, Context, Resolvers, text

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from backhaul.depot.store.interface import Blobs, Store
+from backhaul.depot.store.interface import Blobs, Store, Uploads
 
-__all__ = ["Blobs", "Store"]
+__all__ = ["Blobs", "Store", "Uploads"]

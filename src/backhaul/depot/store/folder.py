@@ -47,19 +47,42 @@ class FolderBlobs:
 
     def keep(self, data: bytes) -> Blob:
         """See `Blobs`. A full disk is refused with 507, one that fails otherwise with 503."""
+
+        def write(file: BinaryIO) -> tuple[int, str]:
+            digest = hashlib.md5(usedforsecurity=False)
+            _append(file, digest, data)
+            return len(data), digest.hexdigest()
+
+        return self._made(write, lambda _blob: None)
+
+    def _made(self, write: Callable[[BinaryIO], tuple[int, str]], accept: Callable[[Blob], None]) -> Blob:
+        """A blob of what `write` writes, which returns its size and MD5."""
         name = secrets.token_hex(16)
         draft = self._incoming / name
         try:
-            with draft.open("xb") as file:
-                file.write(data)
-                file.flush()
+            with draft.open("xb", buffering=0) as file:
+                blob = Blob(name, *write(file))
                 os.fsync(file.fileno())
+            accept(blob)
             _settle(draft, self.path(name))
         except OSError as error:
             raise of_disk(error) from error
         finally:
             draft.unlink(missing_ok=True)
-        return Blob(name, len(data), hashlib.md5(data, usedforsecurity=False).hexdigest())
+        return blob
+
+    def join(self, names: list[str], accept: Callable[[Blob], None]) -> Blob:
+        """See `Blobs`. A full disk is refused with 507, one that fails otherwise with 503."""
+        return self._made(lambda file: self._pour(names, file), accept)
+
+    def _pour(self, names: list[str], file: BinaryIO) -> tuple[int, str]:
+        """Writes the bytes of those blobs; size and hexadecimal MD5 of all."""
+        digest = hashlib.md5(usedforsecurity=False)
+        for name in names:
+            with self.path(name).open("rb") as source:
+                while piece := source.read(_WRITE_AT):
+                    _append(file, digest, piece)
+        return file.tell(), digest.hexdigest()
 
     def path(self, name: str) -> Path:
         """See `Blobs`."""

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
-from backhaul.depot.artifact import Artifact, Collection, Content, Draft, Manifest, Membership
+from backhaul.depot.artifact import Artifact, Collection, Content, Draft, Manifest, Membership, Upload
 from backhaul.depot.model import (
     BatchRef,
     Blob,
@@ -218,6 +218,34 @@ class Artifacts(Protocol):
         """Keeps the bytes; returns the name of a blob that is not needed (they were there already)."""
 
 
+class Uploads(Protocol):
+    """Bytes of artifacts that come in parts. Blobs that a method returns are no longer named by anything."""
+
+    def begin(self, artifact_id: int, md5: str, parts: tuple[str, ...], expires_at: float) -> tuple[Upload, list[str]]:
+        """The upload of those bytes for that version, and blobs to remove.
+
+        One that is under way with the same parts goes on, with what it received; one with other parts ends.
+        """
+
+    def get(self, upload_id: int) -> Upload | None:
+        """The upload of that number, or None when there is none, or no longer."""
+
+    def put_part(self, upload_id: int, number: int, blob: Blob) -> str | None:
+        """Keeps a part; returns the name of a blob that is not needed (the part was there already).
+
+        Refused with 404 when the upload is over.
+        """
+
+    def finish(self, upload: Upload, project_id: int, blob: Blob) -> list[str]:
+        """Keeps the whole as the project's bytes and ends the upload, both at once; returns blobs to remove."""
+
+    def end(self, upload_id: int) -> list[str]:
+        """Ends the upload without its bytes; returns blobs to remove."""
+
+    def expire(self) -> list[str]:
+        """Ends all uploads whose time is over; returns blobs to remove."""
+
+
 class Blobs(Protocol):
     """The bytes of files, each under a name that the store alone chooses."""
 
@@ -229,6 +257,9 @@ class Blobs(Protocol):
 
     def keep(self, data: bytes) -> Blob:
         """Takes in bytes that the depot itself made; they are durable when this returns."""
+
+    def join(self, names: list[str], accept: Callable[[Blob], None]) -> Blob:
+        """A new blob of the bytes of several, in their order; else as `receive`. Those that it is made of stay."""
 
     def path(self, name: str) -> Path:
         """Where the blob's bytes can be read."""

@@ -22,6 +22,7 @@ from backhaul.depot.store import files, lines, resent, runs, streams
 from backhaul.depot.store.database import Database
 from backhaul.depot.store.interface import Clock
 from backhaul.depot.store.sqlite_artifacts import SqliteArtifacts
+from backhaul.depot.store.uploads import SqliteUploads
 from backhaul.depot.store.users import Users
 
 
@@ -32,12 +33,18 @@ class SqliteStore:
         self._database = Database(path)
         self._clock = clock
         self._artifacts = SqliteArtifacts(self._database, clock)
+        self._uploads = SqliteUploads(self._database, clock)
         self._users = Users(self._database, clock)
 
     @property
     def artifacts(self) -> SqliteArtifacts:
         """See `Store`."""
         return self._artifacts
+
+    @property
+    def uploads(self) -> SqliteUploads:
+        """What comes in parts. No user's part of the store: who has an address of a part was let do it."""
+        return self._uploads
 
     @property
     def users(self) -> Users:

@@ -1,0 +1,98 @@
+"""Bytes that came in parts are put together.
+
+The official engine sends files of 2 GiB and more in parts of 100 MiB, and asks again when an answer takes more than a
+minute, which a large file does: the whole is read and its MD5 taken before it counts. So whoever asks while an upload
+is being put together waits for that, and whoever asks afterwards hears that it is done.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from backhaul.depot.artifact import Upload
+from backhaul.depot.model import Blob
+from backhaul.depot.refusal import Refused
+from backhaul.depot.store import Blobs, Uploads
+
+_PATIENCE = 20.0  # seconds; less than any client waits for an answer
+_NAMED = 5  # of the parts that are missing
+
+
+class Assembly:
+    """Puts the parts of uploads together, each upload once at a time."""
+
+    def __init__(self, uploads: Uploads, blobs: Blobs) -> None:
+        self._uploads = uploads
+        self._blobs = blobs
+        self._busy: set[int] = set()
+        self._changed = threading.Condition()
+
+    def begin(self, artifact_id: int, md5: str, parts: tuple[str, ...], expires_at: float) -> Upload:
+        """The upload of those bytes; one that is under way goes on."""
+        self.sweep()
+        upload, needless = self._uploads.begin(artifact_id, md5, parts, expires_at)
+        self._remove(needless)
+        return upload
+
+    def complete(self, artifact_id: int, upload_id: int, project_id: int, announced: Mapping[int, str]) -> None:
+        """Makes the upload's bytes the project's; `announced` are the MD5s of the parts that the client sent.
+
+        An upload that is over, or another version's, is left alone: the caller sees whether the bytes are here.
+        Refused with 400 when parts are missing or other than announced, or the whole has another MD5 (which ends
+        the upload), with 503 when somebody else's request is taking long over it.
+        """
+        with self._alone(upload_id):
+            upload = self._uploads.get(upload_id)
+            if upload is not None and upload.artifact_id == artifact_id:
+                _check(upload, announced)
+                self._remove(self._uploads.finish(upload, project_id, self._joined(upload)))
+
+    def upload(self, upload_id: int) -> Upload | None:
+        """The upload of that number; None when there is none, or no longer."""
+        return self._uploads.get(upload_id)
+
+    def put_part(self, upload_id: int, number: int, blob: Blob) -> str | None:
+        """Keeps a part; returns the name of a blob that is not needed. Refused with 404 when the upload is over."""
+        return self._uploads.put_part(upload_id, number, blob)
+
+    def sweep(self) -> None:
+        """Ends the uploads whose addresses have expired, and frees what came of them."""
+        self._remove(self._uploads.expire())
+
+    def _joined(self, upload: Upload) -> Blob:
+        def accept(blob: Blob) -> None:
+            if blob.md5 != upload.md5:
+                self._remove(self._uploads.end(upload.id))
+                raise Refused(f"the parts together have the MD5 {blob.md5}, not {upload.md5}; the upload is over")
+
+        names = [upload.received[number] for number in range(1, len(upload.parts) + 1)]
+        return self._blobs.join(names, accept)
+
+    @contextmanager
+    def _alone(self, upload_id: int) -> Iterator[None]:
+        with self._changed:
+            if not self._changed.wait_for(lambda: upload_id not in self._busy, _PATIENCE):
+                raise Refused("the parts are still being put together; ask again", 503)
+            self._busy.add(upload_id)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._busy.discard(upload_id)
+                self._changed.notify_all()
+
+    def _remove(self, blobs: list[str]) -> None:
+        for blob in blobs:
+            self._blobs.remove(blob)
+
+
+def _check(upload: Upload, announced: Mapping[int, str]) -> None:
+    if announced != dict(enumerate(upload.parts, 1)):
+        raise Refused("completedParts are not the parts that the upload was begun with")
+    missing = sorted(announced.keys() - upload.received.keys())
+    if missing:
+        raise Refused(
+            f"{len(missing)} of {len(upload.parts)} parts have not arrived, the first of them {missing[:_NAMED]}"
+        )
