@@ -2,10 +2,10 @@
 """Holds the documentation against the code. Prints every difference and ends with 1 when there is one.
 
 What is checked: the commands and options of the reference are those of the program; every error class has its page,
-with its exit code, every finding one with its severity, and no page is without either; the exit codes of the tables
-are those of the errors; the JSON reference names every key that is printed; every `backhaul …` line in the texts is
-one that the program understands; relative links lead somewhere; no text holds a path of the machine on which it was
-written.
+with its exit code, every finding one with its severity and its place in the troubleshooting page, and no page is
+without either; the exit codes of the tables are those of the errors; the JSON reference names every key that is
+printed; every `backhaul …` line in the texts is one that the program understands; relative links lead somewhere; no
+text holds a path of the machine on which it was written.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ def check(root: Path = _ROOT) -> list[str]:
         *_check_commands(root),
         *_check_error_pages(root),
         *_check_finding_pages(root),
+        *_check_troubleshooting(root),
         *_check_exit_codes(root),
         *_check_json(root),
         *_check_command_lines(root),
@@ -141,6 +142,14 @@ def _check_finding_pages(root: Path) -> Iterator[str]:
             yield f"docs/errors/{code}.md: the severity is {severity}, which is not told"
         if f"| [{code}]({code}.md) | {severity} |" not in index:
             yield f"docs/errors/index.md: {code} is not listed with its severity"
+
+
+def _check_troubleshooting(root: Path) -> Iterator[str]:
+    page = "docs/troubleshooting.md"
+    text = (root / page).read_text(encoding="utf-8")
+    rows = set(re.findall(r"^\| F(\d+) \|", text, flags=re.MULTILINE))
+    yield from (f"{page}: F{number} has no row" for number in range(1, 34) if str(number) not in rows)
+    yield from (f"{page}: the finding {code} is not told" for code in SEVERITIES if f"(errors/{code}.md)" not in text)
 
 
 def _check_exit_codes(root: Path) -> Iterator[str]:

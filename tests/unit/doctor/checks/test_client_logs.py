@@ -1,0 +1,60 @@
+"""The official client's messages, as users have reported them, are recognised."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from backhaul.doctor.checks import client_logs
+from backhaul.doctor.patient import Surroundings
+
+
+def _meanings(folder: Path, line: str) -> list[str]:
+    log = folder / "wandb" / "logs" / "debug-sync.20261122.101010.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text(f"an ordinary line\n{line}\nanother one\n")
+    surroundings = Surroundings({}, folder, folder, (folder / "wandb",))
+    found = list(client_logs.check(surroundings))
+    assert all(finding.evidence == line.strip()[:300] for finding in found)
+    return [finding.message for finding in found]
+
+
+@pytest.mark.parametrize(
+    ("line", "meaning"),
+    [
+        ("Error while calling W&B API: run e/p/i was previously created and deleted; try a new run name", "deleted"),
+        ("wandb: ERROR invalid tag 'x'. must be between 1 and 64 characters (<Response [400]>)", "tags or job type"),
+        ("invalid parameters: 64 limit exceeded for JobType (<Response [400]>)", "tags or job type"),
+        ("sender: failed to log artifact: x failed to get file size for path /a/b: no such file", "was not where"),
+        ("runfiles: upload: file does not exist", "was not where"),
+        ("ERROR Fatal error while uploading data. Some run data will not be synced", "gave up uploading rows"),
+        ("transactionlog: error getting next record: EOF", "could not read the log"),
+        ("leveldb/record: invalid chunk (checksum mismatch)", "could not read the log"),
+        ('{"error":"rate limit exceeded: per_run limit on filestream requests"}', "slow down"),
+        ("ssl.SSLCertVerificationError: self signed certificate in certificate chain", "certificate"),
+        ("permission denied (<Response [403]>)", "may not write"),
+        ("401 ... user is not logged in", "did not accept the API key"),
+        ("api: retrying error ... dial tcp 1.2.3.4:443: connect: connection refused", "could not be reached"),
+        ("lookup api.wandb.ai: dial tcp: i/o timeout", "could not be reached"),
+        ("OSError: [Errno 122] Disk quota exceeded", "no quota"),
+    ],
+)
+def test_a_known_message_is_translated_with_its_line_as_evidence(tmp_path: Path, line: str, meaning: str) -> None:
+    """One finding, with the meaning in plain words."""
+    (found,) = _meanings(tmp_path, line)
+    assert meaning in found
+
+
+def test_an_ordinary_log_has_no_findings(tmp_path: Path) -> None:
+    """What is no failure is not told."""
+    assert _meanings(tmp_path, "runwork: got id for run, uploading file 200 of 403 bytes") == []
+
+
+def test_only_the_newest_line_of_each_message_is_shown(tmp_path: Path) -> None:
+    """A log of a thousand retries is one finding."""
+    log = tmp_path / "wandb" / "offline-run-1" / "logs" / "debug-internal.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("".join(f"attempt {n}: 429 encountered, retrying\n" for n in range(1000)))
+    (finding,) = client_logs.check(Surroundings({}, tmp_path, tmp_path, (tmp_path / "wandb",)))
+    assert finding.evidence == "attempt 999: 429 encountered, retrying"
