@@ -22,9 +22,9 @@ from backhaul.depot.store import Store
 from backhaul.depot.store.interface import Artifacts
 
 READS = frozenset({
-    "project", "projects", "run", "runs", "was_deleted", "line_counts", "batches", "batch_lines", "lines", "file",
-    "files", "find", "versions", "logged", "used", "users", "maker", "members", "member", "memberships",
-    "collections", "collection", "current_manifest", "manifests", "content", "by_client",
+    "project", "projects", "project_facts", "run", "runs", "was_deleted", "line_counts", "batches", "batch_lines",
+    "lines", "file", "files", "find", "versions", "logged", "used", "users", "maker", "members", "member",
+    "memberships", "collections", "collection", "current_manifest", "manifests", "content", "by_client",
 })  # fmt: skip
 """The methods that change nothing, beside those that `_SeenArtifacts` guards itself."""
 

@@ -75,7 +75,11 @@ class App:
             Route("/uploads/{upload:int}/{number:int}", self._storage.put_part, methods=["PUT"]),
             Route(manifest, self._storage.put_manifest, methods=["PUT"]),
             Route(manifest, self._storage.get_manifest, methods=["GET"]),
-            Route(f"{place}/{{birth}}/{{md5}}/{{name:path}}", self._keyed(self._storage.get_entry), methods=["GET"]),
+            Route(
+                f"{place}/{{birth}}/{{md5}}/{{name:path}}",
+                self._keyed(self._storage.get_entry, cookie=True),
+                methods=["GET"],
+            ),
         ]
 
     def _keyed(self, endpoint: Endpoint, cookie: bool = False) -> Endpoint:

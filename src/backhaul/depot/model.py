@@ -58,6 +58,17 @@ class Project:
 
 
 @dataclass(frozen=True, slots=True)
+class ProjectFacts:
+    """A project in short. `active_at` is the last sign of life of a run; `size` is in bytes, as stored."""
+
+    project: Project
+    runs: int
+    artifacts: int
+    active_at: float
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One run as the store holds it; `name` is the run id, `display_name` what people call it."""
 

@@ -103,7 +103,7 @@ class Storage:
         project = await run_in_threadpool(store.project, where["entity"], where["project"])
         if project is None:
             raise not_found("project")
-        return await run_in_threadpool(self._content_response, project.id, where["md5"])
+        return await run_in_threadpool(self._content_response, project.id, where["md5"], where["name"])
 
     async def get_manifest(self, request: Request) -> Response:
         """Gives a manifest at a signed address."""
@@ -114,11 +114,11 @@ class Storage:
             raise not_found("artifact manifest")
         return FileResponse(self._blobs.path(manifest.blob), headers=_headers("manifest.json", to_hex(manifest.digest)))
 
-    def _content_response(self, project_id: int, md5: str) -> Response:
+    def _content_response(self, project_id: int, md5: str, name: str = "file") -> Response:
         content = self._store.artifacts.content(project_id, md5)
         if content is None:
             raise not_found("artifact file")
-        return FileResponse(self._blobs.path(content.blob), headers=_headers("file", md5))
+        return FileResponse(self._blobs.path(content.blob), headers=_headers(name, md5), media_type=_media_type(name))
 
     def file_response(self, store: Store, target: Target) -> Response:
         """The bytes of a file in the store, in such a way that a browser never runs them in the depot's name.

@@ -172,15 +172,20 @@ _DOORS: dict[tuple[str, str], dict[str, int]] = {
     ("POST", "/logout"): _statuses(inside=303, viewer=303, stranger=303, nobody=303),
     ("POST", "/login"): _statuses(inside=403, viewer=403, stranger=403, nobody=403),  # a form without a key
     ("GET", "/"): _OWN_PAGE,
-    ("GET", "/json"): _OWN_TWIN,
+    ("GET", "/?format=json"): _OWN_TWIN,
+    ("GET", _PLACE + "/runs/{run}/series"): _TWIN,
+    ("GET", _PLACE + "/runs/{run}/state"): _TWIN,
 }
 """Routes and what they answer. `/graphql` has its tables below; pages of an entity are told by their path."""
+
+
+_AS_JSON = "?format=json"
 
 
 def _rule(method: str, path: str) -> dict[str, int]:
     """The rule of a route: pages and twins under an entity need no entry, everything else does."""
     if (method, path) not in _DOORS and method == "GET" and path.startswith(_PLACE):
-        return _TWIN if path.endswith("/json") else _PAGE
+        return _TWIN if path.endswith(_AS_JSON) else _PAGE
     return _DOORS[method, path]
 
 
@@ -191,16 +196,21 @@ def _routes(tmp_path: Path) -> list[tuple[str, str]]:
         assert [each.path for each in routes if isinstance(each, Mount)] == ["/static"]
         plain = [each for each in routes if isinstance(each, Route) and each.path != "/graphql"]
         assert len(plain) + 2 == len(routes)
-        return [(method, each.path) for each in plain for method in sorted((each.methods or set()) - {"HEAD"})]
+        found = [(method, each.path) for each in plain for method in sorted((each.methods or set()) - {"HEAD"})]
+        return found + [(method, path + _AS_JSON) for method, path in found if _has_twin(method, path)]
     finally:
         depot.close()
+
+
+def _has_twin(method: str, path: str) -> bool:
+    return method == "GET" and (path == "/" or (path.startswith(_PLACE) and (method, path) not in _DOORS))
 
 
 def _filled(lab: Lab, path: str) -> str:
     md5 = base64.b64decode(_MD5).hex()
     parts = {"entity": lab.name, "project": "p", "run": "r1", "path": "a.txt", "region": "default", "md5": md5,
              "collection": "ds", "birth": "1", "name": "f.txt", "project_id": "1", "artifact_id": "1",
-             "manifest_id": "1", "upload": "1", "number": "1"}  # fmt: skip
+             "manifest_id": "1", "upload": "1", "number": "1", "type": "dataset", "version": "v0"}  # fmt: skip
     return re.sub(r"{(\w+)(:\w+)?}", lambda found: parts[found[1]], path)
 
 

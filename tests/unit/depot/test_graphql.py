@@ -36,8 +36,9 @@ def test_without_the_key_nothing_is_told(client: Client) -> None:
         ("POST", "/graphql"),
         ("POST", "/files/e/p/r/file_stream"),
         ("GET", "/files/e/p/r/a.txt"),
-        ("GET", "/json"),
-        ("GET", "/e/p/runs/r/json"),
+        ("GET", "/?format=json"),
+        ("GET", "/e/p/runs/r?format=json"),
+        ("GET", "/e/p/runs/r/series"),
     ]:
         reply = client.request(
             method, path, b"{}" if method == "POST" else None, {"Authorization": "Bearer " + "0" * 40}

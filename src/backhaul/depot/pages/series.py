@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from backhaul.depot.model import EVENTS, HISTORY, Run
+from backhaul.depot.pages.visit import Visit
 from backhaul.depot.refusal import Refused
 from backhaul.depot.series import STEP, SeriesReader, View
 from backhaul.depot.store import Store
@@ -16,11 +17,16 @@ _POINTS, _MOST_POINTS = 600, 5000
 
 
 class ChartNumbers:
-    """Answers `…/series/json`."""
+    """Answers `…/series`: always with JSON."""
 
     def __init__(self, store: Store, series: SeriesReader) -> None:
         self._store = store
         self._series = series
+
+    def view(self, visit: Visit) -> dict[str, Any]:
+        """The series that the visit's query asks for; see `read`."""
+        query = visit.request.query_params
+        return self.read(visit.run(), query.getlist("key"), query)
 
     def read(self, run: Run, keys: list[str], options: Mapping[str, str]) -> dict[str, Any]:
         """The series of `keys`: `{"series": {key: {"x": [number, …], "y": [number, …]}}, "rows": n}`.

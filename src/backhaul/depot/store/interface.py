@@ -17,6 +17,7 @@ from backhaul.depot.model import (
     Delivery,
     LineCounts,
     Project,
+    ProjectFacts,
     Run,
     RunEdit,
     StoredFile,
@@ -38,6 +39,9 @@ class Store(Protocol):
 
     def projects(self, entity: str | None = None) -> list[Project]:
         """All projects (of one entity, when given), newest first."""
+
+    def project_facts(self) -> list[ProjectFacts]:
+        """All projects with how much is in them, in no order."""
 
     def open_run(
         self, entity: str, project: str, name: str, edit: RunEdit, user: str | None = None

@@ -14,11 +14,12 @@ from backhaul.depot.model import (
     Delivery,
     LineCounts,
     Project,
+    ProjectFacts,
     Run,
     RunEdit,
     StoredFile,
 )
-from backhaul.depot.store import files, lines, resent, runs, streams
+from backhaul.depot.store import files, lines, overview, resent, runs, streams
 from backhaul.depot.store.database import Database
 from backhaul.depot.store.interface import Clock
 from backhaul.depot.store.sqlite_artifacts import SqliteArtifacts
@@ -63,6 +64,10 @@ class SqliteStore:
     def projects(self, entity: str | None = None) -> list[Project]:
         """See `Store`."""
         return self._database.read(lambda c: runs.projects(c, entity))
+
+    def project_facts(self) -> list[ProjectFacts]:
+        """See `Store`."""
+        return self._database.read(overview.projects)
 
     def open_run(
         self, entity: str, project: str, name: str, edit: RunEdit, user: str | None = None

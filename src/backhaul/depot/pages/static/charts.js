@@ -1,84 +1,96 @@
-"use strict";
-// Draws one chart per figure. All text goes in as text: metric names are what users typed.
+// The charts of a page: they are drawn when they come near the screen and given up when they are far away, so that a
+// run with thousands of metrics costs no more than what is looked at. What the toolbar says is kept in the address.
+import { Chart } from "./chart.js";
+import { Source } from "./numbers.js";
 
-const REFRESH = 5000;
-const palette = () => {
-  const style = getComputedStyle(document.documentElement);
-  const read = (name) => style.getPropertyValue(name).trim();
-  return { ink: read("--soft"), line: read("--line"), accent: read("--accent") };
-};
+const NEAR = "600px";
+const root = document.querySelector("[data-charts]");
+const toolbar = root?.querySelector("[data-toolbar]");
 
-function options(figure, stream, width) {
-  const colours = palette();
-  const axis = { stroke: colours.ink, grid: { stroke: colours.line, width: 1 }, ticks: { stroke: colours.line, width: 1, size: 4 } };
+if (toolbar) start();
+
+function start() {
+  restore();
+  const figures = [...root.querySelectorAll(".chart")];
+  const lines = [...root.querySelectorAll("[data-line]")].map(lineOf);
+  const charts = new Map(figures.map((figure) => [figure, null]));
+  const open = new Set();
+  const watcher = new IntersectionObserver((entries) => entries.forEach(({ target, isIntersecting }) => {
+    const chart = charts.get(target) ?? new Chart(target, lines);
+    charts.set(target, chart);
+    if (isIntersecting && !open.has(chart)) chart.show(look());
+    else if (!isIntersecting && open.has(chart)) chart.close();
+    open[isIntersecting ? "add" : "delete"](chart);
+  }), { rootMargin: NEAR });
+  figures.forEach((figure) => watcher.observe(figure));
+
+  const change = () => {
+    const now = look();
+    keep();
+    open.forEach((chart) => chart.show(now));
+  };
+  toolbar.addEventListener("input", (event) => (event.target.name === "q" ? search(figures) : change()));
+  toolbar.addEventListener("submit", (event) => event.preventDefault());
+  root.querySelector(".legend").addEventListener("change", () => { open.forEach((chart) => chart.redraw()); });
+  document.addEventListener("run-changed", ({ detail }) => { if (detail.changed) open.forEach((chart) => chart.load()); });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { open.forEach((chart) => chart.redraw()); });
+  let waiting;
+  let width = root.clientWidth;
+  new ResizeObserver(() => {
+    if (root.clientWidth === width) return;
+    width = root.clientWidth;
+    clearTimeout(waiting);
+    waiting = setTimeout(() => { open.forEach((chart) => chart.redraw()); }, 150);
+  }).observe(root);
+  search(figures);
+}
+
+function lineOf(item, number) {
+  const box = item.querySelector("input");
   return {
-    width, height: 195, padding: [8, 12, 0, 0],
-    scales: { x: { time: false } },
-    axes: [{ ...axis, size: 30, space: 60 }, { ...axis, size: 56 }],
-    cursor: { points: { size: 6 } },
-    legend: { markers: { show: false } },
-    series: [
-      { label: stream === "system" ? "seconds" : "step" },
-      { label: "value", stroke: colours.accent, width: 1.6, spanGaps: true, points: { show: figure.points < 40 } },
-    ],
+    name: item.querySelector("a")?.textContent ?? item.textContent,
+    number,
+    source: new Source(item.dataset.line, root.dataset.stream),
+    shown: () => !box || box.checked,
   };
 }
 
-function draw(figure, data, stream) {
-  const place = figure.querySelector(".plot");
-  if (figure.plot) {
-    figure.plot.setData([data.x, data.y]);
-    return;
-  }
-  if (!data.x.length) {
-    place.replaceChildren(Object.assign(document.createElement("p"), { className: "hint", textContent: "No finite values." }));
-    return;
-  }
-  figure.points = data.x.length;
-  place.replaceChildren();
-  figure.plot = new uPlot(options(figure, stream, place.clientWidth), [data.x, data.y], place);
+function look() {
+  const { axis, smooth, log } = toolbar.elements;
+  toolbar.querySelector("output").textContent = Number(smooth.value) ? smooth.value : "0";
+  return { axis: axis.value, smooth: Number(smooth.value), log: log.checked };
 }
 
-async function load(charts) {
-  const figures = [...charts.querySelectorAll(".chart")];
-  for (let start = 0; start < figures.length; start += 32) {
-    const group = figures.slice(start, start + 32);
-    const query = new URLSearchParams({ points: "800", stream: charts.dataset.stream });
-    group.forEach((figure) => query.append("key", figure.dataset.key));
-    const answer = await fetch(`${charts.dataset.path}/series/json?${query}`);
-    if (!answer.ok) throw new Error(`the depot answered ${answer.status}`);
-    const { series } = await answer.json();
-    group.forEach((figure) => draw(figure, series[figure.dataset.key], charts.dataset.stream));
+function restore() {
+  const query = new URLSearchParams(location.search);
+  const { q, axis, smooth, log } = toolbar.elements;
+  if ([...axis.options].some((option) => option.value === query.get("axis"))) axis.value = query.get("axis");
+  if (query.has("smooth")) smooth.value = query.get("smooth");
+  log.checked = query.get("log") === "1";
+  q.value = query.get("q") ?? "";
+}
+
+function keep() {
+  const query = new URLSearchParams(location.search);
+  const { q, axis, smooth, log } = toolbar.elements;
+  const state = { q: q.value, axis: axis.selectedIndex ? axis.value : "", smooth: Number(smooth.value) ? smooth.value : "", log: log.checked ? "1" : "" };
+  for (const [name, value] of Object.entries(state)) if (value) query.set(name, value); else query.delete(name);
+  history.replaceState(null, "", query.size ? `?${query}` : location.pathname);
+}
+
+// Leaves those charts whose key has the text in it, and opens their groups.
+function search(figures) {
+  const text = toolbar.elements.q.value.trim().toLowerCase();
+  let count = 0;
+  for (const figure of figures) {
+    figure.hidden = !figure.dataset.key.toLowerCase().includes(text);
+    count += figure.hidden ? 0 : 1;
   }
-  charts.dataset.drawn = "yes";
-}
-
-async function keep(charts) {
-  try {
-    await load(charts);
-  } catch (error) {
-    charts.dataset.drawn = "failed";
-    console.warn(error);
+  for (const group of root.querySelectorAll(".group")) {
+    const some = group.querySelector(".chart:not([hidden])") !== null;
+    group.hidden = !some;
+    if (text && some) group.open = true;
   }
-  if (charts.dataset.live === "yes") setTimeout(keep, REFRESH, charts);
+  toolbar.querySelector(".found").textContent = text ? `${count} found` : "";
+  keep();
 }
-
-function redraw() {
-  document.querySelectorAll(".chart").forEach((figure) => {
-    if (!figure.plot) return;
-    const data = { x: figure.plot.data[0], y: figure.plot.data[1] };
-    const stream = figure.closest(".charts").dataset.stream;
-    figure.plot.destroy();
-    figure.plot = null;
-    draw(figure, data, stream);
-  });
-}
-
-document.querySelectorAll(".charts").forEach((charts) => {
-  const hidden = charts.closest("details");
-  if (!hidden) keep(charts);
-  else hidden.addEventListener("toggle", () => hidden.open && !charts.dataset.drawn && keep(charts));
-});
-let waiting;
-window.addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(redraw, 150); });
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);

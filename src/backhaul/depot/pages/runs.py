@@ -1,0 +1,111 @@
+"""The runs of a project: found, sorted, with the columns that are wanted, page by page. All of it is in the address."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from backhaul.depot.graphql.fields import value_of
+from backhaul.depot.graphql.filters import Filters, matches
+from backhaul.depot.graphql.ordering import ordered
+from backhaul.depot.model import Project, Run
+from backhaul.depot.pages import conditions, heading, places, shown
+from backhaul.depot.pages.visit import Visit
+from backhaul.depot.refusal import Refused
+
+STATES = ("running", "finished", "failed", "crashed", "killed", "preempting", "preempted")
+_PAGE = 50
+_ALWAYS = ("display_name", "state", "created_at", "summary_metrics._runtime", "summary_metrics._step")
+_OWN_CHOICES = [field for field in conditions.FIELDS if field not in _ALWAYS]
+_LOOKED_THROUGH = 100  # runs whose keys are offered as columns
+_MOST_CHOICES = 300
+_MOST_COLUMNS = 40
+_AT_FIRST = 3  # columns of config and of summary each, when none were chosen
+
+
+def view(visit: Visit) -> dict[str, Any]:
+    """One page of the runs that pass, in their order."""
+    project = visit.project()
+    filters, wrong = _filters(visit)
+    order = _order(visit.text("sort") or "-created_at")
+    found = ordered(_passing(visit, project, filters), order, visit.context)
+    pages = max(1, -(-len(found) // _PAGE))
+    page = visit.number("page", 1, 1, pages)
+    choices = _choices(visit.store.runs(project.id, limit=_LOOKED_THROUGH))
+    columns = _columns(visit, choices)
+    return {
+        "title": project.name,
+        "entity": project.entity,
+        "project": project.name,
+        "path": places.of_project(project),
+        "address": visit.base,
+        "query": {"q": visit.text("q"), "where": visit.texts("where"), "state": visit.texts("state"), "sort": order},
+        "wrong": wrong,
+        "states": list(STATES),
+        "columns": [_column(field) for field in (*_ALWAYS, *columns)],
+        "choices": [_column(field) for field in choices]
+        + [_column(field) for field in columns if field not in choices],
+        "runs": [_row(visit, run, columns) for run in found[(page - 1) * _PAGE : page * _PAGE]],
+        "total": len(found),
+        "page": page,
+        "pages": pages,
+    }
+
+
+def _filters(visit: Visit) -> tuple[Filters, list[str]]:
+    """What runs must fulfil, and what is wrong with those conditions that are none."""
+    parts: list[Filters] = [conditions.having_text(visit.text("q"))]
+    wrong: list[str] = []
+    for text in visit.texts("where"):
+        try:
+            parts.append(conditions.parse(text))
+        except Refused as refused:
+            wrong.append(refused.message)
+    states = [state for state in visit.texts("state") if state in STATES]
+    parts.append({"state": {"$in": states}} if states else {})
+    return {"$and": [part for part in parts if part]}, wrong
+
+
+def _order(text: str) -> str:
+    """`+field` or `-field`, the field as orders name it."""
+    return ("-" if text.startswith("-") else "+") + conditions.field_of(text.lstrip("+- "))
+
+
+def _passing(visit: Visit, project: Project, filters: Filters) -> list[Run]:
+    context = visit.context
+    return [run for run in visit.store.runs(project.id) if matches(filters, run, context)]
+
+
+def _choices(some: list[Run]) -> list[str]:
+    """Fields that may be made columns: the keys that most of the newest runs have, numbers of the summary first."""
+    summary: Counter[str] = Counter()
+    config: Counter[str] = Counter()
+    for run in some:
+        plain = {key: value for key, value in shown.summary(run).items() if not isinstance(value, (dict, list))}
+        summary.update(f"summary_metrics.{key}" for key in plain if not key.startswith("_"))
+        config.update(f"config.{key}" for key in shown.config(run) if not key.startswith("_"))
+    half = _MOST_CHOICES // 2
+    return [*_OWN_CHOICES, *_frequent(summary, half), *_frequent(config, half)]
+
+
+def _frequent(counts: Counter[str], most: int) -> list[str]:
+    return sorted(sorted(counts, key=lambda key: (-counts[key], key))[:most])
+
+
+def _columns(visit: Visit, choices: list[str]) -> list[str]:
+    """Those that were chosen; a few of each kind when nobody chose."""
+    if "col" in visit.request.query_params:
+        chosen = dict.fromkeys(conditions.field_of(key) for key in visit.texts("col"))
+        return [field for field in chosen if field not in _ALWAYS][:_MOST_COLUMNS]
+    of_kind = ([field for field in choices if field.startswith(kind)] for kind in ("summary_metrics.", "config."))
+    return [field for fields in of_kind for field in fields[:_AT_FIRST]]
+
+
+def _column(field: str) -> dict[str, str]:
+    return {"field": field, "label": conditions.label_of(field), "kind": conditions.kind_of(field)}
+
+
+def _row(visit: Visit, run: Run, columns: list[str]) -> dict[str, Any]:
+    values = {field: value_of(run, field, visit.context) for field in columns}
+    step = value_of(run, "summary_metrics._step", visit.context)
+    return heading.of_run(visit, run) | {"step": step, "values": values}
