@@ -280,7 +280,9 @@ def test_a_signal_ends_it_at_once_and_in_order(
     proxy.wait_for("CreateRunFiles")
     process.send_signal(number)
     done = end(process, timeout=10)
-    _assert_told_for_all(done, code, exit_code, "again")
+    _assert_told(done, code, exit_code, "again")
+    assert (done.only["state"], done.only["run_id"], done.only["project"]) == ("blocked", "healthy", project)
+    assert done.only["streams"]["history"]["local"] == 300
     proxy.heal()
     proxy.seen.clear()
     assert backhaul.to(proxy.url).sync(healthy, "-p", project).exit_code == 0

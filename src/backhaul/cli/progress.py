@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -19,7 +20,8 @@ class ProgressReporter:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._tasks: dict[int, TaskID] = {}
+        self._tasks: dict[Path, TaskID] = {}
+        self._followed: set[Path] = set()
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -40,31 +42,43 @@ class ProgressReporter:
         self._progress.stop()
 
     def started(self, run: Inspection) -> None:
-        """Show a new line."""
-        name = escape(run.identity.run_id)
-        self._tasks[id(run)] = self._progress.add_task(name, total=run.size or 1, doing="sending")
+        """Show a new line, or go on with that of a run which is followed."""
+        log = run.directory.log
+        if log in self._tasks:
+            self._progress.update(self._tasks[log], total=run.size or 1, doing="sending")
+            return
+        self._tasks[log] = self._progress.add_task(escape(run.identity.run_id), total=run.size or 1, doing="sending")
 
     def sent(self, run: Inspection, lines: int, size: int, position: int) -> None:
         """Move the bar to how far the log has been sent."""
-        self._progress.update(self._tasks[id(run)], completed=position, doing=f"{lines} lines sent")
+        self._progress.update(self._tasks[run.directory.log], completed=position, doing=f"{lines} lines sent")
 
     def uploaded(self, run: Inspection, name: str, size: int) -> None:
         """Name the file."""
-        self._progress.update(self._tasks[id(run)], doing=f"uploaded {escape(name)}")
+        self._progress.update(self._tasks[run.directory.log], doing=f"uploaded {escape(name)}")
 
     def waiting(self, run: Inspection, error: BackhaulError, failing_for: float) -> None:
         """Say what is waited for, and for how long it has lasted."""
         text = f"{error.message} ({failing_for:.0f} s); trying again"
         if self._console.is_terminal:
-            self._progress.update(self._tasks[id(run)], doing=f"[yellow]{escape(text)}[/]")
+            self._progress.update(self._tasks[run.directory.log], doing=f"[yellow]{escape(text)}[/]")
         else:
             self._console.print(f"{escape(run.identity.run_id)}: {escape(text)}")
 
+    def following(self, run: Inspection, quiet_for: float) -> None:
+        """Say that more is waited for; without a terminal once."""
+        log = run.directory.log
+        if self._console.is_terminal:
+            self._progress.update(self._tasks[log], doing=f"recording; nothing new for {quiet_for:.0f} s")
+        elif log not in self._followed:
+            self._console.print(f"{escape(run.identity.run_id)}: what is whole was sent; following the log")
+        self._followed.add(log)
+
     def verifying(self, run: Inspection) -> None:
         """All is sent."""
-        self._progress.update(self._tasks[id(run)], completed=run.size or 1, doing="reading back")
+        self._progress.update(self._tasks[run.directory.log], completed=run.size or 1, doing="reading back")
 
     def finished(self, run: Inspection | None, outcome: Outcome) -> None:
         """Take the line away; the table at the end tells the rest."""
-        if run is not None and (task := self._tasks.pop(id(run), None)) is not None:
+        if run is not None and (task := self._tasks.pop(run.directory.log, None)) is not None:
             self._progress.remove_task(task)

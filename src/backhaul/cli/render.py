@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from backhaul.errors import BackhaulError
+from backhaul.errors import BackhaulError, Interrupted
 from backhaul.runs.rows import NUMBERED, Stream
 from backhaul.sync.outcome import Outcome, RunState
 
@@ -35,8 +35,15 @@ def show_error(error: BackhaulError, console: Console = STDERR) -> None:
 def show_outcomes(outcomes: Sequence[Outcome], console: Console = STDERR) -> None:
     """Print a table of the runs, then the reason and the next step of each that is not wholly delivered."""
     console.print(_table(outcomes))
+    stopped: BackhaulError | None = None
     for outcome in outcomes:
-        _show_details(outcome, console)
+        if isinstance(outcome.error, Interrupted):
+            stopped = outcome.error
+        else:
+            _show_details(outcome, console)
+    if stopped is not None:
+        # The same for every run that was on its way: said once.
+        show_error(stopped, console)
 
 
 def size(number: float) -> str:

@@ -25,7 +25,7 @@ from backhaul.errors import BackhaulError, Interrupted, Terminated
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.find import find_runs
 from backhaul.sync.destination import Destination
-from backhaul.sync.engine import sync_runs
+from backhaul.sync.engine import Engine
 from backhaul.sync.options import SyncOptions
 from backhaul.sync.outcome import Outcome, overall_exit_code
 from backhaul.wire.credentials import find_api_key
@@ -52,6 +52,17 @@ _OWN_DEPOT = "depot"
 )
 @click.option("--deadline", type=click.FloatRange(min=0), help="Stop after so many seconds; keep trying until then.")
 @click.option("--force", is_flag=True, help="Overwrite what the destination holds under this run id.")
+@click.option("--live", is_flag=True, help="Follow runs that are still being recorded, until they end.")
+@click.option(
+    "--live-every", type=click.FloatRange(min=0.5), default=15, show_default=True, help="Seconds between two readings."
+)
+@click.option(
+    "--dead-after",
+    type=click.FloatRange(min=1),
+    default=900,
+    show_default=True,
+    help="Seconds without growth after which a writer that cannot be seen counts as dead.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be sent; no network.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @click.pass_context
@@ -112,6 +123,9 @@ async def _sync(
         max_file_size=choices["max_file_size"],
         force=choices["force"],
         deadline=choices["deadline"],
+        live=choices["live"],
+        live_every=choices["live_every"],
+        dead_after=choices["dead_after"],
     )
     transport = HttpTransport(
         progress_timeout=choices["timeout"],
@@ -129,10 +143,11 @@ async def _sync(
         graphql_timeout=settings.http_timeout,
     )
     stopped = _stop_on_signals(asyncio.current_task())
+    engine = Engine(server, destination, options, reporter)
     try:
-        return await sync_runs(directories, server=server, destination=destination, options=options, reporter=reporter)
+        return await engine.sync(directories)
     except asyncio.CancelledError:
-        raise _interrupted(stopped) from None
+        return engine.stopped(_interrupted(stopped))
     finally:
         await transport.close()
 

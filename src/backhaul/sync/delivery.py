@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -15,11 +16,12 @@ from typing import IO, Any, TypeVar
 from backhaul.errors import BadRequest, StillRecording, TooLarge
 from backhaul.runs.artifacts import content_places
 from backhaul.runs.inspect import Inspection
+from backhaul.runs.life import Life, life_of
 from backhaul.runs.rows import NUMBERED, Stream
-from backhaul.runs.writer_alive import is_open_for_writing
 from backhaul.sync.artifact_delivery import ArtifactDelivery
 from backhaul.sync.batch import BatchMaker, end_body
 from backhaul.sync.destination import Destination
+from backhaul.sync.digests import Digests
 from backhaul.sync.ledger import Ledger
 from backhaul.sync.line_sender import LineSender, quarantined
 from backhaul.sync.log_digest import sha256_of
@@ -50,7 +52,8 @@ class Delivery:
 
     `after` is where the fragment of the same run before it ends at the destination, `later` are the fragments after it.
     Every method that talks to the server goes through the retrier; every acknowledgement is in the ledger before the
-    next thing happens. `end` tells where this fragment ends, once it is delivered.
+    next thing happens. `end` tells where this fragment ends, once it is delivered. `address` is where the run is,
+    `stamp` the log as it lay there when it was read; both None until known.
     """
 
     run: Inspection
@@ -60,10 +63,13 @@ class Delivery:
     reporter: Reporter
     retrier: Retrier
     size_limit: SizeLimit
+    digests: Digests
     after: Mapping[Stream, int] | None = None
     later: Sequence[Inspection] = ()
     outcome: Outcome = field(init=False)
     end: Mapping[Stream, int] = field(default_factory=no_lines)
+    address: RunAddress | None = None
+    stamp: LogStamp | None = None
     _key: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -77,15 +83,29 @@ class Delivery:
         log = self.run.directory.log
         with ExitStack() as stack:
             ledger = stack.enter_context(Ledger.open(log, self.options.state_folder))
-            stamp = LogStamp.of(log)
+            life = await asyncio.to_thread(self.life)
+            self.stamp = stamp = LogStamp.of(log)
             progress = ledger.progress(self._key)
             if progress.verified == stamp and not self.options.force:
                 return self._known_as_verified(progress)
             self.reporter.started(self.run)
             self.outcome.state = RunState.SENDING
             console_text = stack.enter_context(tempfile.NamedTemporaryFile(prefix="backhaul-console-"))
-            await self._send(ledger, stamp, console_text)
+            await self._send(ledger, stamp, console_text, life)
         return self.outcome
+
+    def life(self) -> Life:
+        """Whether the run is still being recorded. Raises OSError when its log cannot be looked at."""
+        if self.run.end is LogEnd.COMPLETE:
+            return Life(False, "")
+        identity = self.run.identity
+        return life_of(
+            self.run.directory,
+            identity.host,
+            identity.start_time,
+            now=time.time(),
+            dead_after=self.options.dead_after,
+        )
 
     def _known_as_verified(self, progress: Progress) -> Outcome:
         self.outcome.state = RunState.VERIFIED
@@ -98,8 +118,8 @@ class Delivery:
         self.end = {stream: progress.base[stream] + progress.lines[stream] for stream in NUMBERED}
         return self.outcome
 
-    async def _send(self, ledger: Ledger, stamp: LogStamp, console_text: IO[bytes]) -> None:
-        recording = self.run.end is not LogEnd.COMPLETE and is_open_for_writing(self.run.directory.log)
+    async def _send(self, ledger: Ledger, stamp: LogStamp, console_text: IO[bytes], life: Life) -> None:
+        recording = life.goes_on
         digest = asyncio.create_task(asyncio.to_thread(sha256_of, self.run.directory.log, stamp.size))
         numbering = self._numbering()
         try:
@@ -111,13 +131,17 @@ class Delivery:
                 await self._send_overtaken(ledger, progress, console_text, stamp, await digest)
                 return
             address = await self._ask(lambda: self.server.upsert_run(first_upsert(self.run.identity, self.destination)))
+            self.address = address
             self.outcome.entity, self.outcome.project = address.entity, address.project
             maker = self._maker(progress, console_text, recording=recording)
             last_line = await self._line_sender(ledger, address).send_all(maker)
             expected = await self._send_rest(ledger, address, maker, console_text, last_line, recording)
             self.outcome.state = RunState.SENT
             if recording:
-                raise StillRecording(f"{self.run.directory.log} is still being written; what is whole was sent.")
+                log = self.run.directory.log
+                raise StillRecording(f"{log} is still being written ({life.because}); what is whole was sent.")
+            if self.options.live and life.because:
+                self.outcome.notes.append(life.because)
             await self._proof().give(ledger, self._key, address, expected, stamp, await digest)
         finally:
             digest.cancel()
@@ -150,7 +174,9 @@ class Delivery:
         return Proof(self.run, self.destination, self.server, self.options, self.reporter, self.retrier, self.outcome)
 
     def _uploader(self, address: RunAddress) -> Uploader:
-        return Uploader(self.run, address, self.server, self.options, self.reporter, self.retrier, self.outcome)
+        return Uploader(
+            self.run, address, self.server, self.options, self.reporter, self.retrier, self.outcome, self.digests
+        )
 
     def _numbering(self) -> Numbering:
         return Numbering(self.run, self.destination, self.server, self.options, self.retrier, self.after, self.later)
@@ -194,7 +220,7 @@ class Delivery:
         self.outcome.name = rows.identity.display_name or self.outcome.name
         upsert = last_upsert(self.run.identity, rows, address, config)
         await self._ask(lambda: self.server.upsert_run(upsert))
-        files = await self._uploader(address).upload(rows, console_text, ledger, self._key)
+        files = await self._uploader(address).upload(rows, console_text, ledger, self._key, made_from_log=not recording)
         artifacts = await self._send_artifacts(ledger, address, rows.artifacts)
         await self._send_alerts(ledger, address, maker)
         exit_code = None if recording else rows.exit.code if rows.exit else _EXIT_CODE_OF_A_KILLED_RUN

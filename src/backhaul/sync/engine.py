@@ -7,13 +7,27 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
-from backhaul.errors import BackhaulError, ConfigurationError, ConnectionRefused, HostNotFound, QuarantineError
+from backhaul.errors import (
+    BackhaulError,
+    ConfigurationError,
+    ConnectionRefused,
+    DeadlineReached,
+    EmptyLog,
+    HostNotFound,
+    QuarantineError,
+    StillRecording,
+    TemporaryError,
+)
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.inspect import Inspection, inspect
 from backhaul.runs.rows import Stream
+from backhaul.runs.writer_alive import is_open_for_writing
 from backhaul.sync.delivery import Delivery
 from backhaul.sync.destination import Destination
+from backhaul.sync.digests import Digests
+from backhaul.sync.follower import Follower, is_to_be_followed
 from backhaul.sync.mishap import told
 from backhaul.sync.options import SyncOptions
 from backhaul.sync.outcome import Outcome
@@ -21,6 +35,9 @@ from backhaul.sync.reporter import Reporter, Silent
 from backhaul.sync.retry import Retrier
 from backhaul.sync.size_limit import SizeLimit
 from backhaul.wire.server import Server
+
+# How often, in seconds, a log without a record is looked at.
+_POLL = 1.0
 
 
 @dataclass(slots=True)
@@ -34,32 +51,64 @@ class Engine:
     # Why no run can get through at the moment: the others need not find that out one by one.
     _closed: BackhaulError | None = None
     _size_limit: SizeLimit = field(default_factory=SizeLimit)
+    _digests: Digests = field(default_factory=Digests)
+    _outcomes: dict[Path, Outcome] = field(default_factory=dict)
+    _finished: set[Path] = field(default_factory=set)
 
-    async def sync(self, directories: Iterable[RunDirectory]) -> list[Outcome]:
+    async def sync(self, directories: Sequence[RunDirectory]) -> list[Outcome]:
         """Deliver every run; one outcome per directory, in their order. Only a bug of ours raises."""
         deadline = None if self.options.deadline is None else time.monotonic() + self.options.deadline
+        self._outcomes = {directory.log: Outcome(directory.path, directory.run_id_hint) for directory in directories}
         inspected = await asyncio.to_thread(lambda: [self._inspect(directory) for directory in directories])
         slots = asyncio.Semaphore(self.options.jobs)
-        for run in inspected:
-            if isinstance(run, Outcome):
-                self.reporter.finished(None, run)
-        runs = [run for run in inspected if isinstance(run, Inspection)]
-        groups = self._by_run(runs)
-        delivered = await asyncio.gather(*(self._fragments(group, slots, deadline) for group in groups))
-        by_log = {
-            run.directory.log: outcome
-            for group, outcomes in zip(groups, delivered, strict=True)
-            for run, outcome in zip(group, outcomes, strict=True)
-        }
-        return [run if isinstance(run, Outcome) else by_log[run.directory.log] for run in inspected]
+        begun = [run for run in inspected if isinstance(run, Inspection)]
+        late = [run for run in inspected if isinstance(run, RunDirectory)]
+        await asyncio.gather(
+            *(self._fragments(group, slots, deadline) for group in self._by_run(begun)),
+            *(self._from_its_first_record(directory, slots, deadline) for directory in late),
+        )
+        return list(self._outcomes.values())
 
-    def _inspect(self, directory: RunDirectory) -> Inspection | Outcome:
+    def stopped(self, why: BackhaulError) -> list[Outcome]:
+        """The outcomes after `sync` was cancelled: what each run had reached, and `why` it went no further."""
+        for log, outcome in self._outcomes.items():
+            if log not in self._finished:
+                outcome.fail(why)
+        return list(self._outcomes.values())
+
+    def _inspect(self, directory: RunDirectory) -> Inspection | RunDirectory | None:
+        """The run; its directory alone when it is being recorded and has no record yet; None when it can be neither."""
         try:
             return inspect(directory)
         except BackhaulError as error:
-            outcome = Outcome(directory.path, directory.run_id_hint)
+            if isinstance(error, EmptyLog) and is_open_for_writing(directory.log):
+                return directory
+            self._finish(None, directory, error)
+            return None
+
+    def _finish(self, run: Inspection | None, directory: RunDirectory, error: BackhaulError | None = None) -> None:
+        outcome = self._outcomes[directory.log]
+        if error is not None:
             outcome.fail(error)
-            return outcome
+        self._finished.add(directory.log)
+        self.reporter.finished(run, outcome)
+
+    async def _from_its_first_record(
+        self, directory: RunDirectory, slots: asyncio.Semaphore, deadline: float | None
+    ) -> None:
+        """A run that has begun and has no record on disk yet: told, or with `live` waited for."""
+        found: Inspection | RunDirectory | None = directory
+        while isinstance(found, RunDirectory):
+            if not self.options.live:
+                nothing_yet = StillRecording(f"{directory.log} is being written, and nothing of it is on the disk yet.")
+                return self._finish(None, directory, nothing_yet)
+            if deadline is not None and time.monotonic() >= deadline:
+                return self._finish(None, directory, DeadlineReached(f"Nothing is in {directory.log} yet."))
+            await asyncio.sleep(_POLL)
+            found = await asyncio.to_thread(self._inspect, directory)
+        if found is not None:
+            await self._fragments([found], slots, deadline)
+        return None
 
     def _by_run(self, runs: Sequence[Inspection]) -> list[list[Inspection]]:
         """The fragments of each run, in the order in which they were recorded."""
@@ -68,22 +117,45 @@ class Engine:
             groups.setdefault(self.destination.key(run.identity), []).append(run)
         return [sorted(group, key=lambda run: run.identity.start_time) for group in groups.values()]
 
-    async def _fragments(
-        self, fragments: list[Inspection], slots: asyncio.Semaphore, deadline: float | None
-    ) -> list[Outcome]:
+    async def _fragments(self, fragments: list[Inspection], slots: asyncio.Semaphore, deadline: float | None) -> None:
         """One after another: each goes on where the one before it ended, so after a failure the rest has to wait."""
-        outcomes: list[Outcome] = []
         after: Mapping[Stream, int] | None = None
         for index, run in enumerate(fragments):
-            delivery = self._delivery(run, deadline, after, fragments[index + 1 :])
-            async with slots:
-                outcomes.append(await self._one(delivery))
+            delivery = await self._to_its_end(run, deadline, after, fragments[index + 1 :], slots)
+            self._finish(delivery.run, run.directory)
             after = delivery.end
-            failed = outcomes[-1].error
-            if failed is not None and len(outcomes) < len(fragments) and failed.exit_code != 9:
-                outcomes += [self._held_back(later, outcomes[-1]) for later in fragments[index + 1 :]]
+            failed = delivery.outcome.error
+            if failed is not None and failed.exit_code != 9:
+                for later in fragments[index + 1 :]:
+                    self._finish(later, later.directory, _held_back(delivery.outcome))
                 break
-        return outcomes
+
+    async def _to_its_end(
+        self,
+        run: Inspection,
+        deadline: float | None,
+        after: Mapping[Stream, int] | None,
+        later: Sequence[Inspection],
+        slots: asyncio.Semaphore,
+    ) -> Delivery:
+        """Deliver a fragment; with `live` again and again for as long as it grows."""
+        follower = Follower(self.options, self.reporter)
+        while True:
+            async with slots:
+                began = time.monotonic()
+                delivery = self._delivery(run, deadline, after, later)
+                self._outcomes[run.directory.log] = delivery.outcome
+                await self._one(delivery)
+            if not self.options.live:
+                return delivery
+            try:
+                if not await asyncio.to_thread(is_to_be_followed, delivery):
+                    return delivery
+                await follower.wait(delivery, time.monotonic() - began)
+                run = await asyncio.to_thread(inspect, run.directory)
+            except (OSError, BackhaulError) as error:
+                delivery.outcome.fail(told(error))
+                return delivery
 
     def _delivery(
         self,
@@ -94,36 +166,40 @@ class Engine:
     ) -> Delivery:
         retrier = Retrier(self.options.patience, deadline, on_wait=partial(self.reporter.waiting, run))
         return Delivery(
-            run, self.destination, self.server, self.options, self.reporter, retrier, self._size_limit, after, later
+            run,
+            self.destination,
+            self.server,
+            self.options,
+            self.reporter,
+            retrier,
+            self._size_limit,
+            self._digests,
+            after,
+            later,
         )
 
-    async def _one(self, delivery: Delivery) -> Outcome:
-        run, outcome = delivery.run, delivery.outcome
+    async def _one(self, delivery: Delivery) -> None:
         try:
             if self._closed is not None:
                 raise self._closed
             await delivery.deliver()
         except Exception as error:  # noqa: BLE001 - the last door of one run: its failure must not end the others.
             failure = told(error)
-            outcome.fail(failure)
-            if isinstance(failure, HostNotFound | ConnectionRefused | ConfigurationError):
+            delivery.outcome.fail(failure)
+            waits = self.options.live and isinstance(failure, TemporaryError)
+            if isinstance(failure, HostNotFound | ConnectionRefused | ConfigurationError) and not waits:
                 self._closed = failure
-        self.reporter.finished(run, outcome)
-        return outcome
 
-    def _held_back(self, run: Inspection, before: Outcome) -> Outcome:
-        outcome = Outcome(run.directory.path, run.identity.run_id)
-        reason = before.error.message if before.error else "it is not delivered"
-        error = QuarantineError(
-            f"An earlier part of this run ({before.path.name}) has to go first: {reason}",
-            next="Mend the earlier part, then run the same command again.",
-        )
-        if before.error is not None and before.exit_code in (4, 5, 8):
-            outcome.fail(before.error)
-        else:
-            outcome.fail(error)
-        self.reporter.finished(run, outcome)
-        return outcome
+
+def _held_back(before: Outcome) -> BackhaulError:
+    """Why the fragments after one that was not delivered have to wait."""
+    if before.error is not None and before.exit_code in (4, 5, 8):
+        return before.error
+    reason = before.error.message if before.error else "it is not delivered"
+    return QuarantineError(
+        f"An earlier part of this run ({before.path.name}) has to go first: {reason}",
+        next="Mend the earlier part, then run the same command again.",
+    )
 
 
 async def sync_runs(
@@ -135,4 +211,4 @@ async def sync_runs(
     reporter: Reporter | None = None,
 ) -> list[Outcome]:
     """Bring the runs to the destination and prove that they arrived; one outcome per directory, in their order."""
-    return await Engine(server, destination, options, reporter or Silent()).sync(directories)
+    return await Engine(server, destination, options, reporter or Silent()).sync(list(directories))

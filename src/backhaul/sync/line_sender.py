@@ -129,6 +129,7 @@ class LineSender:
     async def _acknowledged(self, batch: Batch, *more: dict[str, object]) -> None:
         lines = {stream: max(self._progress.lines[stream], batch.next[stream]) for stream in NUMBERED}
         await asyncio.to_thread(self.ledger.record, self.key, lines_entry(lines), *more)
+        self.outcome.remote = lines
 
 
 def quarantined(progress: Progress) -> list[Quarantined]:

@@ -17,7 +17,9 @@ class SyncOptions:
 
     `state_folder` holds receipts, and ledgers that cannot lie beside their log. `exclude` are glob patterns of file
     names, `max_file_size` bytes (None: any). `read_back_for` is how long, in seconds, the destination may take to show
-    what it acknowledged. `force` sends although the destination holds other content.
+    what it acknowledged. `force` sends although the destination holds other content. `live` follows runs that are still
+    being recorded, with `live_every` seconds or more between two readings; a writer that cannot be seen counts as dead
+    when nothing has changed for `dead_after` seconds.
     """
 
     state_folder: Path
@@ -30,6 +32,9 @@ class SyncOptions:
     patience: Patience = field(default_factory=Patience)
     read_back_for: float = READ_BACK_FOR
     batch_bytes: int = BATCH_BYTES
+    live: bool = False
+    live_every: float = 15.0
+    dead_after: float = 900.0
 
     def excludes(self, name: str, size: int) -> str | None:
         """Why a file is left out by the user's own wish, or None."""

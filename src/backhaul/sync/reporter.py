@@ -24,6 +24,9 @@ class Reporter(Protocol):
     def waiting(self, run: Inspection, error: BackhaulError, failing_for: float) -> None:
         """A request failed and will be tried again; it has been failing for so many seconds."""
 
+    def following(self, run: Inspection, quiet_for: float) -> None:
+        """All that is whole is sent; the run is still being recorded, and has not grown for so many seconds."""
+
     def verifying(self, run: Inspection) -> None:
         """All is sent; the destination is being asked what it holds."""
 
@@ -44,6 +47,9 @@ class Silent:
         """Nothing is told."""
 
     def waiting(self, run: Inspection, error: BackhaulError, failing_for: float) -> None:
+        """Nothing is told."""
+
+    def following(self, run: Inspection, quiet_for: float) -> None:
         """Nothing is told."""
 
     def verifying(self, run: Inspection) -> None:

@@ -117,8 +117,13 @@ class Retrier:
                 raise DeadlineReached(_OVER) from error
             raise
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the deadline has passed."""
+        return self.deadline is not None and self.clock() >= self.deadline
+
     def _check_deadline(self) -> None:
-        if self.deadline is not None and self.clock() >= self.deadline:
+        if self.is_over:
             raise DeadlineReached(_OVER)
 
     def _final(self, error: BackhaulError) -> BackhaulError:

@@ -10,8 +10,9 @@ from typing import IO
 
 from backhaul.errors import BackhaulError, PayloadMissing, QuarantineError, RefusedError, UnexpectedAnswer
 from backhaul.runs.inspect import Inspection
-from backhaul.runs.payloads import Digest, Payload, digest_of, recorded_payloads
+from backhaul.runs.payloads import Digest, Payload, recorded_payloads
 from backhaul.runs.rows import Rows
+from backhaul.sync.digests import Digests
 from backhaul.sync.ledger import Ledger
 from backhaul.sync.options import SyncOptions
 from backhaul.sync.outcome import Outcome, Quarantined
@@ -37,6 +38,7 @@ class Uploader:
     reporter: Reporter
     retrier: Retrier
     outcome: Outcome
+    digests: Digests
     _slots: asyncio.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
@@ -47,7 +49,7 @@ class Uploader:
     ) -> dict[str, Digest]:
         """Send what the destination lacks; returns every file that it must now hold, with its digest.
 
-        Without `made_from_log` only recorded files are sent: the others are those of a later fragment by now.
+        Without `made_from_log` only recorded files are sent: the others are a later fragment's, or not yet whole.
         """
         payloads = [
             payload
@@ -85,7 +87,7 @@ class Uploader:
         digested = []
         for payload in payloads:
             try:
-                digest = await asyncio.to_thread(digest_of, payload)
+                digest = await asyncio.to_thread(self.digests.of, payload)
             except QuarantineError as error:
                 self._quarantine(f"file {payload.name}", error)
                 continue

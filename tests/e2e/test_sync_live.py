@@ -1,0 +1,179 @@
+"""A run that is still being recorded: sent as it grows, by a real SDK process that writes while `sync` runs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from ..command import Backhaul, end, kill, marker_of
+from ..conftest import DepotProcess
+from ..depot_contents import held
+from ..fault_proxy import FaultProxy
+
+Follow = Callable[[], subprocess.Popen[str]]
+
+# The SDK writes 32 KiB at a time: a hundred of these rows are on the disk at once.
+_JOB = """
+    import sys, wandb
+    run = wandb.init(project="recorded", id="alive", config={"lr": 0.1})
+    step = 0
+    for order in sys.stdin:
+        if order == "finish\\n":
+            break
+        for step in range(step, step + 200):
+            run.log({"loss": step, "text": "x" * 400})
+        step += 1
+        print("logged", flush=True)
+    run.finish()
+"""
+
+
+@dataclass
+class Job:
+    """A training job that logs two hundred rows when told to."""
+
+    process: subprocess.Popen[str]
+    folder: Path
+
+    @property
+    def run(self) -> Path:
+        """Its run directory."""
+        (found,) = self.folder.glob("wandb/offline-run-*")
+        return found
+
+    def log(self) -> None:
+        """Log two hundred rows."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write("log\n")
+        self.process.stdin.flush()
+        while "logged" not in self.process.stdout.readline():
+            assert self.process.poll() is None
+
+    def finish(self) -> None:
+        """End as a script does."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("finish\n")
+        self.process.stdin.close()
+        assert self.process.wait(60) == 0
+
+    def kill(self) -> None:
+        """End as by a scheduler's SIGKILL: script and SDK service at once."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(30)
+
+
+@pytest.fixture
+def job(sdk_env: dict[str, str], tmp_path: Path) -> Iterator[Job]:
+    """The job, which has logged its first rows."""
+    folder = tmp_path / "job"
+    folder.mkdir()
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(_JOB)],
+        env=sdk_env | {"WANDB_MODE": "offline", "WANDB_DIR": str(folder)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        text=True,
+    ) as process:
+        started = Job(process, folder)
+        started.log()
+        yield started
+        if process.poll() is None:
+            started.kill()
+
+
+@pytest.fixture
+def follow(
+    backhaul: Backhaul, proxy: FaultProxy, project: str, job: Job
+) -> Iterator[Callable[[], subprocess.Popen[str]]]:
+    """Starts `backhaul sync --live` on the job's run; all of them end with the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start() -> subprocess.Popen[str]:
+        through = backhaul.to(proxy.url)
+        started.append(through.start("sync", job.run, "-p", project, "--json", "--live", "--live-every", "0.5"))
+        return started[-1]
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            kill(process)
+
+
+def _wait_for_row(proxy: FaultProxy, number: int) -> None:
+    """Return when the row of this number has been sent."""
+    count = 0
+    while not any(stream == "wandb-history.jsonl" and line >= number for stream, line, _ in proxy.lines()):
+        count = len(proxy.of("file_stream"))
+        proxy.wait_for("file_stream", count + 1)
+
+
+def test_a_growing_run_is_followed_to_its_end_through_a_kill_of_ours(
+    depot: DepotProcess, proxy: FaultProxy, project: str, job: Job, follow: Follow
+) -> None:
+    """Rows arrive while the job lives, each once; until its end the run is running there, and not marked here."""
+    first = follow()
+    _wait_for_row(proxy, 100)
+    job.log()
+    _wait_for_row(proxy, 300)
+    kill(first)
+    assert (held(depot.data, project, "alive").run.state, marker_of(job.run).exists()) == ("running", False)
+    second = follow()
+    job.log()
+    _wait_for_row(proxy, 500)
+    job.finish()
+    done = end(second, timeout=60)
+    assert (done.exit_code, done.only["state"]) == (0, "verified"), done.stderr
+    there = held(depot.data, project, "alive")
+    assert [row["loss"] for row in there.rows] == list(range(600))
+    assert (there.run.state, there.run.exit_code, marker_of(job.run).exists()) == ("finished", 0, True)
+
+
+def test_a_dead_writer_is_noticed_and_said(
+    depot: DepotProcess, proxy: FaultProxy, project: str, job: Job, follow: Follow
+) -> None:
+    """Ctrl-C of ours leaves the run running and lists what it had reached; a killed job ends the next one by itself."""
+    first = follow()
+    _wait_for_row(proxy, 100)
+    proxy.wait_for("RunFiles", 2)
+    first.send_signal(signal.SIGINT)
+    stopped = end(first)
+    assert (stopped.exit_code, stopped.only["error"]["code"]) == (130, "interrupted")
+    assert stopped.only["streams"]["history"]["remote"] > 100
+    assert held(depot.data, project, "alive").run.state == "running"
+    second = follow()
+    proxy.wait_for("RunFiles", len(proxy.of("RunFiles")) + 1)
+    job.kill()
+    done = end(second, timeout=60)
+    assert (done.exit_code, done.only["state"]) == (0, "verified"), done.stderr
+    assert any("process that wrote it is gone" in note for note in done.only["notes"])
+    rows = held(depot.data, project, "alive").rows
+    assert [row["loss"] for row in rows] == list(range(len(rows)))
+    assert held(depot.data, project, "alive").run.state == "failed"
+
+
+def test_without_live_each_sync_of_a_growing_run_sends_what_is_new(
+    backhaul: Backhaul, depot: DepotProcess, proxy: FaultProxy, project: str, job: Job
+) -> None:
+    """Again and again, as from a crontab: exit 5, running there, nothing marked, no row twice; then it is verified."""
+    through = backhaul.to(proxy.url)
+    for _ in range(2):
+        done = through.sync(job.run, "-p", project)
+        assert (done.exit_code, done.only["state"]) == (5, "recording"), done.stderr
+        assert (held(depot.data, project, "alive").run.state, marker_of(job.run).exists()) == ("running", False)
+        job.log()
+    job.finish()
+    assert through.sync(job.run, "-p", project).exit_code == 0
+    numbers = [number for stream, number, _ in proxy.lines() if stream == "wandb-history.jsonl"]
+    assert numbers == list(range(600))
+    assert held(depot.data, project, "alive").run.state == "finished"
