@@ -70,27 +70,26 @@ class DamageList:
 
     def __init__(self) -> None:
         self.found: list[Damage] = []
-        self._from: int | None = None
-        self._kind = self._kind_at_end = DamageKind.TORN
+        self._open: tuple[int, DamageKind, DamageKind] | None = None
 
     @property
     def kind(self) -> DamageKind | None:
         """What the open loss is; None when nothing is being lost."""
-        return None if self._from is None else self._kind
+        return self._open and self._open[1]
 
     def open(self, offset: int, kind: DamageKind, kind_at_end: DamageKind | None = None) -> None:
         """From `offset` on nothing is read; a loss that is open already goes on, as what it is.
 
         `kind_at_end` is what it turns out to be when the file ends without another record.
         """
-        if self._from is None:
-            self._from, self._kind, self._kind_at_end = offset, kind, kind_at_end or kind
+        self._open = self._open or (offset, kind, kind_at_end or kind)
 
     def close(self, offset: int, *, at_end: bool = False) -> None:
         """At `offset` reading goes on, or the file ends."""
-        if self._from is not None and offset > self._from:
-            self.add(Damage(self._from, offset - self._from, self._kind_at_end if at_end else self._kind))
-        self._from = None
+        if self._open and offset > self._open[0]:
+            start, kind, kind_at_end = self._open
+            self.add(Damage(start, offset - start, kind_at_end if at_end else kind))
+        self._open = None
 
     def add(self, damage: Damage) -> None:
         """Put down a closed damage behind the others."""

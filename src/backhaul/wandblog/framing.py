@@ -87,6 +87,7 @@ class Framing:
         self._parts: list[bytes] = []
         self._record_offset = 0
         self._losses = DamageList()
+        self._salvage = salvage.Search()
         self._bad_block = self._bad_chunks = 0
 
     @property
@@ -158,8 +159,8 @@ class Framing:
     def _pass_over(self, window: bytes, position: int, offset: int, *, at_end: bool) -> int:
         """Leave the rest of a block, and go on at the first true chunk behind it."""
         self._lose(offset + position, DamageKind.BAD_CHECKSUM)
-        behind = position + BLOCK_SIZE - (offset + position) % BLOCK_SIZE
-        return self._search(window, behind - 1, at_end=at_end)
+        behind = min(position + BLOCK_SIZE - (offset + position) % BLOCK_SIZE, len(window))
+        return self._search(window, behind - 1, offset, at_end=at_end)
 
     def _trailer(self, window: bytes, position: int, offset: int) -> int:
         """The length of the zero fill at a block's end that starts at `position`; 0 when it is something else."""
@@ -205,7 +206,7 @@ class Framing:
     ) -> int:
         """No true chunk starts at `position`: note why, and return where the next one does."""
         if self._losses.kind is not None:
-            resume = self._search(window, position, at_end=at_end)
+            resume = self._search(window, position, offset, at_end=at_end)
         else:
             kind, resume = self._diagnosis(window, position, offset, at_end=at_end)
             if self._mend(window, position, resume, offset, kind, records):
@@ -220,7 +221,7 @@ class Framing:
         kind = salvage.classify(window, position, limit, at_end=at_end)
         resume = None if kind is DamageKind.ZEROED else salvage.by_own_length(window, position, min(limit, len(window)))
         if resume is None:
-            resume = self._search(window, position, at_end=at_end)
+            resume = self._search(window, position, offset, at_end=at_end)
         # What looks like a chunk that the file's end cuts off may be one whose length is hurt.
         if kind is DamageKind.TORN and (
             resume < len(window) or salvage.mended_type(window, position, resume) is not None
@@ -228,11 +229,11 @@ class Framing:
             kind = DamageKind.BAD_LENGTH
         return kind, resume
 
-    def _search(self, window: bytes, position: int, *, at_end: bool) -> int:
+    def _search(self, window: bytes, position: int, offset: int, *, at_end: bool) -> int:
         """Where the next true chunk starts; when there is none, up to where the window has been searched."""
         stop = max(position + 1, len(window) if at_end else len(window) - _LOOKAHEAD)
         start = max(position + 1, salvage.end_of_zeros(window, position) - CHUNK_HEADER_SIZE)
-        found = salvage.next_true_chunk(window, start, stop)
+        found = self._salvage.next_true_chunk(window, start, stop, offset)
         return stop if found is None else found
 
     def _mend(

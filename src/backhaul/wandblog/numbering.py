@@ -12,17 +12,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
-from backhaul.wandblog.damage import Damage, DamageKind
+from backhaul.wandblog.damage import Damage, DamageKind, DamageList
 
-# More gaps than a file that is of any use can have; later ones are counted with the last.
-_MOST_GAPS = 10_000
+# More gaps than a file that is of any use can have. Later ones count with the last, and none is filled any more.
+MOST_GAPS = 10_000
 
 
 class Place(Enum):
-    """Where a record belongs."""
+    """Where a record belongs.
+
+    `OWN`: it is this log's. `SEEN`: its number was there before; `REPEATED`: it was there before, because the log is
+    in the file a second time. `FOREIGN`: it is another log's.
+    """
 
     OWN = auto()
     SEEN = auto()
+    REPEATED = auto()
     FOREIGN = auto()
 
 
@@ -38,51 +43,60 @@ class _Gap:
 class Numbering:
     """Follows the record numbers of one log.
 
-    `expected` is the next number of this log (0 while records are not numbered), `foreign` the ranges of the file that
-    belong to another one.
+    `expected` is the next number of this log (0 while records are not numbered).
     """
 
     def __init__(self) -> None:
         self.expected = 1
         self._gaps: list[_Gap] = []
-        self._foreign_expected: int | None = None
-        self._in_foreign = False
-        self._foreign_from = 0
-        self.foreign: list[Damage] = []
+        self._foreign = DamageList()
+        self._foreign_from: int | None = None
+        self._foreign_expected = 0
+        self._repeated_below = 0
 
-    def place(self, offset: int, number: int, previous: int, *, is_header: bool) -> Place:
-        """Where the record at `offset` belongs, whose number is not `expected` or which is a header.
+    def place(
+        self, offset: int, number: int, previous: int, *, is_header: bool = False, is_own_run: bool = False
+    ) -> Place:
+        """Where the record at `offset` belongs, whose number is not `watched` or which is a header.
 
-        `previous` is the offset of the record before it.
+        `previous` is the offset of the record before it; `is_own_run` says that it is this log's own run record.
         """
-        if is_header and previous:
+        if is_header and previous and not self._has_header_only:
             return self._enter_foreign(offset, number)
-        if self._in_foreign:
+        if is_own_run and self._foreign_from is not None:
+            return self._begin_again(offset, number, previous)
+        if self._foreign_from is not None:
             return self._after_foreign(offset, number, previous)
-        if number == self._foreign_expected and number:
+        if number and number == self._foreign_expected:
             return self._enter_foreign(offset, number)
         return self._own(offset, number, previous)
 
     @property
     def watched(self) -> int:
         """The number that needs no look from here; -1 when every record does."""
-        return -1 if self._in_foreign else self.expected
+        return self.expected if self._foreign_from is None else -1
+
+    @property
+    def foreign(self) -> list[Damage]:
+        """The ranges of the file that belong to another log, or to the head of this one again."""
+        return self._foreign.found
 
     def take_back(self, number: int) -> None:
-        """The record of this number, the latest one, turned out not to be whole."""
-        self.expected = number
+        """The record of this number, the latest one, turned out not to be whole: as if it had not been there."""
+        if number + 1 == self.expected:
+            gap = self._gaps.pop() if self._gaps and self._gaps[-1].numbers.stop == number else None
+            self.expected = gap.numbers.start if gap else number
 
     def finish(self, size: int) -> None:
         """There are no more records; the file has `size` bytes."""
-        self._leave_foreign(size)
+        self._leave_foreign(size, DamageKind.SECOND_HEADER)
 
     def explain(self, damages: list[Damage], last_offset: int) -> Iterator[Damage]:
         """The damages, each with the numbers lost by it, and one more for each gap that no damage explains.
 
         `last_offset` is where the last numbered record lies: what is behind it cannot be known.
         """
-        gaps = [gap for gap in self._gaps if gap.numbers]
-        starts = [gap.after for gap in gaps]
+        gaps, starts = self._gaps, [gap.after for gap in self._gaps]
         explained: set[int] = set()
         for damage in damages:
             index = bisect_right(starts, damage.offset) - 1
@@ -103,14 +117,18 @@ class Numbering:
             self.expected = 0 if self.expected <= 1 else self.expected
             return Place.OWN
         if number < self.expected:
-            return Place.OWN if self._fill(number) else Place.SEEN
-        if number > self.expected:
-            self._miss(previous, offset, range(self.expected or 1, number))
+            return Place.OWN if self._fill(number) else self._again(number)
+        self._miss(previous, offset, range(self.expected or 1, number))
         self.expected = number + 1
         return Place.OWN
 
+    def _again(self, number: int) -> Place:
+        return Place.REPEATED if number < self._repeated_below else Place.SEEN
+
     def _miss(self, after: int, before: int, numbers: range) -> None:
-        if len(self._gaps) >= _MOST_GAPS:
+        if not numbers:
+            return
+        if len(self._gaps) >= MOST_GAPS:
             last = self._gaps.pop()
             after, numbers = last.after, range(numbers.start - len(last.numbers), numbers.stop)
         self._gaps.append(_Gap(after, before, numbers))
@@ -120,31 +138,41 @@ class Numbering:
         index = bisect_right(self._gaps, number, key=lambda gap: gap.numbers.start) - 1
         if index < 0 or number not in self._gaps[index].numbers:
             return False
-        gap = self._gaps[index]
-        self._gaps[index : index + 1] = [
-            replace(gap, numbers=numbers)
-            for numbers in (range(gap.numbers.start, number), range(number + 1, gap.numbers.stop))
-            if numbers
-        ]
+        if len(self._gaps) < MOST_GAPS:
+            gap = self._gaps[index]
+            self._gaps[index : index + 1] = [
+                replace(gap, numbers=numbers)
+                for numbers in (range(gap.numbers.start, number), range(number + 1, gap.numbers.stop))
+                if numbers
+            ]
         return True
 
+    @property
+    def _has_header_only(self) -> bool:
+        """Whether nothing but a header was there so far: another one then begins the log anew."""
+        return self.expected == 2 and not self._gaps
+
+    def _begin_again(self, offset: int, number: int, previous: int) -> Place:
+        """What looked like another log is this one, in the file a second time, whole or a page of it."""
+        self._leave_foreign(offset, DamageKind.REPEATED)
+        self._foreign_expected, self._repeated_below = 0, self.expected
+        return self._own(offset, number, previous)
+
     def _enter_foreign(self, offset: int, number: int) -> Place:
-        if not self._in_foreign:
+        if self._foreign_from is None:
             self._foreign_from = offset
-        self._in_foreign, self._foreign_expected = True, number + 1 if number else 0
+        self._foreign_expected = number + 1 if number else 0
         return Place.FOREIGN
 
     def _after_foreign(self, offset: int, number: int, previous: int) -> Place:
-        """Between two logs in one file: the number says which one goes on."""
-        assert self._foreign_expected is not None
+        """Between two logs in one file: the number says which one goes on; where it may be both, the one at hand."""
         ahead, ahead_foreign = number - self.expected, number - self._foreign_expected
-        if number == self._foreign_expected or ahead < 0 or 0 <= ahead_foreign < ahead:
-            self._foreign_expected = number + 1 if number else 0
-            return Place.FOREIGN
-        self._leave_foreign(offset)
+        if ahead < 0 or 0 <= ahead_foreign <= ahead:
+            return self._enter_foreign(offset, number)
+        self._leave_foreign(offset, DamageKind.SECOND_HEADER)
         return self._own(offset, number, previous)
 
-    def _leave_foreign(self, offset: int) -> None:
-        if self._in_foreign:
-            self.foreign.append(Damage(self._foreign_from, offset - self._foreign_from, DamageKind.SECOND_HEADER))
-        self._in_foreign = False
+    def _leave_foreign(self, offset: int, kind: DamageKind) -> None:
+        if self._foreign_from is not None:
+            self._foreign.add(Damage(self._foreign_from, offset - self._foreign_from, kind))
+        self._foreign_from = None

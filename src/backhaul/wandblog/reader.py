@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from backhaul.errors import NotAWandbLog, UnreadableFile
 from backhaul.wandblog.chunk import CHUNK_HEADER_SIZE, FILE_HEADER
-from backhaul.wandblog.damage import MOST_DAMAGES, Damage, DamageKind
+from backhaul.wandblog.damage import Damage, DamageKind, DamageList
 from backhaul.wandblog.framing import Framing
 from backhaul.wandblog.identify import identify, is_log_header
 from backhaul.wandblog.numbering import Numbering, Place
@@ -19,7 +19,7 @@ from backhaul.wandblog.tear import Tear, tear_of
 
 _HEAD = 512
 # Records of these types change how those behind them are taken.
-_LANDMARKS = frozenset({"header", "exit"})
+_LANDMARKS = frozenset({"header", "run", "exit"})
 
 
 class LogEnd(StrEnum):
@@ -61,8 +61,9 @@ class LogReader:
         self.notes: list[str] = []
         self._framing: Framing
         self._exit_seen = False
+        self._run = b""
         self._numbering = Numbering()
-        self._set_asides: list[Damage] = []
+        self._set_asides = DamageList()
         self._last_offset = 0
         self._held: LogRecord | None = None
         self._held_end = self._before_held = 0
@@ -139,16 +140,22 @@ class LogReader:
         number: int = record.message.num
         previous, place = self._last_offset, Place.OWN
         if number != self._numbering.watched or record.kind == "header":
-            place = self._numbering.place(record.offset, number, previous, is_header=record.kind == "header")
+            place = self._numbering.place(
+                record.offset,
+                number,
+                previous,
+                is_header=record.kind == "header",
+                is_own_run=record.kind == "run" and record.data == self._run,
+            )
         elif number:
             self._numbering.expected += 1
         if place is Place.FOREIGN:
             return
+        self._last_offset = record.offset
         end = joined.get(record.offset, _end_of(record.offset, record.data))
-        if place is Place.SEEN and self._is_copy(record, batch):
+        if place is Place.REPEATED or (place is Place.SEEN and self._is_copy(record, batch)):
             self._set_aside(record.offset, end, DamageKind.REPEATED)
             return
-        self._last_offset = record.offset
         self._note_landmark(record)
         if record.offset in joined and number:
             self._held, self._held_end, self._before_held = record, end, previous
@@ -177,7 +184,7 @@ class LogReader:
 
     def _is_damaged_between(self, first: int, second: int) -> bool:
         return any(
-            first < damages[-1].offset < second for damages in (self._framing.damage, self._set_asides) if damages
+            first < damages[-1].offset < second for damages in (self._framing.damage, self._set_asides.found) if damages
         )
 
     def _is_copy(self, record: LogRecord, batch: list[tuple[int, bytes]]) -> bool:
@@ -191,22 +198,24 @@ class LogReader:
     def _note_landmark(self, record: LogRecord) -> None:
         if record.kind == "exit":
             self._exit_seen = True
+        elif record.kind == "run" and not self._run:
+            self._run = record.data
         elif record.kind == "header" and self.producer is None:
             self.producer = record.message.header.version_info.producer
 
     def _set_aside(self, offset: int, end: int, kind: DamageKind) -> None:
-        last = self._set_asides[-1] if self._set_asides else None
-        if last and last.kind is kind and (last.end == offset or len(self._set_asides) >= MOST_DAMAGES):
-            self._set_asides[-1] = Damage(last.offset, end - last.offset, kind)
-        else:
-            self._set_asides.append(Damage(offset, end - offset, kind))
+        found = self._set_asides.found
+        if found and found[-1].kind is kind and found[-1].end == offset:
+            offset = found.pop().offset
+        self._set_asides.add(Damage(offset, end - offset, kind))
 
     def _finish(self) -> None:
         self.size = self._framing.size
         self._numbering.finish(self.size)
-        damages = _without_overlaps([*self._framing.damage, *self._set_asides], self._numbering.foreign)
+        own = _without_overlaps(self._framing.damage, self._set_asides.found)
+        damages = _without_overlaps(own, self._numbering.foreign)
         explained = self._numbering.explain(damages, self._last_offset)
-        self.damage = sorted(map(self._name_tail, explained), key=lambda damage: damage.offset)
+        self.damage = sorted(map(self._name_tail, explained), key=_extent)
         if self._exit_seen:
             self.end = LogEnd.COMPLETE
         elif self.damage and self.damage[-1].kind is DamageKind.TORN:
@@ -234,21 +243,35 @@ class LogReader:
             )
 
 
+def _extent(damage: Damage) -> tuple[int, int]:
+    return damage.offset, damage.end
+
+
 def _end_of(offset: int, data: bytes) -> int:
     return offset + CHUNK_HEADER_SIZE + len(data)
 
 
-def _without_overlaps(damages: list[Damage], foreign: list[Damage]) -> list[Damage]:
-    """Both in file order; what is inside a foreign log is its own, and its file header belongs to it."""
-    kept = [damage for damage in damages if not any(other.offset <= damage.offset < other.end for other in foreign)]
-    headers = {damage.end: damage for damage in kept if damage.kind is DamageKind.SECOND_HEADER}
-    for other in foreign:
-        header = headers.get(other.offset)
-        if header is not None:
-            kept.remove(header)
-            other = Damage(header.offset, other.end - header.offset, DamageKind.SECOND_HEADER)
-        kept.append(other)
-    return sorted(kept, key=lambda damage: damage.offset)
+def _is_its_header(damage: Damage, other: Damage) -> bool:
+    """Whether `damage` is the file header of the second log, or of the repeated records, that `other` is."""
+    is_header = damage.kind is DamageKind.SECOND_HEADER and damage.end == other.offset
+    return is_header and other.kind in (DamageKind.SECOND_HEADER, DamageKind.REPEATED)
+
+
+def _without_overlaps(damages: list[Damage], others: list[Damage]) -> list[Damage]:
+    """Both in file order, without what lies inside one of `others`; the file header of a second log belongs to it."""
+    merged: list[Damage] = []
+    index = 0
+    for other in others:
+        while index < len(damages) and damages[index].offset < other.offset:
+            merged.append(damages[index])
+            index += 1
+        if merged and _is_its_header(merged[-1], other):
+            header = merged.pop()
+            other = Damage(header.offset, other.end - header.offset, other.kind)
+        while index < len(damages) and damages[index].offset < other.end:
+            index += 1
+        merged.append(other)
+    return merged + damages[index:]
 
 
 def check_header(path: Path, head: bytes) -> bool:

@@ -25,9 +25,9 @@ ZERO_HEADER = bytes(CHUNK_HEADER_SIZE)
 # A type byte behind the high byte of a length that fits into a block: all that a header shows without its checksum.
 _TYPE_BYTE = re.compile(rb"(?<=[\x00-\x7f])[\x01-\x04]")
 _TYPE_AT = CHUNK_HEADER_SIZE - 1
-# A crafted stretch of 32 KiB could ask for 512 MiB of checksums. Random bytes need 4 MiB; when this is spent, the rest
-# of the stretch counts as lost.
-_CHECKSUM_BYTES_PER_STRETCH = 8 << 20
+# A crafted block could ask for 512 MiB of checksums. Random bytes need 4 MiB; when this is spent, the rest of the block
+# counts as lost.
+_CHECKSUM_BYTES_PER_BLOCK = 8 << 20
 _COST_OF_LOOKING = 1024
 
 
@@ -53,39 +53,50 @@ def classify(window: bytes, position: int, limit: int, *, at_end: bool) -> Damag
 
 def by_own_length(window: bytes, position: int, limit: int) -> int | None:
     """Where the bad chunk at `position` says that the next one starts, if a true one does start there."""
+    length: int
     _, length, _ = CHUNK_HEADER.unpack_from(window, position)
     stop = position + CHUNK_HEADER_SIZE + length
-    for start in (stop, limit) if 0 <= limit - stop < CHUNK_HEADER_SIZE else (stop,):
-        if is_true_chunk(window, start, len(window)):
-            return start
+    if is_true_chunk(window, stop, len(window)):
+        return stop
+    # The rest of the block may be zero fill.
+    if stop < limit < stop + CHUNK_HEADER_SIZE and is_true_chunk(window, limit, len(window)):
+        return limit
     return None
 
 
-def next_true_chunk(window: bytes, start: int, stop: int) -> int | None:
-    """The first position in ``[start, stop)`` at which a true chunk starts that lies wholly in `window`; None: none.
+class Search:
+    """Looks for true chunks from front to back of one file, in time linear in its size, whatever the bytes are."""
 
-    Time is linear in ``stop - start`` whatever the bytes are.
-    """
-    while start < stop:
-        stretch = min(start + BLOCK_SIZE, stop)
-        found = _in_stretch(window, start, stretch)
-        if found is not None:
-            return found
-        start = stretch
-    return None
+    def __init__(self) -> None:
+        self._block = -1
+        self._budget = 0
 
+    def next_true_chunk(self, window: bytes, start: int, stop: int, offset: int) -> int | None:
+        """The first position in ``[start, stop)`` at which a true chunk starts that lies wholly in `window`, or None.
 
-def _in_stretch(window: bytes, start: int, stop: int) -> int | None:
-    budget = _CHECKSUM_BYTES_PER_STRETCH
-    for match in _TYPE_BYTE.finditer(window, start + _TYPE_AT, min(stop + _TYPE_AT, len(window))):
-        position = match.start() - _TYPE_AT
-        length = window[position + 4] | window[position + 5] << 8
-        budget -= length + _COST_OF_LOOKING
-        if budget < 0:
-            return None
-        if is_true_chunk(window, position, len(window)):
-            return position
-    return None
+        `window` lies at file offset `offset`.
+        """
+        while start < stop:
+            block, inside = divmod(offset + start, BLOCK_SIZE)
+            if block != self._block:
+                self._block, self._budget = block, _CHECKSUM_BYTES_PER_BLOCK
+            behind = min(start + BLOCK_SIZE - inside, stop)
+            found = self._in_block(window, start, behind)
+            if found is not None:
+                return found
+            start = behind
+        return None
+
+    def _in_block(self, window: bytes, start: int, stop: int) -> int | None:
+        for match in _TYPE_BYTE.finditer(window, start + _TYPE_AT, min(stop + _TYPE_AT, len(window))):
+            position = match.start() - _TYPE_AT
+            length = window[position + 4] | window[position + 5] << 8
+            self._budget -= length + _COST_OF_LOOKING
+            if self._budget < 0:
+                return None
+            if is_true_chunk(window, position, len(window)):
+                return position
+        return None
 
 
 def end_of_zeros(window: bytes, position: int) -> int:
@@ -101,8 +112,6 @@ def mended_type(window: bytes, position: int, stop: int) -> int | None:
     payload = position + CHUNK_HEADER_SIZE
     if not 0 <= stop - payload <= MAX_PAYLOAD:
         return None
-    checksum, _, kind = CHUNK_HEADER.unpack_from(window, position)
-    for candidate in (kind,) if kind in SEEDS else SEEDS:
-        if zlib.crc32(window[payload:stop], SEEDS[candidate]) == checksum:
-            return int(candidate)
-    return None
+    checksum, _, _ = CHUNK_HEADER.unpack_from(window, position)
+    data = window[payload:stop]
+    return next((kind for kind, seed in SEEDS.items() if zlib.crc32(data, seed) == checksum), None)

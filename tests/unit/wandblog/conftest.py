@@ -37,9 +37,15 @@ def _history(number: int, text: str) -> bytes:
 
 @pytest.fixture(scope="session")
 def record() -> Callable[..., bytes]:
-    """A record's bytes: `record(5, "text")` a row; also `record(1, header="0.31.0")`, `record(9, exit=0)`."""
+    """A record's bytes: `record(5, "text")` a row; also `record(1, header="0.31.0")`, `run="id"`, `exit=0`."""
 
-    def make(number: int, text: str = "", *, header: str | None = None, exit: int | None = None) -> bytes:
+    def make(
+        number: int, text: str = "", *, header: str | None = None, run: str | None = None, exit: int | None = None
+    ) -> bytes:
+        if run is not None:
+            message = Record(num=number)
+            message.run.run_id = run
+            return bytes(message.SerializeToString())
         if header is not None:
             message = Record(num=number)
             message.header.version_info.producer = header

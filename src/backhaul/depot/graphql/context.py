@@ -9,7 +9,6 @@ from typing import Any, Self
 from backhaul.depot.access import seen_by
 from backhaul.depot.addresses import Addressed, Signer
 from backhaul.depot.assembly import Assembly
-from backhaul.depot.digester import Digester
 from backhaul.depot.history import HistoryReader
 from backhaul.depot.manifests import Manifests
 from backhaul.depot.model import Run, User
@@ -25,7 +24,6 @@ class Services:
     store: Store
     blobs: Blobs
     history: HistoryReader
-    digester: Digester
     manifests: Manifests
     signer: Signer
     assembly: Assembly
@@ -33,8 +31,6 @@ class Services:
     clock: Callable[[], float]
     public_url: str | None = None
     """The address under which others reach the depot, where that is not the one at which their requests arrive."""
-    max_file_size: int | None = None
-    """Bytes; a larger file is refused. None is no bound but the disk."""
 
     def seen_by(self, user: User) -> Self:
         """The same, with the store as the user may use it."""

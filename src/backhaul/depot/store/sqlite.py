@@ -18,10 +18,8 @@ from backhaul.depot.model import (
     Run,
     RunEdit,
     StoredFile,
-    Stretch,
-    StretchDraft,
 )
-from backhaul.depot.store import files, lines, overview, resent, runs, streams, stretches
+from backhaul.depot.store import files, lines, overview, resent, runs, streams
 from backhaul.depot.store.database import Database
 from backhaul.depot.store.interface import Clock
 from backhaul.depot.store.sqlite_artifacts import SqliteArtifacts
@@ -122,10 +120,6 @@ class SqliteStore:
         """See `Store`."""
         self._database.write(lambda c: streams.truncate(c, run_id, stream, end))
 
-    def inherit(self, run_id: int, parent_id: int, end: int) -> None:
-        """See `Store`."""
-        self._database.write(lambda c: streams.inherit(c, run_id, parent_id, end))
-
     def batches(self, run_id: int, stream: str = HISTORY) -> list[BatchRef]:
         """See `Store`."""
         return self._database.read(lambda c: streams.refs(c, run_id, stream))
@@ -134,22 +128,6 @@ class SqliteStore:
         """See `Store`."""
         body = self._database.read(lambda c: streams.body(c, batch_id))
         return None if body is None else lines.unpack(body)
-
-    def stretches(self, run_id: int, stream: str = HISTORY) -> list[Stretch]:
-        """See `Store`."""
-        return self._database.read(lambda c: stretches.every(c, run_id, stream))
-
-    def stretch_facts(self, stretch_id: int) -> str | None:
-        """See `Store`."""
-        return self._database.read(lambda c: stretches.facts(c, stretch_id))
-
-    def stretch_column(self, run_id: int, stream: str, key: str) -> dict[int, bytes]:
-        """See `Store`."""
-        return self._database.read(lambda c: stretches.column(c, run_id, stream, key))
-
-    def put_stretch(self, run_id: int, stream: str, draft: StretchDraft) -> bool:
-        """See `Store`."""
-        return self._database.write(lambda c: stretches.put(c, run_id, stream, draft))
 
     def lines(self, run_id: int, stream: str, first: int = 0, end: int | None = None) -> Iterator[tuple[int, str]]:
         """See `Store`. Batch by batch, so that a long stream needs little memory."""

@@ -10,14 +10,16 @@ import sqlite3
 from collections.abc import Iterator
 
 from backhaul.depot.model import EVENTS, HISTORY, OUTPUT, Batch, BatchRef, LineCounts
-from backhaul.depot.store import lines, stretches
+from backhaul.depot.store import lines
+
+# A live run posts a few lines every 15 s. Such crumbs are joined to the batch before them until it is this big.
+_JOIN_BELOW = 64 * 1024
 
 
 def put(connection: sqlite3.Connection, run_id: int, stream: str, batches: list[Batch]) -> None:
     """Stores the batches; lines that exist under the same numbers are replaced."""
     for batch in batches:
         if batch.first < end(connection, run_id, stream):
-            stretches.forget(connection, run_id, stream, batch.first, batch.end)
             _make_room(connection, run_id, stream, batch.first, batch.end)
         _insert(connection, run_id, stream, _joined(connection, run_id, stream, batch))
 
@@ -32,36 +34,19 @@ def end(connection: sqlite3.Connection, run_id: int, stream: str) -> int:
 
 
 def counts(connection: sqlite3.Connection, run_id: int) -> LineCounts:
-    """How far the streams reach; of a fork, what it has beside its parent's lines."""
-    return LineCounts(*(max(0, end(connection, run_id, stream)) for stream in (HISTORY, EVENTS, OUTPUT)))
+    """How far the streams reach."""
+    return LineCounts(*(end(connection, run_id, stream) for stream in (HISTORY, EVENTS, OUTPUT)))
 
 
 def truncate(connection: sqlite3.Connection, run_id: int, stream: str, stop: int) -> None:
     """Forgets the lines from number `stop` on."""
-    last = end(connection, run_id, stream)
-    stretches.forget(connection, run_id, stream, stop, last)
-    _make_room(connection, run_id, stream, stop, last)
-
-
-def inherit(connection: sqlite3.Connection, run_id: int, parent_id: int, stop: int) -> None:
-    """Gives a run without history that of its parent up to before line `stop`, under numbers below 0.
-
-    So the run's own lines begin at 0, as every client numbers them, and all lines are read in one order.
-    """
-    if refs(connection, run_id, HISTORY):
-        return
-    connection.execute(
-        "INSERT INTO batches (run_id, stream, first, count, size, body)"
-        " SELECT ?, stream, first - ?, count, size, body FROM batches WHERE run_id = ? AND stream = ? AND first < ?",
-        (run_id, stop, parent_id, HISTORY, stop),
-    )
-    truncate(connection, run_id, HISTORY, 0)
+    _make_room(connection, run_id, stream, stop, end(connection, run_id, stream))
 
 
 def refs(connection: sqlite3.Connection, run_id: int, stream: str) -> list[BatchRef]:
     """The stream's batches in the order of their lines."""
     rows = connection.execute(
-        "SELECT id, first, count, size FROM batches WHERE run_id = ? AND stream = ? ORDER BY first", (run_id, stream)
+        "SELECT id, first, count FROM batches WHERE run_id = ? AND stream = ? ORDER BY first", (run_id, stream)
     )
     return [BatchRef(*row) for row in rows]
 
@@ -105,11 +90,10 @@ def _joined(connection: sqlite3.Connection, run_id: int, stream: str, batch: Bat
     if row is None:
         return batch
     before = Batch(*row[1:])
-    too_big = before.size + batch.size > lines.JOIN_BELOW or before.count + batch.count > lines.LONGEST_BATCH
+    too_big = before.size + batch.size > _JOIN_BELOW or before.count + batch.count > lines.LONGEST_BATCH
     if before.end != batch.first or too_big:
         return batch
     connection.execute("DELETE FROM batches WHERE id = ?", (row[0],))
-    stretches.forget(connection, run_id, stream, before.first, before.end)
     (joined,) = lines.pack(before.first, lines.unpack(before.body) + lines.unpack(batch.body))
     return joined
 
