@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import fcntl
+import http.server
+import socket
+import ssl
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from ..command import Backhaul, Finished, copy_of, log_of, marker_of, record
 
@@ -20,8 +25,11 @@ def _found(done: Finished) -> dict[str, dict[str, Any]]:
 def test_a_healthy_run_has_no_findings(backhaul: Backhaul, tmp_path: Path) -> None:
     """Nothing stands in the way: exit code 0 and a verdict that says so."""
     run = copy_of("0.18.7", tmp_path)
-    assert (backhaul("doctor", run, "--json").document["findings"], backhaul("doctor", run).exit_code) == ([], 0)
-    assert backhaul("doctor", run).stdout == "1 run: nothing stands in the way\n"
+    assert (
+        backhaul("doctor", "--offline", run, "--json").document["findings"],
+        backhaul("doctor", "--offline", run).exit_code,
+    ) == ([], 0)
+    assert backhaul("doctor", "--offline", run).stdout == "1 run: nothing stands in the way\n"
 
 
 @pytest.mark.parametrize(
@@ -36,7 +44,7 @@ def test_a_healthy_run_has_no_findings(backhaul: Backhaul, tmp_path: Path) -> No
 def test_what_a_kill_left_is_named(backhaul: Backhaul, tmp_path: Path, recording: str, code: str) -> None:
     """A torn, empty or header-only log of a really killed run: exit code 9, and the one command that helps."""
     run = copy_of(recording, tmp_path)
-    done = backhaul("doctor", run, "--json")
+    done = backhaul("doctor", "--offline", run, "--json")
     assert (done.exit_code, next(iter(_found(done)))) == (9, code)
     assert str(run) in _found(done)[code]["remedy"]
 
@@ -47,7 +55,7 @@ def test_damage_is_told_with_its_place(backhaul: Backhaul, tmp_path: Path) -> No
     data = bytearray(log_of(run).read_bytes())
     data[40_000] ^= 0xFF
     log_of(run).write_bytes(data)
-    found = _found(backhaul("doctor", run, "--json"))["log-damaged"]
+    found = _found(backhaul("doctor", "--offline", run, "--json"))["log-damaged"]
     assert found["severity"] == "error"
     assert "1 records are lost" in found["message"] or "1 record is lost" in found["message"]
     assert "bad checksum at byte 3" in found["evidence"] or "bad checksum at byte 4" in found["evidence"]
@@ -57,7 +65,7 @@ def test_one_file_that_is_no_log_does_not_hide_the_others(backhaul: Backhaul, tm
     """What the file is stands beside it; the run next to it is examined all the same."""
     wrong, torn = copy_of("0.31.0", tmp_path), copy_of("0.31.0-killed", tmp_path)
     log_of(wrong).write_bytes(b"SQLite format 3\0" + bytes(4080))
-    found = backhaul("doctor", tmp_path, "--json").document["findings"]
+    found = backhaul("doctor", "--offline", tmp_path, "--json").document["findings"]
     assert {(finding["code"], finding["path"]) for finding in found} == {
         ("not-a-wandb-log", str(log_of(wrong))),
         ("log-torn", str(log_of(torn))),
@@ -80,7 +88,7 @@ def test_missing_empty_and_changed_files_are_named(backhaul: Backhaul, sdk_env: 
     backhaul.sync(run)
     (tmp_path / "gone.txt").unlink()
     (tmp_path / "changed.txt").write_text("something else")
-    found = _found(backhaul("doctor", run, "--json"))
+    found = _found(backhaul("doctor", "--offline", run, "--json"))
     assert set(found) == {"payload-missing", "payload-empty", "payload-changed"}
     assert str(tmp_path / "gone.txt") in found["payload-missing"]["evidence"]
     assert "11 bytes" in found["payload-changed"]["evidence"]
@@ -99,20 +107,20 @@ def test_what_a_server_refuses_is_found_before_it_is_sent(
         run.finish()
     """
     (run,) = record(script, tmp_path, sdk_env)
-    found = backhaul("doctor", run, "--json").document["findings"]
+    found = backhaul("doctor", "--offline", run, "--json").document["findings"]
     assert [finding["code"] for finding in found] == ["metadata-refused"]
     assert "65 characters" in found[0]["message"]
     mended = backhaul("repair", run, "--mend-metadata", "--json").document["output"]
-    assert backhaul("doctor", mended, "--json").document["findings"] == []
+    assert backhaul("doctor", "--offline", mended, "--json").document["findings"] == []
 
 
 def test_a_marker_without_a_proof_is_a_finding_until_the_run_is_verified(backhaul: Backhaul, tmp_path: Path) -> None:
     """`.synced` alone proves nothing; after our sync has read the run back it is no finding any more."""
     run = copy_of("0.31.0", tmp_path)
     marker_of(run).touch()
-    assert "marked-not-proven" in _found(backhaul("doctor", run, "--json"))
+    assert "marked-not-proven" in _found(backhaul("doctor", "--offline", run, "--json"))
     assert backhaul.sync(run, "-p", "marked").exit_code == 0
-    assert "marked-not-proven" not in _found(backhaul("doctor", run, "--json"))
+    assert "marked-not-proven" not in _found(backhaul("doctor", "--offline", run, "--json"))
 
 
 def test_only_a_lock_whose_owner_is_gone_is_removed(backhaul: Backhaul, tmp_path: Path) -> None:
@@ -123,14 +131,14 @@ def test_only_a_lock_whose_owner_is_gone_is_removed(backhaul: Backhaul, tmp_path
     with subprocess.Popen([sys.executable, "-c", hold, lock], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         holder.stdout.readline()
-        held = backhaul("doctor", tmp_path, "--fix", "--json")
+        held = backhaul("doctor", "--offline", tmp_path, "--fix", "--json")
         holder.kill()
     assert (list(_found(held)), lock.exists(), held.exit_code) == (["lock-held"], True, 0)
     assert str(holder.pid) in _found(held)["lock-held"]["evidence"]
-    told = backhaul("doctor", tmp_path, "--json")
+    told = backhaul("doctor", "--offline", tmp_path, "--json")
     assert (_found(told)["leftover-lock"]["fixable"], lock.exists(), told.exit_code) == (True, True, 9)
     before = log_of(run).read_bytes()
-    mended = backhaul("doctor", tmp_path, "--fix", "--json")
+    mended = backhaul("doctor", "--offline", tmp_path, "--fix", "--json")
     assert (_found(mended)["leftover-lock"]["fixed"], lock.exists(), mended.exit_code) == (True, False, 0)
     assert log_of(run).read_bytes() == before
 
@@ -155,7 +163,7 @@ def test_switches_that_keep_runs_offline_or_lead_elsewhere_are_told(backhaul: Ba
         [sys.executable, "-m", "wandb", "offline"], cwd=tmp_path, env=backhaul.env, check=True, capture_output=True
     )
     Path(backhaul.env["WANDB_CONFIG_DIR"], "settings").write_text("[default]\nbase_url = https://wandb.example.org\n")
-    found = _found(backhaul.with_env(WANDB_BASE_URL="https://other.example.org")("doctor", run, "--json"))
+    found = _found(backhaul.with_env(WANDB_BASE_URL="https://other.example.org")("doctor", "--offline", run, "--json"))
     assert set(found) == {"offline-switch", "other-host"}
     assert "mode = offline" in found["offline-switch"]["evidence"]
     assert "https://other.example.org" in found["other-host"]["message"]
@@ -171,7 +179,7 @@ def test_pins_that_differ_and_removed_options_are_told(backhaul: Backhaul, tmp_p
         env=backhaul.env, cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert called.returncode != 0
-    found = _found(backhaul("doctor", run, "--json"))
+    found = _found(backhaul("doctor", "--offline", run, "--json"))
     assert set(found) == {"sdk-differs", "removed-option"}
     assert "wandb==0.16.6" in found["sdk-differs"]["remedy"]
     assert found["removed-option"]["evidence"] == "wandb sync --sync-all wandb/"
@@ -197,7 +205,7 @@ def test_what_the_official_client_told_its_log_only_is_translated(backhaul: Back
         cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert synced.returncode == 0, synced.stderr
-    found = backhaul("doctor", run, "--json").document["findings"]
+    found = backhaul("doctor", "--offline", run, "--json").document["findings"]
     translated = [finding for finding in found if finding["code"] == "client-log"]
     assert any("not where the log says" in finding["message"] for finding in translated), found
     assert "payload-missing" in {finding["code"] for finding in found}
@@ -211,8 +219,81 @@ def test_a_full_file_system_is_told_with_what_is_left(backhaul: Backhaul, tmp_pa
     try:
         run = copy_of("0.18.7", disk)
         (disk / "large").write_bytes(bytes(1_800_000))
-        found = _found(backhaul("doctor", run, "--json"))
+        found = _found(backhaul("doctor", "--offline", run, "--json"))
     finally:
         subprocess.run(["umount", disk], check=True)
     assert "full" in found["disk-filling"]["message"]
     assert "0.0 GiB are free" in found["disk-filling"]["message"]
+
+
+def _steps(done: Finished) -> dict[str, str]:
+    return {step["step"]: step["detail"] for step in done.document["network"]}
+
+
+def test_the_way_to_the_server_is_told_step_by_step(backhaul: Backhaul, tmp_path: Path) -> None:
+    """Every step is asked, with its time; the storage host only when a run is there already."""
+    run = copy_of("0.18.7", tmp_path)
+    first = backhaul("doctor", run, "--json")
+    assert (first.exit_code, first.document["findings"]) == (0, [])
+    assert list(_steps(first)) == [
+        "proxy", "name", "connection", "HTTP", "API key", "entity and project", "large request", "storage",
+    ]  # fmt: skip
+    assert "not asked" in _steps(first)["storage"]
+    assert "belongs to tester" in _steps(first)["API key"]
+    assert backhaul.sync(run).exit_code == 0
+    assert "127.0.0.1 answers" in _steps(backhaul("doctor", run, "--json"))["storage"]
+
+
+def test_nothing_is_made_on_the_server_by_looking(backhaul: Backhaul, tmp_path: Path, project: str) -> None:
+    """Asking whether a project may be written to does not make it."""
+    run = copy_of("0.18.7", tmp_path)
+    assert backhaul("doctor", run, "-p", project, "--json").exit_code == 0
+    script = f"import wandb; print([p.name for p in wandb.Api().projects('tester')].count({project!r}))"
+    called = subprocess.run(
+        [sys.executable, "-c", script], env=backhaul.env, cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert called.stdout.split() == ["0"]
+
+
+def test_the_first_step_that_fails_is_the_finding(backhaul: Backhaul, tmp_path: Path) -> None:
+    """No name, nobody who listens, a key that is refused: each under the code of its error, and the steps end there."""
+    run = copy_of("0.18.7", tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        free = taken.getsockname()[1]
+    for url, key, code, last in (
+        ("http://no-such-host.invalid", None, "host-not-found", "name"),
+        (f"http://127.0.0.1:{free}", None, "connection-refused", "connection"),
+        (backhaul.env["WANDB_BASE_URL"], "0" * 40, "credentials-refused", "API key"),
+    ):
+        done = backhaul.to(url, key)("doctor", run, "--json")
+        assert (done.exit_code, list(_found(done)), list(_steps(done))[-1]) == (9, [code], last)
+
+
+def test_who_signed_an_untrusted_certificate_is_named(backhaul: Backhaul, tmp_path: Path) -> None:
+    """An authority that this machine does not know, as a proxy that opens TLS has one; trusted, it is named as well."""
+    run, authority = copy_of("0.18.7", tmp_path), trustme.CA(organization_name="The Site Inspects You")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    bundle = tmp_path / "site.pem"
+    authority.cert_pem.write_to_path(str(bundle))
+    with _TlsServer(context) as url:
+        refused = backhaul.to(url)("doctor", run, "--json")
+        trusted = backhaul.to(url).with_env(SSL_CERT_FILE=str(bundle))("doctor", run, "--json")
+    assert "signed by The Site Inspects You" in _found(refused)["tls-failure"]["message"]
+    assert _steps(trusted)["TLS"] == "signed by The Site Inspects You"
+
+
+class _TlsServer:
+    """Answers every request with 501, over TLS."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler)
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+
+    def __enter__(self) -> str:
+        threading.Thread(target=self._server.serve_forever).start()
+        return f"https://127.0.0.1:{self._server.server_address[1]}"
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()

@@ -10,6 +10,7 @@ from rich.markup import escape
 from backhaul.cli.visible import visible
 from backhaul.doctor.examination import Diagnosis
 from backhaul.doctor.finding import Finding, Severity
+from backhaul.doctor.network import Step
 
 _COLOUR = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
 _MOST_OF_ONE_CODE = 5
@@ -54,3 +55,11 @@ def _show_group(code: str, findings: Sequence[Finding], console: Console, *, ver
             console.print(f"    do:   {escape(visible(finding.remedy))}", soft_wrap=True)
     if len(shown) < len(findings):
         console.print(f"  [dim]… and {len(findings) - len(shown)} more of this kind (-v shows all)[/]")
+
+
+def show_step(step: Step, console: Console | None = None) -> None:
+    """Print one step of the way to the server: done or not, how long it took, what came back."""
+    console = console or Console(highlight=False)
+    mark = "[green]ok[/]    " if step.error is None else "[red]failed[/]"
+    text = f"  {mark} {step.name:<18} {step.seconds * 1000:7.0f} ms  {escape(visible(step.detail))}"
+    console.print(text, soft_wrap=True)

@@ -36,6 +36,7 @@ SEVERITIES: dict[str, Severity] = {
     "lock-held": Severity.NOTE,
     "offline-switch": Severity.NOTE,
     "other-host": Severity.WARNING,
+    "clock-skew": Severity.WARNING,
     "client-log": Severity.NOTE,
     "disk-filling": Severity.WARNING,
     "large-cache": Severity.NOTE,

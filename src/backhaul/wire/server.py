@@ -95,6 +95,11 @@ class Server:
             raise error
         return viewer
 
+    async def ask_with_ballast(self, size: int) -> None:
+        """Ask whose key this is, in a request of `size` more bytes: whether large requests pass. It changes nothing."""
+        doing = f"Asking with a request of {size} bytes"
+        await self._graphql.ask(documents.VIEWER, {"ballast": "x" * size}, doing)
+
     async def features(self) -> frozenset[str]:
         """Return the names of the features that are switched on; none when the server refuses the question.
 
