@@ -4,27 +4,57 @@ from __future__ import annotations
 
 import os
 import signal
+import ssl
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
 from backhaul.cli.depot_folder import ADDRESS_FILE, data_option, default_data_folder
 from backhaul.cli.depot_user import user
+from backhaul.cli.quantities import BYTES
 from backhaul.cli.render import STDERR
-from backhaul.depot import Depot, log
-from backhaul.errors import ConfigurationError
+from backhaul.depot import Depot, Reach, log
+from backhaul.errors import ConfigurationError, UsageError
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+_IN_THE_CLEAR = (
+    "[yellow]Warning:[/] the depot listens beyond this machine without TLS: keys and data cross the network readable. "
+    "Give --tls-cert and --tls-key, or put a proxy with TLS before it and say so with --public-url."
+)
 
 
 @click.group("depot", invoke_without_command=True)
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0 takes a free one.")
 @click.option("--entity", help="Where runs go that name no entity; your user name by default.")
+@click.option("--tls-cert", type=_FILE, help="Speak TLS, with this certificate (PEM, its chain may follow).")
+@click.option("--tls-key", type=_FILE, help="The certificate's key (PEM), if it is not in the same file.")
+@click.option("--public-url", metavar="URL", help="The address that clients use, where a proxy stands before.")
+@click.option(
+    "--forwarded-allow-ips", metavar="IPS", help="Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."
+)
+@click.option("--max-file-size", type=BYTES, metavar="SIZE", help="Refuse larger files (500M, 20G).")
 @click.option("--with-parent", is_flag=True, hidden=True, help="Stop when standard input is closed.")
 @data_option
 @click.pass_context
-def command(ctx: click.Context, host: str, port: int, entity: str | None, with_parent: bool, data: Path | None) -> None:
+def command(
+    ctx: click.Context,
+    host: str,
+    port: int,
+    entity: str | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    public_url: str | None,
+    forwarded_allow_ips: str | None,
+    max_file_size: int | None,
+    with_parent: bool,
+    data: Path | None,
+) -> None:
     """Run a W&B-compatible server on this machine. The unmodified wandb SDK can log to it."""
     if ctx.invoked_subcommand is not None:
         ctx.obj = data
@@ -33,17 +63,38 @@ def command(ctx: click.Context, host: str, port: int, entity: str | None, with_p
     if with_parent:
         threading.Thread(target=_stop_with_parent, daemon=True).start()
     log.to_stderr()
+    if tls_key and not tls_cert:
+        raise UsageError("--tls-key belongs to a --tls-cert.")
     try:
-        depot = Depot.open(folder, entity)
-        depot.run(host, port, on_ready=lambda url: _announce(depot, folder, url))
+        reach = Reach(tls_cert, tls_key, public_url, forwarded_allow_ips)
+    except ValueError as error:
+        raise UsageError(f"{error}.") from error
+    os.umask(0o077)  # what is in the store is for whoever runs the depot, and for others through the depot only
+    with _told(folder):
+        depot = Depot.open(folder, entity, max_file_size)
+        if reach.in_the_clear(host):
+            STDERR.print(_IN_THE_CLEAR)
+        try:
+            depot.run(host, port, lambda url: _announce(depot, folder, public_url or url), reach)
+        finally:
+            (folder / ADDRESS_FILE).unlink(missing_ok=True)
+
+
+@contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    """Says in the words of the command line why a depot cannot start."""
+    try:
+        yield
     except RuntimeError as error:
         raise ConfigurationError(f"The depot cannot use {folder}: {error}.") from error
+    except ssl.SSLError as error:
+        raise ConfigurationError(
+            f"The depot cannot use its certificate: {error}.", next="Give PEM files that belong together."
+        ) from error
     except OSError as error:
         raise ConfigurationError(
             f"The depot cannot start: {error}.", next="Choose another --port or --data."
         ) from error
-    finally:
-        (folder / ADDRESS_FILE).unlink(missing_ok=True)
 
 
 command.add_command(user)

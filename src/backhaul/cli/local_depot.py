@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from backhaul.cli.depot_folder import ADDRESS_FILE, LOG_FILE, default_data_folder
 from backhaul.errors import ConfigurationError
@@ -95,12 +96,19 @@ def _address(folder: Path) -> tuple[str, str] | None:
 
 
 def _answers(url: str) -> bool:
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=5)
+    """Whether a depot is there. No secret is sent, so that its certificate need not be one that is trusted here."""
+    connection = _connection(urlsplit(url))
     try:
-        connection.request("GET", "/login")
+        connection.request("GET", "/healthz")
         return connection.getresponse().status < 500
     except (OSError, http.client.HTTPException):
         return False
     finally:
         connection.close()
+
+
+def _connection(parts: SplitResult) -> http.client.HTTPConnection:
+    where = parts.hostname or "", parts.port
+    if parts.scheme == "https":
+        return http.client.HTTPSConnection(*where, timeout=5, context=ssl._create_unverified_context())
+    return http.client.HTTPConnection(*where, timeout=5)

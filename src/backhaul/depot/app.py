@@ -46,7 +46,7 @@ class App:
         self._services = services
         self._people = people
         self._graphql = GraphQLEndpoint()
-        self._storage = Storage(services.store, services.blobs, services.signer, services.assembly)
+        self._storage = Storage(services)
         self._pages = Pages(services, people, tickets)
 
     def routes(self) -> list[Route | Mount]:

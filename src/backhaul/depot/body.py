@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import math
 import zlib
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -17,17 +21,44 @@ LARGEST_BODY = 64 << 20
 _LARGEST_UNPACKED = 256 << 20
 
 
+_SILENCE = 60.0  # seconds without a byte of a body that is on its way; clients give up about then themselves
+
+
 async def read(request: Request) -> bytes:
     """The body of the request, unpacked when it came as gzip. Refused with 413 when too large, 400 when damaged."""
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > LARGEST_BODY:
-            raise Refused(f"the request is larger than {LARGEST_BODY} bytes", 413)
-        chunks.append(chunk)
-    data = b"".join(chunks)
+    data = b"".join([chunk async for chunk in _chunks(request, LARGEST_BODY, "request")])
     return _unzipped(data) if request.headers.get("content-encoding", "").lower() == "gzip" else data
+
+
+async def whole(request: Request, largest: int | None = None) -> AsyncIterator[bytes]:
+    """The body piece by piece. Refused with 413 when it is larger, 400 when it ends before its `Content-Length`."""
+    announced = request.headers.get("content-length")
+    received = 0
+    async for chunk in _chunks(request, largest, "file"):
+        received += len(chunk)
+        yield chunk
+    if announced is not None and received != int(announced):
+        raise Refused("the body is shorter than its Content-Length says")
+
+
+async def _chunks(request: Request, largest: int | None, what: str) -> AsyncIterator[bytes]:
+    """The body as it arrives. Refused with 413 as soon as it is too large, 408 when nothing comes any more."""
+    room = math.inf if largest is None else largest
+    too_large = Refused(f"the {what} is larger than {largest} bytes", 413)
+    if int(request.headers.get("content-length", 0)) > room:
+        raise too_large
+    stream = request.stream()
+    with suppress(StopAsyncIteration):
+        while True:
+            try:
+                async with asyncio.timeout(_SILENCE):
+                    chunk = await anext(stream)
+            except TimeoutError:
+                raise Refused(f"the {what} stopped coming", 408) from None
+            room -= len(chunk)
+            if room < 0:
+                raise too_large
+            yield chunk
 
 
 def parse_object(data: bytes) -> dict[str, Any]:

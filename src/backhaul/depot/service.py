@@ -27,6 +27,7 @@ from backhaul.depot.history import HistoryReader
 from backhaul.depot.keys import Secrets
 from backhaul.depot.manifests import Manifests
 from backhaul.depot.pages.login import Tickets
+from backhaul.depot.reach import Reach
 from backhaul.depot.store.folder import FolderBlobs
 from backhaul.depot.store.sqlite import SqliteStore
 from backhaul.depot.store.users import Users
@@ -43,24 +44,26 @@ OnReady = Callable[[str], None]
 class Depot:
     """A W&B-compatible server over one data folder. Only one process may have a folder open."""
 
-    def __init__(self, data: Path, secrets: Secrets, entity: str) -> None:
+    def __init__(self, data: Path, secrets: Secrets, entity: str, max_file_size: int | None = None) -> None:
         self._lock = _locked(data / "lock")
         self._secrets = secrets
         self._signer = Signer(secrets.signing)
         self._tickets = Tickets(secrets, self._signer)
         self._store = SqliteStore(data / DATABASE)
         self._entity = entity
+        self._max_file_size = max_file_size
         self._blobs = FolderBlobs(data / "blobs")
 
     @classmethod
-    def open(cls, data: Path, entity: str | None = None) -> Depot:
+    def open(cls, data: Path, entity: str | None = None, max_file_size: int | None = None) -> Depot:
         """Opens the folder, making it with its API key at the first start.
 
-        `entity` is where runs go that name none; the name of the system's user by default. Raises OSError when the
-        folder cannot be written, RuntimeError when it belongs to a newer depot or is in use by another one.
+        `entity` is where runs go that name none; the name of the system's user by default. Files of more than
+        `max_file_size` bytes are refused. Raises OSError when the folder cannot be written, RuntimeError when it
+        belongs to a newer depot or is in use by another one.
         """
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return cls(data, Secrets.open(data), entity or _user_name())
+        return cls(data, Secrets.open(data), entity or _user_name(), max_file_size)
 
     @staticmethod
     def key_of(data: Path) -> str:
@@ -101,15 +104,18 @@ class Depot:
         finally:
             users.close()
 
-    def run(self, host: str = "127.0.0.1", port: int = 8765, on_ready: OnReady | None = None) -> None:
+    def run(
+        self, host: str = "127.0.0.1", port: int = 8765, on_ready: OnReady | None = None, reach: Reach | None = None
+    ) -> None:
         """Serves until SIGTERM or SIGINT, then finishes what is under way, closes the store and returns.
 
         Port 0 takes a free one; `on_ready` hears the address once requests are answered. Raises OSError when the
-        port is taken.
+        port is taken or the certificate cannot be read.
         """
+        how = reach or Reach()
         try:
             with _listening(host, port) as sock:
-                _Server(self._config(), on_ready, _url(sock)).run(sockets=[sock])
+                _Server(self._config(how), on_ready, _url(how.scheme, sock)).run(sockets=[sock])
         finally:
             self.close()
 
@@ -118,8 +124,8 @@ class Depot:
         self._store.close()
         os.close(self._lock)
 
-    def app(self) -> Starlette:
-        """The ASGI application, for a server of the caller's own."""
+    def app(self, public_url: str | None = None) -> Starlette:
+        """The ASGI application, for a server of the caller's own. Addresses start with `public_url`, if it is given."""
         assembly = Assembly(self._store.uploads, self._blobs)
         assembly.sweep()
         services = Services(
@@ -131,13 +137,19 @@ class Depot:
             assembly,
             self._entity,
             time.time,
+            public_url,
+            self._max_file_size,
         )
         people = Doorkeeper(self._secrets, self._store.users, self._entity, Attempts())
         return create_app(services, people, self._tickets)
 
-    def _config(self) -> uvicorn.Config:
+    def _config(self, reach: Reach) -> uvicorn.Config:
         return uvicorn.Config(
-            self.app(),
+            self.app(reach.public_url),
+            ssl_certfile=reach.certificate,
+            ssl_keyfile=reach.key,
+            proxy_headers=reach.proxies is not None,
+            forwarded_allow_ips=reach.proxies or [],
             log_config=None,
             access_log=False,
             server_header=False,
@@ -191,9 +203,9 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         yield sock
 
 
-def _url(sock: socket.socket) -> str:
+def _url(scheme: str, sock: socket.socket) -> str:
     host, port = sock.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def _user_name() -> str:

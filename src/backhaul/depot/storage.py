@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import mimetypes
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
-from backhaul.depot import names
-from backhaul.depot.addresses import Addressed, ContentTarget, ManifestTarget, PartTarget, Signer, Target
-from backhaul.depot.assembly import Assembly
+from backhaul.depot import body, names
+from backhaul.depot.addresses import Addressed, ContentTarget, ManifestTarget, PartTarget, Target
+from backhaul.depot.graphql.context import Services
 from backhaul.depot.manifests import to_hex
 from backhaul.depot.model import Blob, Run
 from backhaul.depot.refusal import Refused, not_found
-from backhaul.depot.store import Blobs, Store
+from backhaul.depot.store import Store
 
 
 class BadDigest(Refused):
@@ -26,11 +26,12 @@ class BadDigest(Refused):
 class Storage:
     """Answers requests for the bytes of runs' files."""
 
-    def __init__(self, store: Store, blobs: Blobs, signer: Signer, assembly: Assembly) -> None:
-        self._store = store
-        self._blobs = blobs
-        self._signer = signer
-        self._assembly = assembly
+    def __init__(self, services: Services) -> None:
+        self._store = services.store
+        self._blobs = services.blobs
+        self._signer = services.signer
+        self._assembly = services.assembly
+        self._max_file_size = services.max_file_size
 
     async def put(self, request: Request) -> Response:
         """Takes in a file at a signed address. It shows when it is whole and durable; until then the old one does."""
@@ -78,7 +79,7 @@ class Storage:
             if expected and expected != {blob.md5}:
                 raise BadDigest(f"the MD5 of what arrived is {blob.md5}, not {' or '.join(sorted(expected))}")
 
-        blob = await self._blobs.receive(_whole(request), accept)
+        blob = await self._blobs.receive(body.whole(request, self._max_file_size), accept)
         needless = await run_in_threadpool(keep, blob)
         if needless:
             await run_in_threadpool(self._blobs.remove, needless)
@@ -148,17 +149,6 @@ def _run(store: Store, target: Target) -> Run:
     if run is None:
         raise not_found(f"run {target.entity}/{target.project}/{target.run}")
     return run
-
-
-async def _whole(request: Request) -> AsyncIterator[bytes]:
-    """The body. Raises when the connection ends before `Content-Length` bytes came."""
-    announced = request.headers.get("content-length")
-    received = 0
-    async for chunk in request.stream():
-        received += len(chunk)
-        yield chunk
-    if announced is not None and received != int(announced):
-        raise Refused("the body is shorter than its Content-Length says")
 
 
 def _content_of(request: Request) -> ContentTarget:

@@ -31,6 +31,8 @@ class Services:
     clock: Callable[[], float]
     public_url: str | None = None
     """The address under which others reach the depot, where that is not the one at which their requests arrive."""
+    max_file_size: int | None = None
+    """Bytes; a larger file is refused. None is no bound but the disk."""
 
     def seen_by(self, user: User) -> Self:
         """The same, with the store as the user may use it."""
