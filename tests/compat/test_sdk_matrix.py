@@ -1,78 +1,23 @@
-"""Unmodified SDKs of four years against the depot: they log, resume, sync and bring artifacts, and read it all back.
+"""Unmodified SDKs of four years against the depot: they log, resume, rewind, fork and sync, and read it all back.
 
-Run by hand: `scripts/test -m soak tests/compat/test_sdk_matrix.py`. Each release gets an environment of its own from
+Run by hand: `scripts/test -m soak tests/compat/test_sdk_matrix*.py`. Each release gets an environment of its own from
 the package registry, some minutes for all. `BACKHAUL_SDKS=FOLDER` keeps the environments for the next time, and
-`BACKHAUL_SDK=VERSION` runs one release alone.
+`BACKHAUL_SDK="VERSION …"` runs some releases alone. `scripts/sdk-matrix` writes the table for the documentation.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import json
-import os
-import subprocess
-import sys
-import textwrap
-from collections.abc import Callable
+import sqlite3
+from contextlib import closing
 from pathlib import Path
-from types import ModuleType
-from typing import Any
-from uuid import uuid4
+from typing import TYPE_CHECKING, Any
 
-import pytest
+from .releases import each_release
 
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(600)]
+if TYPE_CHECKING:
+    from tests.conftest import DepotProcess
 
-_RELEASES = ("0.13.11", "0.15.12", "0.16.6", "0.17.9", "0.18.7", "0.19.11", "0.21.4", "0.24.2", "0.28.2", "0.31.0")
-_SCRIPTS = Path(__file__).parents[2] / "scripts"
-
-Program = Callable[..., Any]
-
-
-def _sdks() -> ModuleType:
-    """The module that knows which Python and which pins a release needs, with the releases that only this test has."""
-    spec = importlib.util.spec_from_file_location("recorded_sdks", _SCRIPTS / "recorded_sdks.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    known = module.SDKS
-    module.SDKS = {"0.21.4": known["0.22.3"], "0.24.2": known["0.28.2"], **known}  # type: ignore[attr-defined]
-    return module
-
-
-@pytest.fixture(scope="module", params=[os.environ["BACKHAUL_SDK"]] if "BACKHAUL_SDK" in os.environ else _RELEASES)
-def interpreter(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The interpreter of an environment with the release."""
-    kept = os.environ.get("BACKHAUL_SDKS")
-    folder = Path(kept) if kept else tmp_path_factory.mktemp("sdks")
-    made: Path = _sdks().environment(request.param, folder / request.param, {})
-    return made
-
-
-@pytest.fixture
-def program(interpreter: Path, sdk_env: dict[str, str], tmp_path: Path) -> Program:
-    """Runs a program, or with `module` a command of the release; JSON that a program prints last comes back parsed."""
-
-    def run(text: str = "", *arguments: str, module: bool = False) -> Any:
-        command = ["-m", "wandb", *arguments] if module else ["-c", textwrap.dedent(text), *arguments]
-        done = subprocess.run(
-            [str(interpreter), *command], env=sdk_env, cwd=tmp_path, capture_output=True, text=True, timeout=180,
-            check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout + done.stderr
-        last = done.stdout.strip().rpartition("\n")[2]
-        return None if module else json.loads(last)
-
-    return run
-
-
-@pytest.fixture
-def project() -> str:
-    """A project that no other test uses."""
-    return f"m-{uuid4().hex[:12]}"
-
+    from .conftest import Program
 
 _LOG = """
     import json, sys, wandb
@@ -82,7 +27,7 @@ _LOG = """
         run.log({"loss": number / 7, "nested": {"x": number}})
     with open("saved.txt", "w") as file:
         file.write("saved")
-    run.save("saved.txt")
+    wandb.save("saved.txt")
     run.finish()
     print(json.dumps({"version": wandb.__version__}))
 """
@@ -112,19 +57,30 @@ def _whole(rows: int) -> dict[str, Any]:
     }
 
 
+@each_release()
 def test_what_is_logged_online_is_read_back(program: Program, project: str) -> None:
     """Rows by scanning and by sampling, config, summary, tags, state and a saved file."""
     program(_LOG, project, "one", "online", "")
     assert program(_READ, project, "one") == _whole(5)
 
 
-def test_a_resumed_run_goes_on(program: Program, project: str) -> None:
+@each_release()
+def test_a_run_resumed_with_must_goes_on(program: Program, project: str) -> None:
     """The second session's steps follow the first's, and none is lost."""
     program(_LOG, project, "one", "online", "")
     program(_LOG, project, "one", "online", "must")
     assert program(_READ, project, "one") == _whole(10)
 
 
+@each_release()
+def test_a_run_resumed_with_allow_begins_or_goes_on(program: Program, project: str) -> None:
+    """The same call makes the run, and goes on with it."""
+    program(_LOG, project, "one", "online", "allow")
+    program(_LOG, project, "one", "online", "allow")
+    assert program(_READ, project, "one") == _whole(10)
+
+
+@each_release()
 def test_an_offline_run_is_synced(program: Program, project: str, sdk_env: dict[str, str]) -> None:
     """The release's own sync brings what its offline run holds; doing it again changes nothing."""
     program(_LOG, project, "off", "offline", "")
@@ -135,27 +91,138 @@ def test_an_offline_run_is_synced(program: Program, project: str, sdk_env: dict[
     assert program(_READ, project, "off") == _whole(5)
 
 
-_ARTIFACT = """
-    import json, pathlib, sys, wandb
-    project = sys.argv[1]
-    for content in ("first", "second"):
-        pathlib.Path("data.txt").write_text(content)
-        with wandb.init(project=project) as run:
-            artifact = wandb.Artifact("data", type="dataset", metadata={"content": content})
-            artifact.add_file("data.txt")
-            artifact.add_reference("https://example.org/thing.bin", checksum=False)
-            run.log_artifact(artifact, aliases=[content])
-    found = {}
-    with wandb.init(project=project) as run:
-        for alias in ("latest", "first", "v1"):
-            artifact = run.use_artifact("data:" + alias)
-            path = artifact.get_path("data.txt").download() if hasattr(artifact, "get_path") else ""
-            found[alias] = [artifact.version, artifact.metadata["content"], pathlib.Path(path).read_text()]
-    print(json.dumps(found))
+_BRANCH = """
+    import json, sys, wandb
+    project, name, argument = sys.argv[1:4]
+    if argument == "resume_from":
+        run = wandb.init(project=project, resume_from="one?_step=2")
+    else:
+        run = wandb.init(project=project, id=name, fork_from="one?_step=2")
+    for number in (30, 40):
+        run.log({"loss": number})
+    run.finish()
+    run = wandb.Api().run(project + "/" + name)
+    rows = [[row["_step"], row["loss"]] for row in run.scan_history(keys=["_step", "loss"])]
+    print(json.dumps([rows, [row["loss"] for row in run.history(pandas=False)]]))
+"""
+_BRANCHED = [[0, 0], [1, 1 / 7], [2, 2 / 7], [3, 30], [4, 40]]
+
+
+@each_release(since="0.17.9", installed=True)
+def test_a_rewound_run_goes_on_from_the_step(program: Program, project: str) -> None:
+    """`resume_from`: what came after the step is gone, what came up to it stays."""
+    program(_LOG, project, "one", "online", "")
+    assert program(_BRANCH, project, "one", "resume_from") == [_BRANCHED, [loss for _, loss in _BRANCHED]]
+
+
+@each_release(since="0.16.6", installed=True)
+def test_a_fork_has_the_rows_of_its_parent_up_to_the_step(program: Program, project: str) -> None:
+    """`fork_from`: the new run goes on after the step, the parent stays as it was."""
+    program(_LOG, project, "one", "online", "")
+    assert program(_BRANCH, project, "two", "fork_from") == [_BRANCHED, [loss for _, loss in _BRANCHED]]
+    assert program(_READ, project, "one") == _whole(5)
+
+
+_RICH = """
+    import json, os, sys, time, wandb
+    run = wandb.init(project=sys.argv[1], id="rich", notes="a note", group="g", job_type="train", name="called so")
+    run.define_metric("epoch")
+    run.define_metric("acc", step_metric="epoch", summary="max")
+    print("said on the console")
+    for number, acc in enumerate([0.1, 0.9, 0.3, 0.2, 0.4]):
+        run.log({"acc": acc, "epoch": number})
+        time.sleep(0.7)
+    run.log({"table": wandb.Table(columns=["a", "b"], data=[[1, "u"], [2, "z"]]), "html": wandb.Html("<p>hi</p>")})
+    run.alert(title="watch", text="out", level=wandb.AlertLevel.WARN)
+    os.makedirs("code", exist_ok=True)
+    with open("code/step.py", "w") as file:
+        file.write("x = 1")
+    run.log_code("code")
+    run.finish()
+
+    run = wandb.Api().run(sys.argv[1] + "/rich")
+    media = sorted(file.name for file in run.files() if file.name.startswith("media/"))
+    table = next(name for name in media if name.endswith(".table.json"))
+    html = next(name for name in media if name.endswith(".html"))
+    system = run.history(stream="system", pandas=False)
+    code = [artifact for artifact in run.logged_artifacts() if artifact.type == "code"]
+    print(json.dumps({
+        "summary": dict(run.summary["acc"]), "kind": run.summary["table"]["_type"],
+        "table": json.load(run.file(table).download("got", replace=True))["data"],
+        "html": "<p>hi</p>" in run.file(html).download("got", replace=True).read(),
+        "console": run.file("output.log").download("got", replace=True).read().strip(),
+        "system": any(key.startswith("system.") for row in system for key in row),
+        "code": [sorted(entry for entry in artifact.manifest.entries) for artifact in code],
+        "about": [run.name, run.group, run.job_type, run.notes, bool(run.metadata)],
+    }))
 """
 
 
-def test_artifacts_are_logged_and_used(program: Program, project: str) -> None:
-    """Two versions, their aliases, metadata, a reference, and the bytes by each name."""
-    second = ["v1", "second", "second"]
-    assert program(_ARTIFACT, project) == {"latest": second, "first": ["v0", "first", "first"], "v1": second}
+@each_release()
+def test_what_else_a_run_holds_is_read_back(program: Program, project: str, depot: DepotProcess) -> None:
+    """Table, HTML, console, system metrics, a defined metric's summary, code, an alert, what is said of the run."""
+    assert program(_RICH, project) == {
+        "summary": {"max": 0.9},
+        "kind": "table-file",
+        "table": [[1, "u"], [2, "z"]],
+        "html": True,
+        "console": "said on the console",
+        "system": True,
+        "code": [["step.py"]],
+        "about": ["called so", "g", "train", "a note", True],
+    }
+    with closing(sqlite3.connect(depot.data / "depot.sqlite")) as database:
+        alerts = database.execute(
+            "SELECT title, text, severity FROM alerts, runs, projects WHERE alerts.run_id = runs.id"
+            " AND runs.project_id = projects.id AND projects.name = ?",
+            (project,),
+        ).fetchall()
+    assert alerts == [("watch", "out", "WARN")]
+
+
+_API = """
+    import json, sys, wandb
+    project = sys.argv[1]
+    for name, lr in (("a", 0.1), ("b", 0.3), ("c", 0.2)):
+        with wandb.init(project=project, id=name, config={"lr": lr}, tags=["kept" if lr > 0.1 else "other"]) as run:
+            run.log({"loss": 1 - lr})
+    api = wandb.Api()
+    def found(**options):
+        return [run.id for run in wandb.Api().runs(project, **options)]
+    listed = {
+        "all": sorted(found()),
+        "config": found(filters={"config.lr": 0.3}),
+        "ordered": found(filters={"config.lr": {"$gt": 0.15}}, order="-config.lr.value"),
+        "summary": found(filters={"summary_metrics.loss": {"$lt": 0.85}}, order="+summary_metrics.loss"),
+        "tags": sorted(found(filters={"tags": {"$in": ["kept"]}})),
+        "or": sorted(found(filters={"$or": [{"name": "a"}, {"name": "b"}]})),
+        "newest": found(order="-created_at"),
+    }
+    run = api.run(project + "/a")
+    run.config["lr"] = 5
+    run.tags.append("new")
+    run.update()
+    run.summary["extra"] = 7
+    run.summary.update()
+    with open("up.txt", "w") as file:
+        file.write("up")
+    run.upload_file("up.txt")
+    run = wandb.Api().run(project + "/a")
+    changed = [run.config["lr"], sorted(run.tags), run.summary["extra"], run.summary["loss"], run.state]
+    names = [file.name for file in run.files()]
+    run.file("up.txt").delete()
+    left = [file.name for file in wandb.Api().run(project + "/a").files()]
+    deleted = sorted(set(names) - set(left))
+    rows = [[row["_step"], row["loss"]] for row in run.history(keys=["loss"], pandas=False)]
+    run.delete()
+    print(json.dumps([listed, changed, deleted, rows, sorted(found())]))
+"""
+
+
+@each_release()
+def test_the_api_lists_changes_and_deletes_runs(program: Program, project: str) -> None:
+    """Filters and orders; config, tags, summary, files; the run that was deleted is in no list."""
+    listed = {"all": ["a", "b", "c"], "config": ["b"], "ordered": ["b", "c"], "summary": ["b", "c"],
+              "tags": ["b", "c"], "or": ["a", "b"], "newest": ["c", "b", "a"]}  # fmt: skip
+    changed = [5, ["new", "other"], 7, 0.9, "finished"]
+    assert program(_API, project) == [listed, changed, ["up.txt"], [[0, 0.9]], ["b", "c"]]

@@ -290,3 +290,49 @@ def test_a_state_that_the_run_has_already_is_refused(client: Client, project: st
     assert client.query(text, {"i": bucket["id"]}).status == 200
     reply = client.query(text, {"i": bucket["id"]})
     assert (reply.status, "invalid state transition" in _messages(reply)[0]) == (400, True)
+
+
+def _fork(client: Client, project: str, name: str, parent: str, step: int) -> Any:
+    config = {"_wandb": {"value": {"branch_point": {"run_id": parent, "step": step}}}}
+    return client.open_run(project, name, config=json.dumps(config))
+
+
+def _said(client: Client, project: str, name: str) -> list[Any]:
+    rows = client.run_field(project, name, "history(minStep: 0, maxStep: 99)")["history"]
+    return [json.loads(row)["said"] for row in rows]
+
+
+def _say(client: Client, project: str, name: str, first_step: int, said: list[str]) -> None:
+    rows = [json.dumps({"_step": step, "said": word}) for step, word in enumerate(said, first_step)]
+    body = {"files": {"wandb-history.jsonl": {"offset": 0, "content": rows}}}
+    assert client.stream(project, name, body).status == 200
+
+
+def test_a_fork_shows_its_parents_rows_before_its_own(client: Client, project: str) -> None:
+    """Its own lines are numbered from 0, as clients number them; a fork of a fork has the rows of both."""
+    client.open_run(project, "a")
+    _say(client, project, "a", 0, ["a0", "a1", "a2", "a3"])
+    assert _fork(client, project, "b", "a", 2)["historyLineCount"] == 0
+    assert _fork(client, project, "b", "a", 2)["historyLineCount"] == 0  # the client asks again
+    _say(client, project, "b", 3, ["b3", "b4"])
+    assert _said(client, project, "b") == ["a0", "a1", "a2", "b3", "b4"]
+    _fork(client, project, "c", "b", 3)
+    _say(client, project, "c", 4, ["c4"])
+    assert _said(client, project, "c") == ["a0", "a1", "a2", "b3", "c4"]
+    assert _said(client, project, "a") == ["a0", "a1", "a2", "a3"]
+    assert client.run_field(project, "c", "historyLineCount") == {"historyLineCount": 1}
+
+
+def test_a_fork_is_rewound_behind_where_it_parted(client: Client, project: str) -> None:
+    """What it had of its parent after the step goes too; its parent keeps it."""
+    client.open_run(project, "a")
+    _say(client, project, "a", 0, ["a0", "a1", "a2"])
+    _fork(client, project, "b", "a", 2)
+    _say(client, project, "b", 3, ["b3"])
+    text = """mutation($i: RewindRunInput!) { rewindRun(input: $i) { rewoundRun { historyLineCount } } }"""
+    fields = {"entityName": "tester", "projectName": project, "runName": "b", "metricName": "_step", "metricValue": 0}
+    reply = client.query(text, {"i": fields})
+    assert reply.json["data"]["rewindRun"]["rewoundRun"] == {"historyLineCount": 0}
+    _say(client, project, "b", 1, ["new"])
+    assert _said(client, project, "b") == ["a0", "new"]
+    assert _said(client, project, "a") == ["a0", "a1", "a2"]

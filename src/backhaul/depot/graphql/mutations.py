@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from backhaul.depot import names
+from backhaul.depot import names, rows
 from backhaul.depot.graphql import identifiers
 from backhaul.depot.graphql.artifact_mutations import ARTIFACT_MUTATIONS
 from backhaul.depot.graphql.collection_mutations import COLLECTION_MUTATIONS
@@ -38,7 +38,21 @@ def upsert_bucket(_source: Any, context: Context, args: Args) -> Any:
         return _opened(context.store.edit_run(run.id, edit), inserted=False)
     entity, project = place(context, fields, "modelName")
     run, inserted = context.store.open_run(entity, project, names.run_id(name), edit, context.user.name)
+    _inherit(context, run)
     return _opened(run, inserted)
+
+
+def _inherit(context: Context, run: Run) -> None:
+    """Gives a fork its parent's history up to the step at which they part; `config._wandb` says both."""
+    if '"branch_point"' not in run.config:
+        return
+    internal = rows.parse(run.config).get("_wandb")
+    point = rows.value_at(internal, "value.branch_point") if isinstance(internal, dict) else None
+    if not isinstance(point, dict) or point.get("run_id") == run.name or not isinstance(point.get("step"), int | float):
+        return
+    parent = context.store.run(run.project.entity, run.project.name, str(point.get("run_id")))
+    if parent is not None:
+        context.store.inherit(run.id, parent.id, context.history.line_after_step(parent, point["step"]))
 
 
 def _opened(run: Run, inserted: bool) -> dict[str, Any]:

@@ -81,6 +81,9 @@ class Store(Protocol):
     def truncate(self, run_id: int, stream: str, end: int) -> None:
         """Forgets the lines of a stream from number `end` on."""
 
+    def inherit(self, run_id: int, parent_id: int, end: int) -> None:
+        """Gives a run without history that of its parent up to before line `end`, under numbers below 0."""
+
     def batches(self, run_id: int, stream: str) -> list[BatchRef]:
         """The batches of a stream in the order of their lines; they never overlap, and may leave holes."""
 

@@ -120,6 +120,10 @@ class SqliteStore:
         """See `Store`."""
         self._database.write(lambda c: streams.truncate(c, run_id, stream, end))
 
+    def inherit(self, run_id: int, parent_id: int, end: int) -> None:
+        """See `Store`."""
+        self._database.write(lambda c: streams.inherit(c, run_id, parent_id, end))
+
     def batches(self, run_id: int, stream: str = HISTORY) -> list[BatchRef]:
         """See `Store`."""
         return self._database.read(lambda c: streams.refs(c, run_id, stream))

@@ -34,13 +34,28 @@ def end(connection: sqlite3.Connection, run_id: int, stream: str) -> int:
 
 
 def counts(connection: sqlite3.Connection, run_id: int) -> LineCounts:
-    """How far the streams reach."""
-    return LineCounts(*(end(connection, run_id, stream) for stream in (HISTORY, EVENTS, OUTPUT)))
+    """How far the streams reach; of a fork, what it has beside its parent's lines."""
+    return LineCounts(*(max(0, end(connection, run_id, stream)) for stream in (HISTORY, EVENTS, OUTPUT)))
 
 
 def truncate(connection: sqlite3.Connection, run_id: int, stream: str, stop: int) -> None:
     """Forgets the lines from number `stop` on."""
     _make_room(connection, run_id, stream, stop, end(connection, run_id, stream))
+
+
+def inherit(connection: sqlite3.Connection, run_id: int, parent_id: int, stop: int) -> None:
+    """Gives a run without history that of its parent up to before line `stop`, under numbers below 0.
+
+    So the run's own lines begin at 0, as every client numbers them, and all lines are read in one order.
+    """
+    if refs(connection, run_id, HISTORY):
+        return
+    connection.execute(
+        "INSERT INTO batches (run_id, stream, first, count, size, body)"
+        " SELECT ?, stream, first - ?, count, size, body FROM batches WHERE run_id = ? AND stream = ? AND first < ?",
+        (run_id, stop, parent_id, HISTORY, stop),
+    )
+    truncate(connection, run_id, HISTORY, 0)
 
 
 def refs(connection: sqlite3.Connection, run_id: int, stream: str) -> list[BatchRef]:
