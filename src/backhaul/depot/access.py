@@ -23,6 +23,7 @@ from backhaul.depot.store.interface import Artifacts
 
 READS = frozenset({
     "project", "projects", "project_facts", "run", "runs", "was_deleted", "line_counts", "batches", "batch_lines",
+    "stretches", "stretch_facts", "stretch_column",
     "lines", "file", "files", "find", "versions", "logged", "used", "users", "maker", "members", "member",
     "memberships", "collections", "collection", "current_manifest", "manifests", "content", "by_client",
 })  # fmt: skip

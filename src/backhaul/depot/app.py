@@ -25,7 +25,6 @@ from backhaul.depot.pages import Pages
 from backhaul.depot.pages.login import Tickets
 from backhaul.depot.refusal import Refused, not_found, of_disk
 from backhaul.depot.storage import BadDigest, Storage, target_of
-from backhaul.depot.store import Store
 
 _LOG = logging.getLogger("backhaul.depot")
 _STATIC = Path(__file__).parent / "pages" / "static"
@@ -116,7 +115,7 @@ class App:
 
     async def _take_lines(self, request: Request) -> Response:
         data = await body.read(request)
-        stop = await run_in_threadpool(_deliver, request.state.services.store, request.path_params, data)
+        stop = await run_in_threadpool(_deliver, request.state.services, request.path_params, data)
         return JSONResponse(file_stream.ANSWER | {"stopped": True} if stop else file_stream.ANSWER)
 
     async def _give_file(self, request: Request) -> Response:
@@ -124,12 +123,15 @@ class App:
         return await run_in_threadpool(self._storage.file_response, store, target_of(request))
 
 
-def _deliver(store: Store, where: Mapping[str, str], data: bytes) -> bool:
+def _deliver(services: Services, where: Mapping[str, str], data: bytes) -> bool:
     """Whether the run should stop; returns when the lines are durable."""
-    run = store.run(where["entity"], where["project"], where["run"])
+    run = services.store.run(where["entity"], where["project"], where["run"])
     if run is None:
         raise not_found(f"run {where['entity']}/{where['project']}/{where['run']}")
-    store.deliver(run.id, file_stream.parse(body.parse_object(data)))
+    delivery = file_stream.parse(body.parse_object(data))
+    services.store.deliver(run.id, delivery)
+    if delivery.batches:
+        services.digester.note(run.id)
     return bool(run.stop_requested)
 
 

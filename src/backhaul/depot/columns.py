@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import math
 import operator
 from array import array
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
+
+import orjson
 
 from backhaul.depot import rows
 from backhaul.depot.rows import Row
 
 _LARGEST = 1 << 1000
+
+
+Points: TypeAlias = "tuple[array[int], array[float]]"  # a text, because Python 3.11 cannot subscript an array
+"""Places of rows, ascending, and the finite numbers there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,11 @@ class Column:
     places: array[int]
     numbers: array[float]
 
+    @property
+    def points(self) -> Points:
+        """The numbers with their places."""
+        return self.places, self.numbers
+
 
 Batch = dict[str, Column]
 """The columns of a batch, by dotted key."""
@@ -34,16 +43,23 @@ Batch = dict[str, Column]
 
 def read(lines: list[str]) -> Batch:
     """The columns of the lines; a line that is no JSON object is a row without values."""
-    places: dict[str, list[int]] = {}
-    values: dict[str, list[Any]] = {}
-    for place, row in enumerate(_parsed(lines)):
-        for key, value in row.items():
-            if key in values:
-                places[key].append(place)
-                values[key].append(value)
-            else:
-                places[key], values[key] = [place], [value]
-    return {key: _column(places[key], values[key]) for key in values}
+    found = _parsed(lines)
+    names = list(found[0]) if found else []
+    if len(names) > 1 and set(map(len, found)) == {len(names)}:
+        try:
+            return _of_one_shape(names, found)
+        except KeyError:  # as many keys, but others
+            pass
+    return _of_any_shape(found)
+
+
+def joined(parts: list[tuple[int, Batch]]) -> Batch:
+    """The columns of several batches as those of one; each comes with what its places are counted from."""
+    together: dict[str, list[tuple[int, Column]]] = {}
+    for start, batch in parts:
+        for key, column in batch.items():
+            together.setdefault(key, []).append((start, column))
+    return {key: _concatenated(columns) for key, columns in together.items()}
 
 
 def weigh(batch: Batch) -> int:
@@ -51,27 +67,61 @@ def weigh(batch: Batch) -> int:
     return sum(500 + 12 * len(column.places) for column in batch.values())
 
 
-def _parsed(lines: list[str]) -> Iterable[Row]:
-    """All lines in one go, which is faster; one by one when some line is no JSON."""
+def _of_one_shape(names: list[str], found: list[Row]) -> Batch:
+    """Rows with the same keys, in whatever order, as nearly all runs have them. Raises KeyError for others."""
+    every = array("i", range(len(found)))
+    values = zip(*map(operator.itemgetter(*names), found), strict=True)
+    return {name: _column(every, list(column)) for name, column in zip(names, values, strict=True)}
+
+
+def _of_any_shape(found: list[Row]) -> Batch:
+    places: dict[str, array[int]] = {}
+    values: dict[str, list[Any]] = {}
+    for place, row in enumerate(found):
+        for key, value in row.items():
+            if key in values:
+                places[key].append(place)
+                values[key].append(value)
+            else:
+                places[key], values[key] = array("i", [place]), [value]
+    return {key: _column(places[key], values[key]) for key in values}
+
+
+def _concatenated(parts: list[tuple[int, Column]]) -> Column:
+    places, numbers, types, grows = array("i"), array("d"), Counter[str](), True
+    for start, column in parts:
+        grows = grows and column.grows and not (numbers and column.numbers and column.numbers[0] < numbers[-1])
+        places.extend(array("i", [start + place for place in column.places]) if start else column.places)
+        numbers.extend(column.numbers)
+        types.update(column.types)
+    return Column(types, parts[-1][1].last, grows, places, numbers)
+
+
+def _parsed(lines: list[str]) -> list[Row]:
+    """All lines in one go, which is faster; one by one when some line is no strict JSON."""
+    text = f"[{','.join(lines)}]"
+    found: list[Any]
     try:
-        found = json.loads(f"[{','.join(lines)}]")
+        found = orjson.loads(text)
     except ValueError:
         found = []
     if len(found) != len(lines):
         found = [rows.parse(line) for line in lines]
-    return (_flat(row) if isinstance(row, dict) else {} for row in found)
+    if set(map(type, found)) == {dict} and text.count("{") == len(lines):
+        return found  # no row holds an object, so that none is nested
+    return [_flat(row) if isinstance(row, dict) else {} for row in found]
 
 
 def _flat(row: Row) -> Row:
-    nested = any(type(value) is dict for value in row.values())
+    nested = dict in map(type, row.values())
     return rows.flat(row) if nested else row
 
 
-def _column(places: list[int], values: list[Any]) -> Column:
+def _column(places: array[int], values: list[Any]) -> Column:
     types = Counter(map(type, values))
     if _all_finite(types, values):
         counted = Counter({"number": len(values)})
-        return Column(counted, values[-1], _grows(values), array("i", places), array("d", values))
+        return Column(counted, values[-1], _grows(values), places, array("d", values))
     kept = [(place, value) for place, value in zip(places, values, strict=True) if _is_finite(value)]
     numbers = [value for _, value in kept]
     named = Counter(_type_name(value) for value in values)

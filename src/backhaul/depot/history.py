@@ -5,40 +5,42 @@ A batch never changes under its id, so what was learnt from one is kept for the 
 
 from __future__ import annotations
 
-import math
 import sys
 from array import array
-from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from backhaul.depot import columns, rows
+from backhaul.depot import columns, rows, stretches
 from backhaul.depot.memory import Memory
-from backhaul.depot.model import HISTORY, BatchRef, Run
+from backhaul.depot.model import HISTORY, BatchRef, Run, Stretch
 from backhaul.depot.rows import Row
 from backhaul.depot.store import Store
+from backhaul.depot.stretches import Facts, Part
 
 _REMEMBERED_STEPS = 64 << 20  # bytes
 _REMEMBERED_COLUMNS = 128 << 20
-
-
-@dataclass(slots=True)
-class _KeyFacts:
-    """What is known of one key over several batches."""
-
-    types: Counter[str] = field(default_factory=Counter)
-    last: Any = None
-    highest: float = -math.inf
-    grows: bool = True
+_REMEMBERED_FACTS = 32 << 20
+_FACT = 400  # bytes, about
+_MUCH = 4096  # rows of which nothing is known; a digest of them is worth asking for
 
 
 class HistoryReader:
     """Answers questions about the lines of runs in a store. Safe to use from any thread."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, want: Callable[[int], None] = lambda _run_id: None) -> None:
+        """`want` hears of runs that are asked about and were not digested."""
         self._store = store
+        self._want = want
         self._steps: Memory[int, array[int]] = Memory(_REMEMBERED_STEPS, lambda steps: 100 + 8 * len(steps))
         self._columns: Memory[int, columns.Batch] = Memory(_REMEMBERED_COLUMNS, columns.weigh)
+        self._facts: Memory[int, dict[str, Facts]] = Memory(_REMEMBERED_FACTS, lambda facts: _FACT * len(facts))
+
+    def parts(self, run: Run, stream: str = HISTORY) -> list[Part]:
+        """The batches of a stream, by what is known of them."""
+        found = stretches.parts(self._store.stretches(run.id, stream), self._store.batches(run.id, stream))
+        if any(part.stretch is None and part.rows >= _MUCH for part in found):
+            self._want(run.id)
+        return found
 
     def tail(self, run: Run, stream: str, count: int = 1) -> list[str]:
         """The last `count` lines of a stream."""
@@ -67,12 +69,12 @@ class HistoryReader:
     def page(self, run: Run, first: int, stop: int, limit: int | None = None) -> list[str]:
         """The rows whose `_step` is at least `first` and below `stop`, in step order."""
         found: list[tuple[int, str]] = []
-        for ref in self._store.batches(run.id, HISTORY):
-            steps = self._batch_steps(ref)
-            if not steps or max(steps) < first or min(steps) >= stop:
+        for part in self.parts(run):
+            if part.stretch and (part.stretch.highest_step < first or part.stretch.lowest_step >= stop):
                 continue
-            pairs = zip(steps, self._lines(ref), strict=False)
-            found += [(step, line) for step, line in pairs if first <= step < stop]
+            for ref in part.refs:
+                pairs = zip(self._batch_steps(ref), self._lines(ref), strict=False)
+                found += [(step, line) for step, line in pairs if first <= step < stop]
         found.sort(key=lambda pair: pair[0])
         return [line for _, line in found[:limit]]
 
@@ -84,32 +86,51 @@ class HistoryReader:
 
     def last_step(self, run: Run) -> int:
         """The highest `_step`; -1 for a run without history."""
-        refs = self._store.batches(run.id, HISTORY)
-        return max((max(steps) for ref in refs if (steps := self._batch_steps(ref))), default=-1)
+        return self._last_step(self.parts(run))
 
     def line_after_step(self, run: Run, step: float) -> int:
         """The number of the first line whose `_step` is above `step`; the end of the stream when there is none."""
-        refs = self._store.batches(run.id, HISTORY)
-        for ref in refs:
-            for number, found in enumerate(self._batch_steps(ref), ref.first):
-                if found > step:
-                    return number
-        return refs[-1].first + refs[-1].count if refs else 0
+        parts = self.parts(run)
+        for part in parts:
+            if part.stretch and part.stretch.highest_step <= step:
+                continue
+            for ref in part.refs:
+                for number, found in enumerate(self._batch_steps(ref), ref.first):
+                    if found > step:
+                        return number
+        return parts[-1].refs[-1].first + parts[-1].refs[-1].count if parts else 0
 
     def keys(self, run: Run, stream: str = HISTORY) -> dict[str, Any] | None:
         """The JSON of the field `historyKeys`; None for a run without history."""
-        refs = self._store.batches(run.id, stream)
-        if not refs:
+        parts = self.parts(run, stream)
+        if not parts:
             return None
-        known: dict[str, _KeyFacts] = {}
-        for ref in refs:
-            for key, column in self.columns(ref).items():
-                _note(known.setdefault(key, _KeyFacts()), column)
+        known: dict[str, Facts] = {}
+        for part in parts:
+            for facts in self._facts_of(part):
+                for key, more in facts.items():
+                    known.setdefault(key, Facts.of_nothing()).add(more)
         return {
             "sets": [],
             "keys": {key: _described(facts) for key, facts in known.items()},
-            "lastStep": self.last_step(run),
+            "lastStep": self._last_step(parts),
         }
+
+    def facts(self, stretch: Stretch) -> dict[str, Facts]:
+        """What is known of each key in a stretch; not to be changed."""
+        return self._facts.get(stretch.id, lambda: stretches.facts_of(self._store.stretch_facts(stretch.id) or "{}"))
+
+    def _facts_of(self, part: Part) -> Iterator[dict[str, Facts]]:
+        if part.stretch:
+            yield self.facts(part.stretch)
+            return
+        for ref in part.refs:
+            yield {key: Facts.of(column) for key, column in self.columns(ref).items()}
+
+    def _last_step(self, parts: list[Part]) -> int:
+        digested = [part.stretch.highest_step for part in parts if part.stretch]
+        others = [self._batch_steps(ref) for part in parts if not part.stretch for ref in part.refs]
+        return max([*digested, *(max(steps) for steps in others if steps)], default=-1)
 
     def columns(self, ref: BatchRef) -> columns.Batch:
         """The batch by column."""
@@ -145,14 +166,6 @@ def _picked(line: str, keys: list[str]) -> Row | None:
     return None if any(value is None for value in picked.values()) else picked
 
 
-def _note(known: _KeyFacts, column: columns.Column) -> None:
-    if column.numbers:
-        known.grows = known.grows and column.grows and column.numbers[0] >= known.highest
-        known.highest = max(known.highest, column.numbers[-1])
-    known.types.update(column.types)
-    known.last = column.last
-
-
-def _described(facts: _KeyFacts) -> dict[str, Any]:
+def _described(facts: Facts) -> dict[str, Any]:
     counts = [{"type": name, "count": count} for name, count in facts.types.items()]
     return {"typeCounts": counts, "monotonic": facts.grows, "previousValue": rows.strict(facts.last)}

@@ -157,6 +157,32 @@ class BatchRef:
     id: int
     first: int
     count: int
+    size: int = 0
+    """Bytes of text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Neighbouring lines, from `first` to before `stop`, of which facts and columns are kept (see `stretches`)."""
+
+    id: int
+    first: int
+    stop: int
+    lowest_step: int
+    highest_step: int
+
+
+@dataclass(frozen=True, slots=True)
+class StretchDraft:
+    """A stretch that was made of these batches, with its packed columns by key."""
+
+    first: int
+    stop: int
+    lowest_step: int
+    highest_step: int
+    facts: str
+    columns: dict[str, bytes]
+    batches: list[int]
 
 
 @dataclass(frozen=True, slots=True)

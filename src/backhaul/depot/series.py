@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import math
 from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from backhaul.depot import columns
+from backhaul.depot.columns import Points
 from backhaul.depot.history import HistoryReader
-from backhaul.depot.model import HISTORY, Run
+from backhaul.depot.model import HISTORY, Run, Stretch
 from backhaul.depot.store import Store
-
-STEP = "_step"
+from backhaul.depot.stretches import AXES, BUCKET, STEP, Part, extremes, unpack
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,25 +50,71 @@ class SeriesReader:
         """About `view.points` points of a metric, all of them when they are fewer; rows without a finite number in
         `key` or in the axis are left out (a row without `_step` has its line number).
         """
+        parts = self._shown(run, key, view)
+        rows = sum(part.rows for part in parts)
+        coarse = view.axis in AXES and 2 * rows >= BUCKET * view.points
+        source = self._coarse(run, key, view, parts) if coarse else self._fine(key, view.axis, parts)
         x, y = array("d"), array("d")
-        for ref in self._store.batches(run.id, view.stream):
-            found = self._history.columns(ref)
-            if key in found:
-                found_x, found_y = _points(found, key, view.axis, ref.first)
-                x.extend(found_x)
-                y.extend(found_y)
+        for found in source:
+            x.extend(found.x)
+            y.extend(found.y)
         return _thin(_within(Series(x, y), view), view.points)
 
+    def _shown(self, run: Run, key: str, view: View) -> list[Part]:
+        """The parts of the stream that may have points in the view, and their neighbours."""
+        parts = self._history.parts(run, view.stream)
+        if view.start == -math.inf and view.stop == math.inf:
+            return parts
+        inside = [part.stretch is None or self._reaches(part.stretch, view) for part in parts]
+        near = [any(inside[max(0, place - 1) : place + 2]) for place in range(len(parts))]
+        return [part for part, wanted in zip(parts, near, strict=True) if wanted]
 
-def _points(batch: columns.Batch, key: str, axis: str, first: int) -> tuple[array[float], array[float]]:
-    column, known = batch[key], batch.get(axis)
-    if known is not None and known.places == column.places:
-        return known.numbers, column.numbers
-    at = dict(zip(known.places, known.numbers, strict=True)) if known else {}
+    def _reaches(self, stretch: Stretch, view: View) -> bool:
+        if view.axis == STEP:
+            return stretch.lowest_step <= view.stop and stretch.highest_step >= view.start
+        facts = self._history.facts(stretch).get(view.axis)
+        return facts is not None and facts.lowest <= view.stop and facts.highest >= view.start
+
+    def _fine(self, key: str, axis: str, parts: list[Part]) -> Iterator[Series]:
+        """All points, out of the lines."""
+        for part in parts:
+            for first, points, known in self._read(part, key, axis):
+                yield _series(points, known, axis, first)
+
+    def _coarse(self, run: Run, key: str, view: View, parts: list[Part]) -> Iterator[Series]:
+        """The extremes: of stretches those that are kept, of other lines those that their batches have."""
+        kept = self._store.stretch_column(run.id, view.stream, key)
+        axes = self._store.stretch_column(run.id, view.stream, view.axis)
+        for part in parts:
+            if part.stretch is None:
+                for first, points, known in self._read(part, key, view.axis):
+                    yield _series(extremes(points), known, view.axis, first)
+            elif part.stretch.id in kept:
+                points, axis = unpack(kept[part.stretch.id]), axes.get(part.stretch.id)
+                points = extremes(points) if key in AXES else points
+                yield _series(points, unpack(axis) if axis else None, view.axis, part.stretch.first)
+
+    def _read(self, part: Part, key: str, axis: str) -> Iterator[tuple[int, Points, Points | None]]:
+        """Of each batch that has the key its first line number, the key's points and those of the axis."""
+        for ref in part.refs:
+            batch = self._history.columns(ref)
+            if key in batch:
+                yield ref.first, batch[key].points, batch[axis].points if axis in batch else None
+
+
+def _series(points: Points, known: Points | None, axis: str, first: int) -> Series:
+    """The numbers over those of the axis in the same rows, which are counted from line `first`."""
+    places, numbers = points
+    axis_places, x = known or (array("i"), array("d"))
+    if axis_places == places:
+        return Series(x, numbers)
+    if axis_places and axis_places[-1] == len(axis_places) - 1 and places[-1:] <= axis_places[-1:]:  # no row lacks it
+        return Series(array("d", [x[place] for place in places]), numbers)
+    at = dict(zip(axis_places, x, strict=True))
     if axis == STEP:
-        return array("d", [at.get(place, first + place) for place in column.places]), column.numbers
-    pairs = [(at[place], number) for place, number in zip(column.places, column.numbers, strict=True) if place in at]
-    return array("d", [x for x, _ in pairs]), array("d", [y for _, y in pairs])
+        return Series(array("d", [at.get(place, first + place) for place in places]), numbers)
+    pairs = [(at[place], number) for place, number in zip(places, numbers, strict=True) if place in at]
+    return Series(array("d", [x for x, _ in pairs]), array("d", [y for _, y in pairs]))
 
 
 def _within(series: Series, view: View) -> Series:

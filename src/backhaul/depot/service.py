@@ -21,6 +21,7 @@ from backhaul.depot.addresses import Signer
 from backhaul.depot.app import create_app
 from backhaul.depot.assembly import Assembly
 from backhaul.depot.attempts import Attempts
+from backhaul.depot.digester import Digester
 from backhaul.depot.doorkeeper import Doorkeeper
 from backhaul.depot.graphql.context import Services
 from backhaul.depot.history import HistoryReader
@@ -50,6 +51,7 @@ class Depot:
         self._signer = Signer(secrets.signing)
         self._tickets = Tickets(secrets, self._signer)
         self._store = SqliteStore(data / DATABASE)
+        self._digester = Digester(self._store)
         self._entity = entity
         self._max_file_size = max_file_size
         self._blobs = FolderBlobs(data / "blobs")
@@ -121,6 +123,7 @@ class Depot:
 
     def close(self) -> None:
         """Closes the store; what was acknowledged stays."""
+        self._digester.close()
         self._store.close()
         os.close(self._lock)
 
@@ -131,7 +134,8 @@ class Depot:
         services = Services(
             self._store,
             self._blobs,
-            HistoryReader(self._store),
+            HistoryReader(self._store, self._digester.note),
+            self._digester,
             Manifests(self._blobs),
             self._signer,
             assembly,

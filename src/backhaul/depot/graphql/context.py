@@ -9,6 +9,7 @@ from typing import Any, Self
 from backhaul.depot.access import seen_by
 from backhaul.depot.addresses import Addressed, Signer
 from backhaul.depot.assembly import Assembly
+from backhaul.depot.digester import Digester
 from backhaul.depot.history import HistoryReader
 from backhaul.depot.manifests import Manifests
 from backhaul.depot.model import Run, User
@@ -24,6 +25,7 @@ class Services:
     store: Store
     blobs: Blobs
     history: HistoryReader
+    digester: Digester
     manifests: Manifests
     signer: Signer
     assembly: Assembly

@@ -9,8 +9,9 @@ from typing import Any
 from backhaul.depot.model import EVENTS, HISTORY, Run
 from backhaul.depot.pages.visit import Visit
 from backhaul.depot.refusal import Refused
-from backhaul.depot.series import STEP, SeriesReader, View
+from backhaul.depot.series import SeriesReader, View
 from backhaul.depot.store import Store
+from backhaul.depot.stretches import STEP
 
 _MOST_KEYS = 64
 _POINTS, _MOST_POINTS = 600, 5000

@@ -21,6 +21,8 @@ from backhaul.depot.model import (
     Run,
     RunEdit,
     StoredFile,
+    Stretch,
+    StretchDraft,
 )
 
 
@@ -89,6 +91,18 @@ class Store(Protocol):
 
     def batch_lines(self, batch_id: int) -> list[str] | None:
         """The lines of a batch, or None when it was replaced in the meantime."""
+
+    def stretches(self, run_id: int, stream: str) -> list[Stretch]:
+        """The stretches of a stream in the order of their lines; they never overlap, and need not cover all lines."""
+
+    def stretch_facts(self, stretch_id: int) -> str | None:
+        """The facts about the keys of a stretch, or None when it is gone."""
+
+    def stretch_column(self, run_id: int, stream: str, key: str) -> dict[int, bytes]:
+        """A key's packed columns, by the ids of the stretches that have the key."""
+
+    def put_stretch(self, run_id: int, stream: str, draft: StretchDraft) -> bool:
+        """Keeps a stretch; False, and nothing kept, when its lines are no longer those that it was made of."""
 
     def lines(self, run_id: int, stream: str, first: int = 0, end: int | None = None) -> Iterator[tuple[int, str]]:
         """The lines from number `first` to before `end`, each with its number, holes left out."""

@@ -17,6 +17,9 @@ from backhaul.depot.model import Batch
 LONGEST_BATCH = 2048
 """Lines. Small enough to be read for one page of rows, large enough to compress well."""
 
+JOIN_BELOW = 64 * 1024
+"""Bytes of text. A live run posts a few lines every 15 s; such crumbs are joined until they are as big."""
+
 _LARGEST_BATCH = 1 << 20  # bytes of text, unless a single line is larger
 _LEVEL = 1  # ISA-L's zlib data are as small as zlib's own at level 2, and come 3.5 times as fast
 _JOINED, _LISTED = 0, 1

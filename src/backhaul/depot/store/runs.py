@@ -150,7 +150,7 @@ def request_stop(connection: sqlite3.Connection, run_id: int) -> None:
 def delete(connection: sqlite3.Connection, run_id: int, now: float) -> None:
     """Removes a run's lines and files and hides it; the row stays, so that its id is not used again."""
     get(connection, run_id)
-    for table in ("batches", "files", "alerts"):
+    for table in ("stretches", "batches", "files", "alerts"):
         connection.execute(f"DELETE FROM {table} WHERE run_id = ?", (run_id,))
     connection.execute("UPDATE runs SET deleted_at = ?, config = '{}', summary = '{}' WHERE id = ?", (now, run_id))
 

@@ -18,8 +18,10 @@ from backhaul.depot.model import (
     Run,
     RunEdit,
     StoredFile,
+    Stretch,
+    StretchDraft,
 )
-from backhaul.depot.store import files, lines, overview, resent, runs, streams
+from backhaul.depot.store import files, lines, overview, resent, runs, streams, stretches
 from backhaul.depot.store.database import Database
 from backhaul.depot.store.interface import Clock
 from backhaul.depot.store.sqlite_artifacts import SqliteArtifacts
@@ -132,6 +134,22 @@ class SqliteStore:
         """See `Store`."""
         body = self._database.read(lambda c: streams.body(c, batch_id))
         return None if body is None else lines.unpack(body)
+
+    def stretches(self, run_id: int, stream: str = HISTORY) -> list[Stretch]:
+        """See `Store`."""
+        return self._database.read(lambda c: stretches.every(c, run_id, stream))
+
+    def stretch_facts(self, stretch_id: int) -> str | None:
+        """See `Store`."""
+        return self._database.read(lambda c: stretches.facts(c, stretch_id))
+
+    def stretch_column(self, run_id: int, stream: str, key: str) -> dict[int, bytes]:
+        """See `Store`."""
+        return self._database.read(lambda c: stretches.column(c, run_id, stream, key))
+
+    def put_stretch(self, run_id: int, stream: str, draft: StretchDraft) -> bool:
+        """See `Store`."""
+        return self._database.write(lambda c: stretches.put(c, run_id, stream, draft))
 
     def lines(self, run_id: int, stream: str, first: int = 0, end: int | None = None) -> Iterator[tuple[int, str]]:
         """See `Store`. Batch by batch, so that a long stream needs little memory."""

@@ -10,16 +10,14 @@ import sqlite3
 from collections.abc import Iterator
 
 from backhaul.depot.model import EVENTS, HISTORY, OUTPUT, Batch, BatchRef, LineCounts
-from backhaul.depot.store import lines
-
-# A live run posts a few lines every 15 s. Such crumbs are joined to the batch before them until it is this big.
-_JOIN_BELOW = 64 * 1024
+from backhaul.depot.store import lines, stretches
 
 
 def put(connection: sqlite3.Connection, run_id: int, stream: str, batches: list[Batch]) -> None:
     """Stores the batches; lines that exist under the same numbers are replaced."""
     for batch in batches:
         if batch.first < end(connection, run_id, stream):
+            stretches.forget(connection, run_id, stream, batch.first, batch.end)
             _make_room(connection, run_id, stream, batch.first, batch.end)
         _insert(connection, run_id, stream, _joined(connection, run_id, stream, batch))
 
@@ -40,7 +38,9 @@ def counts(connection: sqlite3.Connection, run_id: int) -> LineCounts:
 
 def truncate(connection: sqlite3.Connection, run_id: int, stream: str, stop: int) -> None:
     """Forgets the lines from number `stop` on."""
-    _make_room(connection, run_id, stream, stop, end(connection, run_id, stream))
+    last = end(connection, run_id, stream)
+    stretches.forget(connection, run_id, stream, stop, last)
+    _make_room(connection, run_id, stream, stop, last)
 
 
 def inherit(connection: sqlite3.Connection, run_id: int, parent_id: int, stop: int) -> None:
@@ -61,7 +61,7 @@ def inherit(connection: sqlite3.Connection, run_id: int, parent_id: int, stop: i
 def refs(connection: sqlite3.Connection, run_id: int, stream: str) -> list[BatchRef]:
     """The stream's batches in the order of their lines."""
     rows = connection.execute(
-        "SELECT id, first, count FROM batches WHERE run_id = ? AND stream = ? ORDER BY first", (run_id, stream)
+        "SELECT id, first, count, size FROM batches WHERE run_id = ? AND stream = ? ORDER BY first", (run_id, stream)
     )
     return [BatchRef(*row) for row in rows]
 
@@ -105,10 +105,11 @@ def _joined(connection: sqlite3.Connection, run_id: int, stream: str, batch: Bat
     if row is None:
         return batch
     before = Batch(*row[1:])
-    too_big = before.size + batch.size > _JOIN_BELOW or before.count + batch.count > lines.LONGEST_BATCH
+    too_big = before.size + batch.size > lines.JOIN_BELOW or before.count + batch.count > lines.LONGEST_BATCH
     if before.end != batch.first or too_big:
         return batch
     connection.execute("DELETE FROM batches WHERE id = ?", (row[0],))
+    stretches.forget(connection, run_id, stream, before.first, before.end)
     (joined,) = lines.pack(before.first, lines.unpack(before.body) + lines.unpack(batch.body))
     return joined
 
