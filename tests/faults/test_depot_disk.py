@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,9 +14,10 @@ import pytest
 
 from ..depot_client import Client, Reply
 from ..depot_contents import held
+from ..tampering import injected
 
 if TYPE_CHECKING:
-    from tests.conftest import DepotProcess, StartDepot
+    from tests.conftest import StartDepot
 
 _AS_ROOT = [] if os.geteuid() == 0 else ["sudo", "-n"]
 _HISTORY = "wandb-history.jsonl"
@@ -102,25 +100,6 @@ def test_a_depot_on_a_full_disk_says_why_it_does_not_start(small_disk: Path) -> 
     assert "No space left" in done.stderr or "full" in done.stderr
 
 
-@contextmanager
-def _failing(depot: DepotProcess, *calls: str) -> Iterator[None]:
-    """While it lasts, the kernel answers these calls of the depot with an I/O error."""
-    strace = shutil.which("strace")
-    assert strace, "scripts/system-packages installs it"
-    names = ",".join(calls)
-    what = ["-e", f"trace={names}", "-e", f"inject={names}:error=EIO", "-p", str(depot.process.pid)]
-    line = [*_AS_ROOT, strace, "-f", "-o", "/dev/null", *what]
-    tracer = subprocess.Popen(line, stderr=subprocess.PIPE, text=True)
-    assert tracer.stderr is not None
-    while "attached" not in (said := tracer.stderr.readline()):
-        assert said, "strace could not attach"
-    try:
-        yield
-    finally:
-        tracer.send_signal(signal.SIGINT)
-        tracer.communicate(timeout=20)
-
-
 def test_a_disk_that_fails_is_told_with_503_and_passes(tmp_path: Path, start_depot: StartDepot) -> None:
     """An I/O error is no internal error: the text says what failed, and the next request finds the depot well."""
     depot = start_depot(tmp_path / "depot")
@@ -129,7 +108,7 @@ def test_a_disk_that_fails_is_told_with_503_and_passes(tmp_path: Path, start_dep
     for number, calls in ((1, ("fsync", "fdatasync")), (4, ("write", "pwrite64"))):
         assert [reply.status for reply in _send(client, number)] == [200, 200, 200]
         before = held(depot.data, "p", "r")
-        with _failing(depot, *calls):
+        with injected(depot.process.pid, calls, "error=EIO"):
             refused = _send(client, number + 1, size=3_000_000)
         assert [reply.status for reply in refused] == [503, 503, 503], _texts(refused)
         assert all("the depot cannot read or write its data" in text for text in _texts(refused))

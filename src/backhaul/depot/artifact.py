@@ -100,7 +100,7 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """The bytes of one or more entries, kept once per project. `birth` is the version that brought them."""
+    """The bytes of one or more entries, kept once per project. `birth` is the version that they stay with."""
 
     blob: str
     size: int
@@ -129,3 +129,16 @@ class Entry:
     md5: str | None
     size: int
     reference: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """Contents of a project (by MD5, hexadecimal) that stayed with versions which are deleted now.
+
+    `living` are the committed versions that may need them, `commits` how many were ever committed.
+    """
+
+    project_id: int
+    digests: frozenset[str]
+    living: tuple[int, ...]
+    commits: int

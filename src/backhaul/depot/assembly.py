@@ -85,7 +85,7 @@ class Assembly:
 
     def _remove(self, blobs: list[str]) -> None:
         for blob in blobs:
-            self._blobs.remove(blob)
+            self._blobs.destroy(blob)  # at once: nobody but the assembly reads parts
 
 
 def _check(upload: Upload, announced: Mapping[int, str]) -> None:

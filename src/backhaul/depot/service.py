@@ -32,6 +32,7 @@ from backhaul.depot.reach import Reach
 from backhaul.depot.store.folder import FolderBlobs
 from backhaul.depot.store.sqlite import SqliteStore
 from backhaul.depot.store.users import Users
+from backhaul.depot.sweep import Sweep
 
 _IDLE_CONNECTION = 75  # seconds; longer than the 30 s between a run's heartbeats
 _LAST_ANSWERS = 5  # seconds for requests under way when the depot is told to stop
@@ -55,6 +56,7 @@ class Depot:
         self._entity = entity
         self._max_file_size = max_file_size
         self._blobs = FolderBlobs(data / "blobs")
+        self._manifests = Manifests(self._blobs)
 
     @classmethod
     def open(cls, data: Path, entity: str | None = None, max_file_size: int | None = None) -> Depot:
@@ -115,9 +117,14 @@ class Depot:
         port is taken or the certificate cannot be read.
         """
         how = reach or Reach()
+        sweep = Sweep(self._store, self._blobs, self._manifests, time.time)
         try:
             with _listening(host, port) as sock:
-                _Server(self._config(how), on_ready, _url(how.scheme, sock)).run(sockets=[sock])
+                sweep.start()
+                try:
+                    _Server(self._config(how), on_ready, _url(how.scheme, sock)).run(sockets=[sock])
+                finally:
+                    sweep.stop()
         finally:
             self.close()
 
@@ -136,7 +143,7 @@ class Depot:
             self._blobs,
             HistoryReader(self._store, self._digester.note),
             self._digester,
-            Manifests(self._blobs),
+            self._manifests,
             self._signer,
             assembly,
             self._entity,

@@ -80,9 +80,15 @@ class Storage:
                 raise BadDigest(f"the MD5 of what arrived is {blob.md5}, not {' or '.join(sorted(expected))}")
 
         blob = await self._blobs.receive(body.whole(request, self._max_file_size), accept)
-        needless = await run_in_threadpool(keep, blob)
-        if needless:
-            await run_in_threadpool(self._blobs.remove, needless)
+        try:
+            needless = await run_in_threadpool(keep, blob)
+        except Exception:  # not a cancellation: then the row may still come, and the sweep decides
+            self._blobs.destroy(blob.name)
+            raise
+        if needless == blob.name:
+            self._blobs.destroy(needless)  # nobody knows of it
+        elif needless:
+            self._blobs.remove(needless)
         return Response(status_code=200, headers={"ETag": f'"{blob.md5}"'})
 
     async def get(self, request: Request) -> Response:

@@ -363,7 +363,8 @@ def test_every_method_of_the_store_has_a_rule() -> None:
         "make_project", "open_run", "edit_run", "request_stop", "delete_run", "deliver", "truncate", "put_file",
         "delete_files", "add_alert", "close", "create", "use", "commit", "edit", "set_aliases", "link", "unlink",
         "delete", "edit_collection", "delete_collection", "tag", "tag_collection", "make_manifest", "put_manifest",
-        "put_content", "inherit", "put_stretch",
+        "put_content", "inherit", "put_stretch", "rely_on", "abandon", "drop_manifests", "strays", "settle",
+        "named_blobs", "deletions",
     }  # fmt: skip
     guarded = {"get", "collection_of", "manifest", "artifacts"}
     methods = {name for part in (Store, Artifacts) for name in vars(part) if not name.startswith("_")}

@@ -120,14 +120,7 @@ def _commit(_source: Any, context: Context, args: Args) -> Any:
     if manifest.kind != "FULL":
         manifest = _completed(context, artifact)
     entries = context.services.manifests.entries(manifest)
-    project = artifact.collection.project.id
-    missing = [
-        entry.name for entry in entries if entry.md5 and context.store.artifacts.content(project, entry.md5) is None
-    ]
-    if missing:
-        raise Refused(f"the artifact cannot be committed: {len(missing)} of its files have not arrived: {missing[:3]}")
-    size = sum(entry.size for entry in entries)
-    return {"artifact": context.store.artifacts.commit(artifact.id, size, len(entries))}
+    return {"artifact": context.store.artifacts.commit(artifact.id, entries)}
 
 
 def _completed(context: Context, artifact: Artifact) -> Manifest:
@@ -139,6 +132,8 @@ def _completed(context: Context, artifact: Artifact) -> Manifest:
         before = next(iter(store.versions(artifact.collection)), None)
         base_id = before.id if before else None
     base = store.current_manifest(base_id) if base_id is not None else None
+    if base_id is not None and base is None:
+        raise Refused("the artifact cannot be committed: the version that it adds to was deleted", 409)
     blob = context.services.blobs.keep(context.services.manifests.merged([base, *parts] if base else parts))
     digest = base64.b64encode(bytes.fromhex(blob.md5)).decode()
     whole = store.make_manifest(artifact.id, digest)

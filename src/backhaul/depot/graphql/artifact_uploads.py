@@ -11,7 +11,7 @@ from typing import Any
 
 from backhaul.depot import manifests
 from backhaul.depot.addresses import LIFETIME, ContentTarget, PartTarget
-from backhaul.depot.artifact import Artifact
+from backhaul.depot.artifact import Artifact, Content
 from backhaul.depot.graphql.artifacts import find_artifact, number_of
 from backhaul.depot.graphql.context import Args, Context, Resolvers
 from backhaul.depot.graphql.files import made_file
@@ -24,16 +24,25 @@ _HEX = frozenset("0123456789abcdef")
 
 def _create_files(_source: Any, context: Context, args: Args) -> Any:
     """An answer for each file, in the order of the request; no address for bytes that are here already."""
-    edges = [{"node": _node(context, spec), "cursor": None} for spec in args["input"]["artifactFiles"]]
+    specs = args["input"]["artifactFiles"]
+    here = {identifier: _here(context, identifier, specs) for identifier in {spec["artifactID"] for spec in specs}}
+    edges = [{"node": _node(context, spec, here[spec["artifactID"]]), "cursor": None} for spec in specs]
     page = {"endCursor": None, "hasNextPage": False}
     return {"files": {"edges": edges, "pageInfo": page, "totalCount": len(edges), "uploadHeaders": []}}
 
 
-def _node(context: Context, spec: Args) -> dict[str, Any]:
+def _here(context: Context, identifier: str, specs: list[Args]) -> dict[str, Content]:
+    """What is here already of the files for one version, by MD5; it stays for that version from now on."""
+    artifact = find_artifact(context, identifier)
+    digests = [manifests.to_hex(spec["md5"]) for spec in specs if spec["artifactID"] == identifier]
+    return context.store.artifacts.rely_on(artifact.collection.project.id, digests, artifact.id)
+
+
+def _node(context: Context, spec: Args, here: dict[str, Content]) -> dict[str, Any]:
     artifact = find_artifact(context, spec["artifactID"])
     project = artifact.collection.project
     md5 = manifests.to_hex(spec["md5"])
-    known = context.store.artifacts.content(project.id, md5)
+    known = here.get(md5)
     target = ContentTarget(project.id, artifact.id, md5)
     parts = _digests(spec.get("uploadPartsInput") or ())
     return made_file(

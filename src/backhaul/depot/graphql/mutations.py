@@ -148,9 +148,11 @@ def _delete_run(_source: Any, context: Context, args: Args) -> Any:
         if not context.store.was_deleted(*_run_place(identifier)):
             raise not_found(f"run with the id {identifier!r}")
         return {"clientMutationId": fields.get("clientMutationId")}
-    blobs = [file.blob for file in context.store.files(run.id)]
-    context.store.delete_run(run.id)
-    for blob in blobs:
+    if fields.get("deleteArtifacts"):
+        for artifact in context.store.artifacts.logged(run.id):
+            if artifact.run_id == run.id:  # one that it brought again belongs to the run that was first
+                context.store.artifacts.delete(artifact.id, with_aliases=True)
+    for blob in context.store.delete_run(run.id):
         context.services.blobs.remove(blob)
     return {"clientMutationId": fields.get("clientMutationId")}
 

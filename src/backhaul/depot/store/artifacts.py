@@ -6,10 +6,10 @@ import json
 import sqlite3
 from typing import Any
 
-from backhaul.depot.artifact import LATEST, Artifact, Collection, Draft
+from backhaul.depot.artifact import LATEST, Artifact, Collection, Draft, Entry
 from backhaul.depot.model import Project, Run
 from backhaul.depot.refusal import Refused, not_found
-from backhaul.depot.store import runs
+from backhaul.depot.store import contents, runs
 
 _COLLECTION = (
     "SELECT c.id, p.id, p.entity, p.name, p.created_at, c.name, c.type, c.created_at, c.portfolio,"
@@ -106,19 +106,33 @@ def users(connection: sqlite3.Connection, artifact_id: int) -> list[Run]:
     return [run for run in found if run is not None]
 
 
-def commit(connection: sqlite3.Connection, artifact_id: int, size: int, file_count: int, now: float) -> Artifact:
-    """Gives the version its number and its aliases; a second time changes nothing."""
+def commit(connection: sqlite3.Connection, artifact_id: int, entries: list[Entry], now: float) -> Artifact:
+    """Gives the version its number and its aliases; a second time changes nothing.
+
+    That all bytes are here is looked up in the same transaction: nobody removes them in between.
+    """
     artifact = get(connection, artifact_id)
     if artifact.committed:
         return artifact
+    if artifact.deleted:
+        raise Refused("the artifact cannot be committed: it was deleted", 409)
+    _need(connection, artifact.collection.project.id, entries)
     (wanted,) = connection.execute("SELECT wanted FROM artifacts WHERE id = ?", (artifact_id,)).fetchone()
     connection.execute(
         "UPDATE artifacts SET committed = 1, size = ?, file_count = ?, updated_at = ?, version ="
         " (SELECT coalesce(max(version), -1) + 1 FROM artifacts WHERE collection_id = ?) WHERE id = ?",
-        (size, file_count, now, artifact.collection.id, artifact_id),
+        (sum(entry.size for entry in entries), len(entries), now, artifact.collection.id, artifact_id),
     )
     set_aliases(connection, artifact, [*json.loads(wanted), LATEST], [])
     return get(connection, artifact_id)
+
+
+def _need(connection: sqlite3.Connection, project_id: int, entries: list[Entry]) -> None:
+    """Refused with 400 when the bytes of an entry are not here."""
+    names = {entry.md5: entry.name for entry in entries if entry.md5}
+    missing = sorted(names[md5] for md5 in contents.missing(connection, project_id, list(names)))
+    if missing:
+        raise Refused(f"the artifact cannot be committed: {len(missing)} of its files have not arrived: {missing[:3]}")
 
 
 def edit(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 
 from backhaul.depot.artifact import Content, Manifest
@@ -39,6 +40,13 @@ def manifests(connection: sqlite3.Connection, artifact_id: int) -> list[Manifest
     return [Manifest(*row) for row in rows]
 
 
+def put_manifest(connection: sqlite3.Connection, manifest_id: int, blob: Blob) -> str | None:
+    """The bytes of a manifest came; returns the blob that they replace."""
+    before = manifest(connection, "id = ?", manifest_id)
+    connection.execute("UPDATE manifests SET blob = ?, size = ? WHERE id = ?", (blob.name, blob.size, manifest_id))
+    return before.blob if before else None
+
+
 def content(connection: sqlite3.Connection, project_id: int, md5: str) -> Content | None:
     """The bytes with that MD5, if some version of the project brought them."""
     row = connection.execute(
@@ -50,8 +58,31 @@ def content(connection: sqlite3.Connection, project_id: int, md5: str) -> Conten
 def put_content(connection: sqlite3.Connection, project_id: int, blob: Blob, artifact_id: int) -> str | None:
     """Keeps the bytes; returns a blob that is not needed: the new one, when they were there already."""
     if content(connection, project_id, blob.md5) is not None:
+        rely_on(connection, project_id, [blob.md5], artifact_id)
         return blob.name
     connection.execute(
         "INSERT INTO contents VALUES (?, ?, ?, ?, ?)", (project_id, blob.md5, blob.name, blob.size, artifact_id)
     )
     return None
+
+
+def rely_on(
+    connection: sqlite3.Connection, project_id: int, digests: list[str], artifact_id: int
+) -> dict[str, Content]:
+    """Those of the bytes that are here, as they were; they stay with that version from now on."""
+    found = {md5: content(connection, project_id, md5) for md5 in digests}
+    here = {md5: each for md5, each in found.items() if each is not None}
+    connection.executemany(
+        "UPDATE contents SET artifact_id = ? WHERE project_id = ? AND md5 = ?",
+        [(artifact_id, project_id, md5) for md5, each in here.items() if each.birth != artifact_id],
+    )
+    return here
+
+
+def missing(connection: sqlite3.Connection, project_id: int, digests: list[str]) -> set[str]:
+    """Those of the digests whose bytes are not here."""
+    rows = connection.execute(
+        "SELECT value FROM json_each(?) WHERE NOT EXISTS (SELECT 1 FROM contents WHERE project_id = ? AND md5 = value)",
+        (json.dumps(digests), project_id),
+    )
+    return {md5 for (md5,) in rows}

@@ -1,4 +1,4 @@
-"""Which blob is the content of which file of a run."""
+"""Which blob is the content of which file of a run, and which blobs are the content of anything."""
 
 from __future__ import annotations
 
@@ -39,3 +39,15 @@ def delete(connection: sqlite3.Connection, run_id: int, names: list[str]) -> lis
     for file in found:
         connection.execute("DELETE FROM files WHERE run_id = ? AND name = ?", (run_id, file.name))
     return [file.blob for file in found]
+
+
+def named_blobs(connection: sqlite3.Connection, start: str) -> set[str]:
+    """The blobs that start with that digit and stand in any table: each keeps its blobs in a column of this name."""
+    tables = connection.execute(
+        "SELECT tables.name FROM sqlite_schema tables JOIN pragma_table_info(tables.name) columns"
+        " WHERE tables.type = 'table' AND columns.name = 'blob'"
+    ).fetchall()
+    found = (
+        connection.execute(f"SELECT blob FROM {table} WHERE substr(blob, 1, 1) = ?", (start,)) for (table,) in tables
+    )
+    return {blob for rows in found for (blob,) in rows}

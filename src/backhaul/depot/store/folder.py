@@ -1,7 +1,10 @@
 """Blobs in a local folder.
 
 A body is written under `incoming/`, flushed to the disk, and only then renamed to its place, `ab/abcdef…`. Names are
-random: nothing that a client sends becomes part of a path. What a crash leaves in `incoming/` goes at the next start.
+random: nothing that a client sends becomes part of a path.
+
+A blob that is needed no longer stays for a minute: somebody may have read its name and be about to open it. Who has it
+open reads it to its end. What a crash leaves is removed by the sweep (`depot.sweep`).
 """
 
 from __future__ import annotations
@@ -10,25 +13,43 @@ import asyncio
 import hashlib
 import os
 import secrets
+import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import BinaryIO
 
 from backhaul.depot.model import Blob
 from backhaul.depot.refusal import of_disk
+from backhaul.depot.store.interface import Clock
 
 _WRITE_AT = 1 << 20  # bytes gathered before a thread hashes and writes them
+
+GRACE = 60.0
+"""Seconds between the moment when nothing names a blob any more, and its end."""
+
+_MOST_WAITING = 100_000  # blobs; the sweep finds those that are forgotten
 
 
 class FolderBlobs:
     """A `Blobs` in one folder."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, clock: Clock = time.monotonic) -> None:
         self._root = root
         self._incoming = root / "incoming"
-        self._incoming.mkdir(parents=True, exist_ok=True)
-        for leftover in self._incoming.iterdir():
-            leftover.unlink()
+        self._clock = clock
+        self._unneeded: deque[tuple[float, str]] = deque(maxlen=_MOST_WAITING)
+        self._make_folders()
+
+    def _make_folders(self) -> None:
+        """All of them, durably, before the first blob: so that settling a blob has one folder to make durable."""
+        folders = [self._incoming, *(self._root / f"{number:02x}" for number in range(256))]
+        missing = [folder for folder in folders if not folder.exists()]
+        for folder in missing:
+            folder.mkdir(parents=True)
+        if missing:
+            _sync_folder(self._root)
+            _sync_folder(self._root.parent)
 
     async def receive(self, chunks: AsyncIterator[bytes], accept: Callable[[Blob], None]) -> Blob:
         """See `Blobs`. A full disk is refused with 507, one that fails otherwise with 503."""
@@ -90,7 +111,25 @@ class FolderBlobs:
 
     def remove(self, name: str) -> None:
         """See `Blobs`."""
+        self._unneeded.append((self._clock(), name))
+
+    def purge(self) -> None:
+        """See `Blobs`."""
+        while self._unneeded and self._clock() - self._unneeded[0][0] >= GRACE:
+            self.destroy(self._unneeded.popleft()[1])
+
+    def destroy(self, name: str) -> None:
+        """See `Blobs`."""
         self.path(name).unlink(missing_ok=True)
+
+    def names(self, start: str) -> set[str]:
+        """See `Blobs`."""
+        return {entry.name for folder in self._root.glob(f"{start}?") for entry in folder.iterdir()}
+
+    def clear_incoming(self) -> None:
+        """See `Blobs`."""
+        for leftover in self._incoming.iterdir():
+            leftover.unlink()
 
 
 async def _write(draft: Path, chunks: AsyncIterator[bytes]) -> tuple[int, str]:
@@ -121,12 +160,8 @@ def _append(file: BinaryIO, digest: hashlib._Hash, data: bytes) -> None:
 
 def _settle(draft: Path, place: Path) -> None:
     """Renames and makes the rename durable."""
-    new_folder = not place.parent.exists()
-    place.parent.mkdir(exist_ok=True)
     draft.rename(place)
     _sync_folder(place.parent)
-    if new_folder:
-        _sync_folder(place.parent.parent)
 
 
 def _sync_folder(folder: Path) -> None:

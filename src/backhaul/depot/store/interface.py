@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
-from backhaul.depot.artifact import Artifact, Collection, Content, Draft, Manifest, Membership, Upload
+from backhaul.depot.artifact import Artifact, Collection, Content, Draft, Entry, Manifest, Membership, Stray, Upload
 from backhaul.depot.model import (
     BatchRef,
     Blob,
@@ -59,8 +59,8 @@ class Store(Protocol):
     def request_stop(self, run_id: int) -> None:
         """Asks the run to stop: its client is told so until the run is opened again."""
 
-    def delete_run(self, run_id: int) -> None:
-        """Removes a run with its lines and files; its name stays taken."""
+    def delete_run(self, run_id: int) -> list[str]:
+        """Removes a run with its lines and files; its name stays taken. Returns the names of its files' blobs."""
 
     def was_deleted(self, entity: str, project: str, name: str) -> bool:
         """Whether there was a run of that id which was deleted."""
@@ -122,12 +122,19 @@ class Store(Protocol):
     def add_alert(self, run_id: int, title: str, text: str, severity: str) -> None:
         """Keeps an alert that the run raised."""
 
+    def named_blobs(self, start: str) -> set[str]:
+        """The blobs whose names start with that hexadecimal digit, and which are the content of something."""
+
     def close(self) -> None:
         """Ends all work; what was acknowledged stays."""
 
 
 class Artifacts(Protocol):
     """Artifacts: collections of versions, their manifests, and the bytes that these name."""
+
+    @property
+    def deletions(self) -> int:
+        """How often something was deleted since the store was opened: there may be bytes to free."""
 
     def create(self, draft: Draft) -> Artifact:
         """A version that waits for its files, its collection and project made on first use.
@@ -164,8 +171,11 @@ class Artifacts(Protocol):
     def use(self, run_id: int, artifact_id: int) -> None:
         """Notes that a run used a version."""
 
-    def commit(self, artifact_id: int, size: int, file_count: int) -> Artifact:
-        """Gives the version its number and aliases, and shows it; a second time changes nothing."""
+    def commit(self, artifact_id: int, entries: list[Entry]) -> Artifact:
+        """Gives the version its number and aliases, and shows it; a second time changes nothing.
+
+        Refused with 400 when the bytes of an entry have not arrived, with 409 when the version was deleted meanwhile.
+        """
 
     def edit(self, artifact_id: int, description: str | None, metadata: str | None, ttl: int | None = None) -> None:
         """Changes what is said of a version; None leaves alone."""
@@ -229,14 +239,32 @@ class Artifacts(Protocol):
     def manifests(self, artifact_id: int) -> list[Manifest]:
         """The artifact's manifests whose bytes came, oldest first."""
 
-    def put_manifest(self, manifest_id: int, blob: Blob) -> None:
-        """The bytes of a manifest came."""
+    def put_manifest(self, manifest_id: int, blob: Blob) -> str | None:
+        """The bytes of a manifest came; returns the name of the blob that they replace."""
 
     def content(self, project_id: int, md5: str) -> Content | None:
         """The bytes with that MD5 (hexadecimal), if some version of the project brought them."""
 
     def put_content(self, project_id: int, blob: Blob, artifact_id: int) -> str | None:
         """Keeps the bytes; returns the name of a blob that is not needed (they were there already)."""
+
+    def rely_on(self, project_id: int, digests: list[str], artifact_id: int) -> dict[str, Content]:
+        """Those of the bytes that are here, by MD5 (hexadecimal); they stay as long as that version, at least."""
+
+    def abandon(self, before: float) -> None:
+        """Deletes the versions that were begun before then and never committed."""
+
+    def drop_manifests(self) -> list[str]:
+        """Forgets the manifests of deleted versions; returns the names of their blobs."""
+
+    def strays(self) -> list[Stray]:
+        """Contents that deleted versions left, by project."""
+
+    def settle(self, stray: Stray, homes: dict[str, int]) -> list[str]:
+        """Gives contents a new home (version by MD5) and forgets the rest of them; returns the blobs of those.
+
+        Nothing happens when a version of the project was committed since `stray` was read: it may need them.
+        """
 
 
 class Uploads(Protocol):
@@ -286,7 +314,19 @@ class Blobs(Protocol):
         """Where the blob's bytes can be read."""
 
     def remove(self, name: str) -> None:
-        """Removes a blob that nothing names any more; one that is gone already is fine."""
+        """Removes a blob that nothing names any more, soon: who knew its name may still open it."""
+
+    def purge(self) -> None:
+        """Removes those of the removed blobs whose time has come."""
+
+    def destroy(self, name: str) -> None:
+        """Removes a blob now; one that is gone already is fine."""
+
+    def names(self, start: str) -> set[str]:
+        """The blobs whose names start with that hexadecimal digit."""
+
+    def clear_incoming(self) -> None:
+        """Removes what uploads left that a crash ended. Only before the first upload."""
 
 
 Clock = Callable[[], float]

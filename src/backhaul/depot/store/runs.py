@@ -147,12 +147,17 @@ def request_stop(connection: sqlite3.Connection, run_id: int) -> None:
     connection.execute("UPDATE runs SET stop_requested = 1 WHERE id = ?", (run_id,))
 
 
-def delete(connection: sqlite3.Connection, run_id: int, now: float) -> None:
-    """Removes a run's lines and files and hides it; the row stays, so that its id is not used again."""
+def delete(connection: sqlite3.Connection, run_id: int, now: float) -> list[str]:
+    """Removes a run's lines and files and hides it; the row stays, so that its id is not used again.
+
+    Returns the blobs of its files.
+    """
     get(connection, run_id)
+    blobs = [blob for (blob,) in connection.execute("SELECT blob FROM files WHERE run_id = ?", (run_id,))]
     for table in ("stretches", "batches", "files", "alerts"):
         connection.execute(f"DELETE FROM {table} WHERE run_id = ?", (run_id,))
     connection.execute("UPDATE runs SET deleted_at = ?, config = '{}', summary = '{}' WHERE id = ?", (now, run_id))
+    return blobs
 
 
 def _insert(connection: sqlite3.Connection, home: Project, name: str, now: float, user: str | None) -> int:

@@ -94,9 +94,9 @@ class SqliteStore:
         """See `Store`."""
         self._database.write(lambda c: runs.request_stop(c, run_id))
 
-    def delete_run(self, run_id: int) -> None:
+    def delete_run(self, run_id: int) -> list[str]:
         """See `Store`."""
-        self._database.write(lambda c: runs.delete(c, run_id, self._clock()))
+        return self._database.write(lambda c: runs.delete(c, run_id, self._clock()))
 
     def was_deleted(self, entity: str, project: str, name: str) -> bool:
         """See `Store`."""
@@ -184,6 +184,10 @@ class SqliteStore:
                 "INSERT INTO alerts (run_id, title, text, severity, created_at) VALUES (?, ?, ?, ?, ?)", row
             )
         )
+
+    def named_blobs(self, start: str) -> set[str]:
+        """See `Store`."""
+        return self._database.read(lambda c: files.named_blobs(c, start))
 
     def close(self) -> None:
         """See `Store`."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 
-from backhaul.depot.artifact import Artifact, Collection, Content, Draft, Manifest, Membership
+from backhaul.depot.artifact import Artifact, Collection, Content, Draft, Entry, Manifest, Membership, Stray
 from backhaul.depot.model import Blob, Run
-from backhaul.depot.store import artifacts, contents, memberships, runs
+from backhaul.depot.store import artifacts, contents, memberships, runs, strays
 from backhaul.depot.store.database import Database
 from backhaul.depot.store.interface import Clock
 
@@ -17,6 +17,12 @@ class SqliteArtifacts:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+        self._deletions = 0
+
+    @property
+    def deletions(self) -> int:
+        """See `Artifacts`."""
+        return self._deletions
 
     def create(self, draft: Draft) -> Artifact:
         """See `Artifacts`."""
@@ -60,9 +66,9 @@ class SqliteArtifacts:
         """See `Artifacts`."""
         self._database.write(lambda c: c.execute("INSERT OR IGNORE INTO uses VALUES (?, ?)", (run_id, artifact_id)))
 
-    def commit(self, artifact_id: int, size: int, file_count: int) -> Artifact:
+    def commit(self, artifact_id: int, entries: list[Entry]) -> Artifact:
         """See `Artifacts`."""
-        return self._database.write(lambda c: artifacts.commit(c, artifact_id, size, file_count, self._clock()))
+        return self._database.write(lambda c: artifacts.commit(c, artifact_id, entries, self._clock()))
 
     def edit(self, artifact_id: int, description: str | None, metadata: str | None, ttl: int | None = None) -> None:
         """See `Artifacts`."""
@@ -113,6 +119,7 @@ class SqliteArtifacts:
 
     def delete(self, artifact_id: int, with_aliases: bool) -> Artifact:
         """See `Artifacts`."""
+        self._deletions += 1
         return self._database.write(lambda c: memberships.delete(c, artifact_id, with_aliases, self._clock()))
 
     def edit_collection(
@@ -123,6 +130,7 @@ class SqliteArtifacts:
 
     def delete_collection(self, collection_id: int) -> Collection:
         """See `Artifacts`."""
+        self._deletions += 1
         return self._database.write(lambda c: memberships.delete_collection(c, collection_id, self._clock()))
 
     def tag(self, artifact_id: int, add: list[str], remove: list[str]) -> None:
@@ -149,10 +157,9 @@ class SqliteArtifacts:
         """See `Artifacts`."""
         return self._database.read(lambda c: contents.manifests(c, artifact_id))
 
-    def put_manifest(self, manifest_id: int, blob: Blob) -> None:
+    def put_manifest(self, manifest_id: int, blob: Blob) -> str | None:
         """See `Artifacts`."""
-        row = (blob.name, blob.size, manifest_id)
-        self._database.write(lambda c: c.execute("UPDATE manifests SET blob = ?, size = ? WHERE id = ?", row))
+        return self._database.write(lambda c: contents.put_manifest(c, manifest_id, blob))
 
     def content(self, project_id: int, md5: str) -> Content | None:
         """See `Artifacts`."""
@@ -161,3 +168,23 @@ class SqliteArtifacts:
     def put_content(self, project_id: int, blob: Blob, artifact_id: int) -> str | None:
         """See `Artifacts`."""
         return self._database.write(lambda c: contents.put_content(c, project_id, blob, artifact_id))
+
+    def rely_on(self, project_id: int, digests: list[str], artifact_id: int) -> dict[str, Content]:
+        """See `Artifacts`."""
+        return self._database.write(lambda c: contents.rely_on(c, project_id, digests, artifact_id))
+
+    def abandon(self, before: float) -> None:
+        """See `Artifacts`."""
+        self._database.write(lambda c: strays.abandon(c, before, self._clock()))
+
+    def drop_manifests(self) -> list[str]:
+        """See `Artifacts`."""
+        return self._database.write(strays.drop_manifests)
+
+    def strays(self) -> list[Stray]:
+        """See `Artifacts`."""
+        return self._database.read(strays.find)
+
+    def settle(self, stray: Stray, homes: dict[str, int]) -> list[str]:
+        """See `Artifacts`."""
+        return self._database.write(lambda c: strays.settle(c, stray, homes))

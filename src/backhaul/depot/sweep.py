@@ -1,0 +1,109 @@
+"""What nothing names any more goes: bytes that a crash, a refusal, a replacement or a deletion left.
+
+A blob is written before the row that names it, so that a name always has its bytes. The price is that a crash between
+the two leaves bytes without a name. They go when the depot starts, before it answers: nothing is under way then.
+While it runs, a blob goes when it was without a name in two sweeps, which lie an hour apart: an upload that is about
+to name it, or a reader that has just read its name, takes no hour.
+
+The contents of deleted artifacts go when no other version of the project needs them. Versions that were begun and not
+committed within a week are deleted.
+"""
+
+from __future__ import annotations
+
+import logging
+import string
+import threading
+
+from backhaul.depot.artifact import Stray
+from backhaul.depot.manifests import Manifests
+from backhaul.depot.refusal import Refused
+from backhaul.depot.store import Blobs, Store
+from backhaul.depot.store.interface import Clock
+
+_LOG = logging.getLogger("backhaul.depot")
+
+ABANDONED_AFTER = 7 * 24 * 3600.0
+_TICK = 30.0  # seconds between looks at what was removed
+_TICKS_OF_A_SWEEP = 120
+
+
+class Sweep:
+    """Removes what is not needed, in a thread of its own."""
+
+    def __init__(self, store: Store, blobs: Blobs, manifests: Manifests, clock: Clock) -> None:
+        self._store = store
+        self._blobs = blobs
+        self._manifests = manifests
+        self._clock = clock
+        self._unnamed: set[str] = set()
+        self._deletions = 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="depot-sweep", daemon=True)
+
+    def start(self) -> None:
+        """Removes all that nothing names, then goes on from time to time. Only before the first request."""
+        self._blobs.clear_incoming()
+        self._forget()
+        self._remove(self._find_unnamed())
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends; what is left goes at the next start."""
+        self._stop.set()
+        self._thread.join()
+
+    def tick(self, whole: bool = False) -> None:
+        """Forgets what deleted versions left, and ends the removed blobs; if `whole`, also those without a name."""
+        deletions = self._store.artifacts.deletions
+        if whole or deletions != self._deletions:
+            self._forget()
+            self._deletions = deletions
+        self._blobs.purge()
+        if whole:
+            unnamed = self._find_unnamed()
+            self._remove(unnamed & self._unnamed)
+            self._unnamed = unnamed - self._unnamed
+
+    def _work(self) -> None:
+        ticks = 0
+        while not self._stop.wait(_TICK):
+            ticks += 1
+            try:
+                self.tick(whole=ticks % _TICKS_OF_A_SWEEP == 0)
+            except (OSError, Refused) as error:  # the disk: the next tick tries again
+                _LOG.warning("sweep failed", extra={"facts": {"reason": str(error)}})
+
+    def _find_unnamed(self) -> set[str]:
+        """First what is there, then what is named: what comes in between is not taken for unnamed."""
+        found: set[str] = set()
+        for start in string.hexdigits[:16]:  # in pieces, so that a large store needs little memory
+            there = self._blobs.names(start)
+            found |= there - self._store.named_blobs(start)
+        return found
+
+    def _remove(self, names: set[str]) -> None:
+        for name in names:
+            self._blobs.destroy(name)
+        if names:
+            _LOG.info("swept", extra={"facts": {"blobs": len(names)}})
+
+    def _forget(self) -> None:
+        """Forgets manifests and contents of versions that are deleted."""
+        artifacts = self._store.artifacts
+        artifacts.abandon(self._clock() - ABANDONED_AFTER)
+        freed = artifacts.drop_manifests()
+        for stray in artifacts.strays():
+            freed += artifacts.settle(stray, self._homes(stray))
+        for blob in freed:
+            self._blobs.remove(blob)
+
+    def _homes(self, stray: Stray) -> dict[str, int]:
+        """Which of the living versions needs which of the contents."""
+        homes: dict[str, int] = {}
+        for artifact_id in stray.living:
+            entries = self._manifests.entries(self._store.artifacts.current_manifest(artifact_id))
+            homes |= {entry.md5: artifact_id for entry in entries if entry.md5 in stray.digests}
+            if len(homes) == len(stray.digests):
+                break
+        return homes

@@ -1,0 +1,191 @@
+"""What nothing names goes, and nothing else does."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import json
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from backhaul.depot.artifact import Artifact, Draft, Entry
+from backhaul.depot.manifests import Manifests
+from backhaul.depot.model import Blob, RunEdit
+from backhaul.depot.refusal import Refused
+from backhaul.depot.store.folder import GRACE, FolderBlobs
+from backhaul.depot.store.sqlite import SqliteStore
+from backhaul.depot.sweep import ABANDONED_AFTER, Sweep
+
+
+@dataclass
+class House:
+    """A store, its blobs and its sweep, whose time passes when the test says so."""
+
+    folder: Path
+    now: float = 1000.0
+    store: SqliteStore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.store = SqliteStore(self.folder / "depot.sqlite", clock=lambda: self.now)
+        self.blobs = FolderBlobs(self.folder / "blobs", clock=lambda: self.now)
+        self.sweep = Sweep(self.store, self.blobs, Manifests(self.blobs), clock=lambda: self.now)
+
+    @property
+    def bytes(self) -> set[bytes]:
+        """All that lies in the folder of blobs."""
+        return {path.read_bytes() for path in (self.folder / "blobs").rglob("*") if path.is_file()}
+
+    def blob(self, data: bytes) -> Blob:
+        """Bytes as an upload leaves them before anything names them."""
+
+        async def body() -> AsyncIterator[bytes]:
+            yield data
+
+        return asyncio.run(self.blobs.receive(body(), lambda _blob: None))
+
+    def pass_time(self, seconds: float = GRACE) -> None:
+        """Wait, then look."""
+        self.sweep.tick()
+        self.now += seconds
+        self.sweep.tick()
+
+    def begin(self, name: str, content: dict[str, bytes]) -> tuple[Artifact, list[Entry]]:
+        """A version of one collection with all that it needs, and not committed."""
+        draft = Draft("e", "p", "c", "data", digest=name, aliases=(), client_id=name)
+        version = self.store.artifacts.create(draft)
+        project = version.collection.project.id
+        entries = [Entry(path, hashlib.md5(data).hexdigest(), len(data)) for path, data in content.items()]
+        here = self.store.artifacts.rely_on(project, [entry.md5 or "" for entry in entries], version.id)
+        for entry, data in zip(entries, content.values(), strict=True):
+            if entry.md5 not in here:
+                self.store.artifacts.put_content(project, self.blob(data), version.id)
+        described = {entry.name: {"digest": _base64(entry.md5), "size": entry.size} for entry in entries}
+        manifest = json.dumps({"version": 1, "name": name, "contents": described}).encode()
+        made = self.store.artifacts.make_manifest(version.id, base64.b64encode(hashlib.md5(manifest).digest()).decode())
+        self.store.artifacts.put_manifest(made.id, self.blob(manifest))
+        return version, entries
+
+    def version(self, name: str, content: dict[str, bytes]) -> Artifact:
+        """A committed version."""
+        version, entries = self.begin(name, content)
+        return self.store.artifacts.commit(version.id, entries)
+
+
+def _base64(md5: str | None) -> str:
+    return base64.b64encode(bytes.fromhex(md5 or "")).decode()
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    made = House(tmp_path)
+    yield made
+    made.store.close()
+
+
+def test_a_start_leaves_only_what_is_named(house: House) -> None:
+    """Bytes without a name and pieces of uploads are of a crash."""
+    run, _ = house.store.open_run("e", "p", "r", RunEdit())
+    house.store.put_file(run.id, "a", house.blob(b"named"))
+    house.blob(b"orphan")
+    (house.folder / "blobs" / "incoming" / "x").write_bytes(b"half")
+    house.sweep.start()
+    house.sweep.stop()
+    assert house.bytes == {b"named"}
+
+
+def test_a_sweep_leaves_an_upload_under_way_alone(house: House) -> None:
+    """Bytes that get their name after the sweep saw them without one stay; those that never get one go at the next."""
+    run, _ = house.store.open_run("e", "p", "r", RunEdit())
+    late = house.blob(b"late")
+    house.blob(b"orphan")
+    house.sweep.tick(whole=True)
+    house.store.put_file(run.id, "a", late)
+    fresh = house.blob(b"fresh")
+    house.sweep.tick(whole=True)
+    house.store.put_file(run.id, "b", fresh)
+    house.sweep.tick(whole=True)
+    assert house.bytes == {b"late", b"fresh"}
+
+
+def test_a_removed_blob_can_be_read_for_a_minute(house: House) -> None:
+    """Who has just read its name can still open it."""
+    blob = house.blob(b"old")
+    house.blobs.remove(blob.name)
+    house.pass_time(GRACE - 1)
+    assert house.blobs.path(blob.name).read_bytes() == b"old"
+    house.pass_time(1)
+    assert house.bytes == set()
+
+
+def test_a_deleted_version_frees_what_no_other_needs(house: House) -> None:
+    """Bytes that two versions share stay until both are deleted, whoever brought them."""
+    first = house.version("one", {"own": b"first", "shared": b"shared"})
+    second = house.version("two", {"own": b"second", "shared": b"shared"})
+    house.store.artifacts.delete(first.id, with_aliases=True)
+    house.pass_time()
+    assert {data for data in house.bytes if not data.startswith(b"{")} == {b"second", b"shared"}
+    house.store.artifacts.delete(second.id, with_aliases=True)
+    house.pass_time()
+    assert house.bytes == set()
+
+
+def test_a_deleted_collection_frees_its_bytes(house: House) -> None:
+    """With all its versions."""
+    series = house.version("one", {"own": b"first"}).collection
+    house.store.artifacts.delete_collection(series.id)
+    house.pass_time()
+    assert house.bytes == set()
+
+
+def test_what_an_upload_was_told_is_here_stays_for_it(house: House) -> None:
+    """The version that brought the bytes is deleted before the one that relies on them is committed."""
+    first = house.version("one", {"shared": b"shared"})
+    pending, entries = house.begin("two", {"shared": b"shared"})
+    house.store.artifacts.delete(first.id, with_aliases=True)
+    house.pass_time()
+    house.store.artifacts.commit(pending.id, entries)
+    house.pass_time()
+    assert b"shared" in house.bytes
+
+
+def test_a_commit_during_the_search_keeps_its_bytes(house: House) -> None:
+    """What was found to be of no use may be needed by a version that was committed since."""
+    artifacts = house.store.artifacts
+    first = house.version("one", {"shared": b"shared"})
+    artifacts.delete(first.id, with_aliases=True)
+    pending, entries = house.begin("two", {})
+    (stray,) = artifacts.strays()
+    artifacts.commit(pending.id, [Entry("shared", *stray.digests, 6), *entries])
+    assert artifacts.settle(stray, {}) == []
+    (again,) = artifacts.strays()
+    assert len(artifacts.settle(again, {})) == 1
+
+
+def test_a_version_without_its_bytes_is_not_committed(house: House) -> None:
+    """Also when they were here, and went."""
+    first = house.version("one", {"own": b"first"})
+    house.store.artifacts.delete(first.id, with_aliases=True)
+    house.pass_time()
+    pending, _ = house.begin("two", {})
+    with pytest.raises(Refused, match="1 of its files have not arrived: \\['own'\\]"):
+        house.store.artifacts.commit(pending.id, [Entry("own", hashlib.md5(b"first").hexdigest(), 5)])
+
+
+def test_a_version_that_is_never_committed_goes_after_a_week(house: House) -> None:
+    """With its bytes; its client begins anew."""
+    pending, entries = house.begin("one", {"own": b"first"})
+    house.now += ABANDONED_AFTER
+    house.sweep.tick(whole=True)
+    assert b"first" in house.bytes
+    house.now += 1
+    house.sweep.tick(whole=True)
+    house.pass_time()
+    assert house.bytes == set()
+    with pytest.raises(Refused, match="deleted") as refused:
+        house.store.artifacts.commit(pending.id, entries)
+    assert refused.value.status == 409
+    assert house.version("one", {"own": b"first"}).version == 0
