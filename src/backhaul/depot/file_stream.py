@@ -19,6 +19,7 @@ ANSWER: dict[str, Any] = {"exitcode": None, "limits": {}}
 
 _HIGHEST_LINE = 1 << 53
 _LONGEST_STREAM_NAME = 512
+_LONGEST_LINE = 16 << 20  # characters; official clients send up to 10 MiB
 
 
 def parse(body: dict[str, Any]) -> Delivery:
@@ -53,7 +54,10 @@ def _content(name: str, part: Any) -> tuple[int, list[str | None]]:
 
 def _line(line: Any) -> str | None:
     """A null is a line that is not sent; anything but text is kept as its JSON."""
-    return line if line is None or isinstance(line, str) else json.dumps(line)
+    text = line if line is None or isinstance(line, str) else json.dumps(line)
+    if text is not None and len(text) > _LONGEST_LINE:
+        raise Refused(f"file_stream: a line has {len(text)} characters; {_LONGEST_LINE} are allowed", 413)
+    return text
 
 
 def _last_line(part: tuple[int, list[str | None]] | None) -> str | None:

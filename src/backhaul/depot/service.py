@@ -136,9 +136,14 @@ class Depot:
 
     def app(self, public_url: str | None = None) -> Starlette:
         """The ASGI application, for a server of the caller's own. Addresses start with `public_url`, if it is given."""
+        people = Doorkeeper(self._secrets, self._store.users, self._entity, Attempts())
+        return create_app(self.services(public_url), people, self._tickets)
+
+    def services(self, public_url: str | None = None) -> Services:
+        """What the application works with."""
         assembly = Assembly(self._store.uploads, self._blobs)
         assembly.sweep()
-        services = Services(
+        return Services(
             self._store,
             self._blobs,
             HistoryReader(self._store, self._digester.note),
@@ -151,8 +156,6 @@ class Depot:
             public_url,
             self._max_file_size,
         )
-        people = Doorkeeper(self._secrets, self._store.users, self._entity, Attempts())
-        return create_app(services, people, self._tickets)
 
     def _config(self, reach: Reach) -> uvicorn.Config:
         return uvicorn.Config(

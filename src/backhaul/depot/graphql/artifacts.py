@@ -6,6 +6,7 @@ import base64
 from dataclasses import dataclass
 from typing import Any
 
+from backhaul.depot import numbers
 from backhaul.depot.addresses import ContentTarget, ManifestTarget
 from backhaul.depot.artifact import Artifact, Entry, Membership
 from backhaul.depot.graphql import viewers
@@ -61,9 +62,10 @@ def find_artifact(context: Context, identifier: str | None) -> Artifact:
 def number_of(kind: str, identifier: str | None) -> int:
     """The number in an id of that kind. Refused with 404 when it is none."""
     parts = decode(identifier or "")
-    if len(parts) != 2 or parts[0] != kind or not parts[1].isdecimal():
+    number = numbers.whole(parts[1]) if len(parts) == 2 and parts[0] == kind else None
+    if number is None:
         raise not_found(f"{kind} with the id {identifier!r}")
-    return int(parts[1])
+    return number
 
 
 def artifact_files(artifact: Artifact, context: Context, args: Args) -> Any:

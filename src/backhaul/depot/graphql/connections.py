@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from backhaul.depot import numbers
 from backhaul.depot.graphql.context import Args
 
 T = TypeVar("T")
@@ -18,7 +19,7 @@ def connection(items: Sequence[T], args: Args, node: Callable[[T], Any] | None =
     Some clients take the next cursor from the last edge, others from `pageInfo`: both are filled.
     """
     after, first = str(args.get("after") or ""), args.get("first")
-    start = int(after) if after.isdecimal() else 0
+    start = numbers.whole(after) or 0
     size = min(first, _LARGEST_PAGE) if isinstance(first, int) and first >= 0 else _LARGEST_PAGE
     page = items[start : start + size]
     stop = start + len(page)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -16,6 +18,10 @@ from backhaul.depot.model import Run, User
 from backhaul.depot.store import Blobs, Store
 
 Args = Mapping[str, Any]
+
+
+class TookTooLong(BaseException):
+    """A query uses up its time. No `Exception`: the executor would note that one and go on with the next field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,8 @@ class Context:
     user: User
     key_start: str = ""
     """The first characters of the key that the client showed."""
+    ends_at: float = math.inf
+    """When, on the monotonic clock, the answer must be ready. A change is never stopped half-way, and has no end."""
 
     @property
     def store(self) -> Store:
@@ -74,6 +82,11 @@ class Context:
         if method != "GET":
             self.user.must_write()
         return self.services.signer.address(self.base, method, target)
+
+    def check_time(self) -> None:
+        """Raises `TookTooLong` when the answer should have been ready."""
+        if time.monotonic() > self.ends_at:
+            raise TookTooLong
 
     def state_of(self, run: Run) -> str:
         """The run's state now."""

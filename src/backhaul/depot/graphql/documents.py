@@ -38,7 +38,7 @@ from graphql.validation import (
     VariablesAreInputTypesRule,
 )
 
-from backhaul.depot.graphql.depth import check_depth
+from backhaul.depot.graphql.depth import check_size
 from backhaul.depot.memory import Memory
 from backhaul.depot.refusal import Refused
 
@@ -87,7 +87,7 @@ class Documents:
         errors = validate(self._schema, document, _RULES, hide_suggestions=True)
         if errors:
             raise Refused("; ".join(_QUOTED.sub(r'"\1"', error.message) for error in errors))
-        check_depth(document)
+        check_size(document)
         return document
 
 

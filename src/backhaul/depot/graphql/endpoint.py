@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import logging
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from graphql import ExecutionResult, GraphQLError, execute_sync
+from graphql import ExecutionResult, GraphQLError, OperationType, execute_sync, get_operation_ast
 
-from backhaul.depot.graphql.context import Context
+from backhaul.depot.graphql.context import Context, TookTooLong
 from backhaul.depot.graphql.documents import Documents, first_operation
 from backhaul.depot.graphql.schema import load_schema
 from backhaul.depot.refusal import Refused, of_disk
 
 _LOG = logging.getLogger("backhaul.depot")
+
+LONGEST_QUERY = 30.0
+"""Seconds; clients wait no longer. A busy depot may need them for an honest query too, so that it may come again."""
 
 Answer = tuple[int, dict[str, Any]]
 """HTTP status and JSON body."""
@@ -36,13 +41,18 @@ class GraphQLEndpoint:
         if not isinstance(query, str) or not isinstance(variables, dict):
             raise Refused("a GraphQL request has a 'query' text, and 'variables' that are an object")
         document = self._documents.get(query)
-        result = execute_sync(
-            self._schema,
-            document,
-            context_value=context,
-            variable_values=variables,
-            operation_name=request.get("operationName") or first_operation(document),
-        )
+        name = request.get("operationName") or first_operation(document)
+        operation = get_operation_ast(document, name)
+        if operation is not None and operation.operation is OperationType.QUERY:
+            context = replace(context, ends_at=time.monotonic() + LONGEST_QUERY)
+        try:
+            result = execute_sync(
+                self._schema, document, context_value=context, variable_values=variables, operation_name=name
+            )
+        except TookTooLong:
+            raise Refused(
+                f"the query takes longer than {LONGEST_QUERY:g} seconds; ask for less at a time", 503
+            ) from None
         return _answer(result)
 
 

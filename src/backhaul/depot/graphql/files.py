@@ -52,9 +52,14 @@ def of_run(run: Run, context: Context, args: Args) -> Any:
 
 
 def _like(pattern: str) -> re.Pattern[str]:
-    """SQL's LIKE: `%` is any text, `_` any character."""
-    wild = {"%": ".*", "_": "."}
-    return re.compile("".join(wild.get(character) or re.escape(character) for character in pattern), re.DOTALL)
+    """SQL's LIKE: `%` is any text, `_` any character.
+
+    What follows a `%` is taken where it comes first and never looked for again, which finds the same and takes no time
+    that grows with a power of the length.
+    """
+    first, *rest = ("".join("." if each == "_" else re.escape(each) for each in part) for part in pattern.split("%"))
+    between = "".join(f"(?>.*?{part})" for part in rest[:-1])
+    return re.compile(first + between + (f".*{rest[-1]}" if rest else ""), re.DOTALL)
 
 
 def _url(node: FileNode, context: Context, args: Args) -> str | None:

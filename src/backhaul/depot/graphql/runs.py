@@ -6,7 +6,7 @@ import json
 import sys
 from typing import Any
 
-from backhaul.depot import console, rows
+from backhaul.depot import console, numbers, rows
 from backhaul.depot.graphql import files, viewers
 from backhaul.depot.graphql.connections import connection
 from backhaul.depot.graphql.context import Args, Context, Resolvers
@@ -53,9 +53,9 @@ def _sampled(run: Run, context: Context, text: str) -> Any:
         spec = json.loads(text)
         keys = [str(key) for key in spec["keys"]]
         first, last = int(spec.get("minStep") or 0), spec.get("maxStep")
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        stop = sys.maxsize if last is None else int(last) + 1
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise Refused(f"invalid sampling spec: {error}") from error
-    stop = sys.maxsize if last is None else int(last) + 1
     return rows.strict(context.history.sampled(run, keys, _samples(spec), first, stop))
 
 
@@ -81,8 +81,8 @@ def _log_lines(run: Run, context: Context, args: Args) -> Any:
     """The console, page by page from line `after` + 1, or its last `last` lines."""
     last = args.get("last")
     total = context.store.line_counts(run.id).output
-    after = str(args.get("after") or "")
-    start = max(0, total - last) if isinstance(last, int) else (int(after) + 1 if after.isdecimal() else 0)
+    after = numbers.whole(str(args.get("after") or ""))
+    start = max(0, total - last) if isinstance(last, int) else (after + 1 if after is not None else 0)
     first = args.get("first")
     stop = start + first if isinstance(first, int) else total
     lines = [console.parse(number, line) for number, line in context.store.lines(run.id, OUTPUT, start, stop)]

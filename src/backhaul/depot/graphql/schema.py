@@ -99,6 +99,7 @@ def _adapted(resolver: Resolver) -> GraphQLFieldResolver:
     def resolve(source: Any, info: GraphQLResolveInfo[Any], **args: Any) -> Any:
         if isinstance(source, dict) and info.field_name in source:  # an answer that is made already
             return source[info.field_name]
+        info.context.check_time()
         return resolver(source, info.context, args)
 
     return resolve

@@ -6,6 +6,7 @@ import json
 import sqlite3
 from typing import Any
 
+from backhaul.depot import numbers
 from backhaul.depot.artifact import LATEST, Artifact, Collection, Draft, Entry
 from backhaul.depot.model import Project, Run
 from backhaul.depot.refusal import Refused, not_found
@@ -59,7 +60,7 @@ def by_client(connection: sqlite3.Connection, client_id: str) -> Artifact | None
 
 def find(connection: sqlite3.Connection, series: Collection, alias: str) -> Artifact | None:
     """The committed version that goes by an alias, its number (`v3`) or its digest."""
-    number = int(alias[1:]) if alias[:1] == "v" and alias[1:].isdecimal() else None
+    number = numbers.whole(alias[1:]) if alias[:1] == "v" else None
     row = connection.execute(
         "SELECT artifact_id FROM aliases WHERE collection_id = ? AND alias = ?", (series.id, alias)
     ).fetchone()

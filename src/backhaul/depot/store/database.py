@@ -56,7 +56,7 @@ class Database:
                     return work(connection)
                 finally:
                     connection.execute("COMMIT")
-        except sqlite3.Error as error:
+        except (sqlite3.Error, *_UNSTORABLE) as error:
             raise _explained(error) from error
 
     def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -182,6 +182,9 @@ def _fail(jobs: list[_Job], error: sqlite3.Error) -> None:
             job.outcome.set_exception(_explained(error))
 
 
+_UNSTORABLE = (OverflowError, UnicodeEncodeError)
+"""What a value raises that JSON can carry and SQLite cannot: a number beyond 64 bits, half of a surrogate pair."""
+
 _OF_THE_DISK = frozenset(
     {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_BUSY,
      sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_PROTOCOL}
@@ -189,7 +192,9 @@ _OF_THE_DISK = frozenset(
 
 
 def _explained(error: Exception) -> Exception:
-    """What a failing disk means for the request; an error of another kind stays what it is: it is a bug."""
+    """What a failing disk or an odd value means for the request; any other error stays what it is: it is a bug."""
+    if isinstance(error, _UNSTORABLE):
+        return Refused(f"a value of the request cannot be stored: {error}")
     code = getattr(error, "sqlite_errorcode", None)
     if code is None:
         return error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 
+from backhaul.depot import numbers
 from backhaul.depot.artifact import LATEST, Artifact, Collection, Membership
 from backhaul.depot.model import Project
 from backhaul.depot.refusal import Refused
@@ -25,7 +26,7 @@ def members(connection: sqlite3.Connection, series: Collection) -> list[Membersh
 def member(connection: sqlite3.Connection, series: Collection, alias: str) -> Membership | None:
     """The version that goes by an alias, its number there (`v3`) or its digest."""
     found = members(connection, series)
-    number = int(alias[1:]) if alias[:1] == "v" and alias[1:].isdecimal() else None
+    number = numbers.whole(alias[1:]) if alias[:1] == "v" else None
     tests = (
         lambda each: alias in each.aliases,
         lambda each: each.version == number,

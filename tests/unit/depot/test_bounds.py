@@ -1,0 +1,122 @@
+"""What a client may ask for has bounds: each request here would stop the depot, or break it, without one."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from backhaul.depot import Depot, numbers
+from backhaul.depot.graphql import endpoint
+from backhaul.depot.graphql.context import Context, TookTooLong
+from backhaul.depot.graphql.files import _like
+from backhaul.depot.model import Role, User
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ...depot_client import Client
+
+_SOON = 5.0  # seconds
+
+
+def _message(reply: Any) -> str:
+    return str(reply.json["errors"][0]["message"])
+
+
+def test_a_pattern_that_never_ends_is_refused(client: Client, project: str) -> None:
+    """In Python's own engine this one takes some hours, during which nobody is answered."""
+    client.open_run(project, "r1", displayName="a" * 60 + "!")
+    text = 'query($p: String, $f: JSONString) { project(name: $p, entityName: "tester") { runCount(filters: $f) } }'
+    began = time.monotonic()
+    reply = client.query(text, {"p": project, "f": json.dumps({"displayName": {"$regex": "^(a|aa)+$"}})})
+    assert (reply.status, "takes too long" in _message(reply)) == (400, True)
+    assert time.monotonic() - began < _SOON
+    good = client.query(text, {"p": project, "f": json.dumps({"displayName": {"$regex": "^a+!$"}})})
+    assert good.json["data"]["project"]["runCount"] == 1
+
+
+def test_a_pattern_of_file_names_takes_no_time_that_grows_with_a_power() -> None:
+    """`%` is any text; twenty of them find what they should, and give up as fast."""
+    began = time.process_time()
+    assert _like("%a" * 20 + "b").fullmatch("a" * 4000) is None
+    assert _like("%a" * 20 + "%").fullmatch("a" * 4000)
+    assert time.process_time() - began < _SOON
+    good, bad = ["%", "media%", "%.png", "%images%", "m%s/%_1.p%g"], ["media", "%.jpg", "%images", "_", ""]
+    hits = [pattern for pattern in (*good, *bad) if _like(pattern).fullmatch("media/images/x_1.png")]
+    assert hits == good
+
+
+def test_a_document_may_not_multiply_itself(client: Client) -> None:
+    """A thousand fields, counted with all fragments put in: thirty lines could else ask for a billion."""
+    fragments = "".join(f"fragment F{n} on User {{ ...F{n + 1} ...F{n + 1} }} " for n in range(30))
+    reply = client.query("{ viewer { ...F0 } } " + fragments + "fragment F30 on User { name }")
+    assert (reply.status, "fields; 1000 are allowed" in _message(reply)) == (400, True)
+    aliases = " ".join(f"a{n}: viewer {{ name }}" for n in range(501))
+    assert client.query(f"{{ {aliases} }}").status == 400
+    assert client.query(f"{{ {aliases.replace('a500: viewer { name }', '')} }}").status == 200
+
+
+def test_a_query_ends_after_its_time_and_a_change_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """503, at the next field; what has begun to change something is carried out."""
+    monkeypatch.setattr(endpoint, "LONGEST_QUERY", -1.0)
+    depot = Depot.open(tmp_path, entity="tester")
+    try:
+        context = Context(depot.services(), "http://h", User("tester", Role.ADMIN))
+        graphql = endpoint.GraphQLEndpoint()
+        with pytest.raises(endpoint.Refused, match="takes longer") as refused:
+            graphql.answer({"query": "{ viewer { name } }"}, context)
+        assert refused.value.status == 503
+        change = 'mutation { upsertModel(input: {name: "p", entityName: "tester"}) { project { name } } }'
+        assert graphql.answer({"query": change}, context)[0] == 200
+        assert not issubclass(TookTooLong, Exception)
+    finally:
+        depot.close()
+
+
+@pytest.mark.parametrize("text", ["9" * 5000, "9" * 19, "-1", "", "\u0663", "1.0", " 1", "0x1"])
+def test_a_text_that_is_no_number_of_a_thing_is_none(text: str) -> None:
+    """Nor one that Python does not read or SQLite does not hold."""
+    assert numbers.whole(text) is None
+    assert numbers.whole("9" * 18) == 10**18 - 1
+
+
+def _id(*parts: str) -> str:
+    return base64.b64encode(":".join(parts).encode()).decode()
+
+
+_IN_RUN = 'project(name: "p", entityName: "tester") { run(name: "r") { %s } }'
+_SAMPLED = "query($v: [JSONString!]!) { %s }" % (_IN_RUN % "sampledHistory(specs: $v)")
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "status"),
+    [
+        ("query($v: ID!) { artifact(id: $v) { id } }", _id("Artifact", "9" * 19), 404),
+        ("query($v: ID!) { artifact(id: $v) { id } }", _id("Artifact", "9" * 5000), 404),
+        ("query($v: String) { models(after: $v) { edges { cursor } } }", "9" * 5000, 200),
+        ("query($v: String) { project(name: $v) { id } }", "\ud800", 400),
+        ("query($v: String) { %s }" % (_IN_RUN % "logLines(after: $v) { edges { node { line } } }"), "9" * 5000, 200),
+        (_SAMPLED, ['{"keys":[],"minStep":1e400}'], 400),
+        (_SAMPLED, ['{"keys":[],"maxStep":1e400}'], 400),
+        ("mutation($v: String) { upsertModel(input: {name: $v}) { inserted } }", "\ud800", 400),
+    ],
+)  # fmt: skip
+def test_numbers_and_texts_that_nothing_can_hold_are_answered(
+    client: Client, text: str, value: Any, status: int
+) -> None:
+    """JSON can carry them; SQLite, Python's integers or UTF-8 cannot. Each of these was a 500 once."""
+    client.open_run("p", "r")
+    reply = client.query(text, {"v": value})
+    assert reply.status == status, reply.body
+
+
+def test_a_line_has_a_bound(client: Client, project: str) -> None:
+    """16 MiB, above what any client sends; the request as a whole is refused, and nothing of it is kept."""
+    client.open_run(project, "r1")
+    body = {"files": {"output.log": {"offset": 0, "content": ["short", "x" * ((16 << 20) + 1)]}}}
+    assert client.stream(project, "r1", body).status == 413
+    assert client.run_field(project, "r1", "logLineCount") == {"logLineCount": 0}
