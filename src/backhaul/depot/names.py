@@ -1,7 +1,8 @@
 """Which names a client may give to entities, projects, runs and files.
 
 The rules are those of the official client and server: project names up to 128 characters without ``/ \\ # ? % :``,
-run ids up to 128 without ``: ; , # ? / '`` and without blanks at either end.
+run ids up to 128 without ``: ; , # ? / '`` and without blanks at either end. Tags and job types are refused in the
+official server's own words, which users look for and programs match.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from backhaul.depot.refusal import Refused
 
 _LONGEST_NAME = 128
 _LONGEST_FILE_NAME = 4096
+_LONGEST_TAG = 64
+_LONGEST_JOB_TYPE = 64
 _NOT_IN_PROJECT = frozenset("/\\#?%:")
 _NOT_IN_FILE = frozenset("\0\\\r\n")
 _NOT_IN_RUN = frozenset(":;,#?/'\\")
@@ -28,6 +31,20 @@ def entity_name(name: str) -> str:
 def run_id(name: str) -> str:
     """The name, if it is a run id. Refused with 400 otherwise."""
     return _checked("run id", name, _NOT_IN_RUN)
+
+
+def tag(name: str) -> str:
+    """The name, if a tag may be called so. Refused with 400 otherwise."""
+    if not 1 <= len(name) <= _LONGEST_TAG:
+        raise Refused(f"invalid tag '{name[:_LONGEST_FILE_NAME]}'. must be between 1 and {_LONGEST_TAG} characters")
+    return name
+
+
+def job_type(name: str) -> str:
+    """The name, if a job type may be called so. Refused with 400 otherwise."""
+    if len(name) > _LONGEST_JOB_TYPE:
+        raise Refused(f"invalid parameters: {_LONGEST_JOB_TYPE} limit exceeded for JobType")
+    return name
 
 
 def file_name(name: str) -> str:

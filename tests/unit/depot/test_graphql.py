@@ -164,9 +164,9 @@ def test_an_edit_by_id_keeps_the_state(client: Client, project: str) -> None:
 @pytest.mark.parametrize(
     ("fields", "text"),
     [
-        ({"tags": ["x" * 65]}, "invalid tags"),
-        ({"tags": [""]}, "invalid tags"),
-        ({"jobType": "x" * 65}, "invalid job type"),
+        ({"tags": ["x" * 65]}, f"invalid tag '{'x' * 65}'. must be between 1 and 64 characters"),
+        ({"tags": ["fine", ""]}, "invalid tag ''. must be between 1 and 64 characters"),
+        ({"jobType": "x" * 65}, "invalid parameters: 64 limit exceeded for JobType"),
         ({"name": "a/b"}, "invalid run id"),
         ({"modelName": "a/b"}, "invalid project name"),
         ({"config": "{"}, "config is not JSON"),

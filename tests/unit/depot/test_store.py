@@ -90,23 +90,6 @@ def test_holes_stay_holes_and_count(store: SqliteStore) -> None:
     assert store.line_counts(run.id).history == 6
 
 
-def test_states_follow_what_the_client_says(store: SqliteStore) -> None:
-    """Exit code 0 is finished, another failed; a heartbeat afterwards makes the run a running one again."""
-    run = _run(store)
-
-    def state_after(delivery: Delivery) -> str:
-        store.deliver(run.id, delivery)
-        found = store.run("me", "p", "r1")
-        assert found is not None
-        return found.state
-
-    assert run.state == "running"
-    assert state_after(Delivery(complete=True, exit_code=0)) == "finished"
-    assert state_after(Delivery()) == "running"
-    assert state_after(Delivery(preempting=True)) == "preempting"
-    assert state_after(Delivery(complete=True, exit_code=3)) == "failed"
-
-
 def test_silence_is_shown_as_crashed(tmp_path: Path) -> None:
     """A running run without a heartbeat for five minutes is crashed; a finished one stays finished."""
     store = SqliteStore(tmp_path / "d.sqlite", clock=lambda: 1000.0)

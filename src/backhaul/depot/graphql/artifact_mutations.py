@@ -25,7 +25,9 @@ _NOT_IN_NAME = frozenset("/:\\\0")
 
 def checked_name(what: str, name: str | None) -> str:
     """The name, if an artifact, type or alias may be called so. Refused with 400 otherwise."""
-    if not name or len(name) > _LONGEST_NAME or any(character in _NOT_IN_NAME for character in name):
+    if name and len(name) > _LONGEST_NAME:
+        raise Refused(f"invalid {what} {name[:200]}, must be {_LONGEST_NAME} characters or less")
+    if not name or any(character in _NOT_IN_NAME for character in name):
         raise Refused(f"invalid {what} {(name or '')[:200]!r}: 1 to {_LONGEST_NAME} characters without / and :")
     return name
 

@@ -15,9 +15,6 @@ from backhaul.depot.graphql.places import place, run_named
 from backhaul.depot.model import HISTORY, Run, RunEdit
 from backhaul.depot.refusal import Refused, not_found
 
-_LONGEST_TAG = 64
-_LONGEST_JOB_TYPE = 64
-
 
 def upsert_bucket(_source: Any, context: Context, args: Args) -> Any:
     """Opens a run by `name` (the run id), or edits one by `id` alone; null leaves a value as it is.
@@ -61,19 +58,15 @@ def _opened(run: Run, inserted: bool) -> dict[str, Any]:
 
 def _edit(fields: Args) -> RunEdit:
     tags, job_type = fields.get("tags"), fields.get("jobType")
-    if tags is not None and any(not 1 <= len(tag) <= _LONGEST_TAG for tag in tags):
-        raise Refused(f"invalid tags: a tag must have between 1 and {_LONGEST_TAG} characters")
-    if job_type is not None and len(job_type) > _LONGEST_JOB_TYPE:
-        raise Refused(f"invalid job type: it must not have more than {_LONGEST_JOB_TYPE} characters")
     return RunEdit(
         display_name=text(fields, "displayName"),
         config=_json_object(fields, "config"),
         summary=_json_object(fields, "summaryMetrics"),
         notes=fields.get("notes"),
         description=fields.get("description"),
-        tags=None if tags is None else tuple(tags),
+        tags=None if tags is None else tuple(names.tag(tag) for tag in tags),
         group=fields.get("groupName"),
-        job_type=job_type,
+        job_type=None if job_type is None else names.job_type(job_type),
         host=fields.get("host"),
         program=fields.get("jobProgram"),
         commit=fields.get("commit"),

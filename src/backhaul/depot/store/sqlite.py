@@ -21,7 +21,7 @@ from backhaul.depot.model import (
     Stretch,
     StretchDraft,
 )
-from backhaul.depot.store import files, lines, overview, resent, runs, streams, stretches
+from backhaul.depot.store import files, lines, overview, resent, runs, states, streams, stretches
 from backhaul.depot.store.database import Database
 from backhaul.depot.store.interface import Clock
 from backhaul.depot.store.sqlite_artifacts import SqliteArtifacts
@@ -195,16 +195,12 @@ class SqliteStore:
 
 
 def _deliver(connection: sqlite3.Connection, run_id: int, delivery: Delivery, now: float) -> None:
-    runs.get(connection, run_id)  # a run deleted meanwhile takes no more lines
+    run = runs.get(connection, run_id)  # a run deleted meanwhile takes no more lines
+    state = states.after(run.state, delivery, streams.grows(connection, run_id, delivery.batches))
     for stream, batches in delivery.batches.items():
         fresh = resent.without_known(connection, run_id, batches) if stream == HISTORY else batches
         streams.put(connection, run_id, stream, fresh)
     if delivery.summary is not None:
         connection.execute("UPDATE runs SET summary = ?, updated_at = ? WHERE id = ?", (delivery.summary, now, run_id))
-    runs.set_state(connection, run_id, _state_after(delivery), delivery.exit_code, now)
-
-
-def _state_after(delivery: Delivery) -> str:
-    if delivery.complete:
-        return "failed" if delivery.exit_code else "finished"
-    return "preempting" if delivery.preempting else "running"
+    exit_code = delivery.exit_code if delivery.complete or state != run.state else run.exit_code
+    runs.set_state(connection, run_id, state, exit_code, now)

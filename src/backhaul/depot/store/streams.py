@@ -31,6 +31,14 @@ def end(connection: sqlite3.Connection, run_id: int, stream: str) -> int:
     return int(row[0]) if row else 0
 
 
+def grows(connection: sqlite3.Connection, run_id: int, batches: dict[str, list[Batch]]) -> bool:
+    """Whether these bring lines beyond the ends of their streams."""
+    return any(
+        max((batch.end for batch in found), default=0) > end(connection, run_id, stream)
+        for stream, found in batches.items()
+    )
+
+
 def counts(connection: sqlite3.Connection, run_id: int) -> LineCounts:
     """How far the streams reach; of a fork, what it has beside its parent's lines."""
     return LineCounts(*(max(0, end(connection, run_id, stream)) for stream in (HISTORY, EVENTS, OUTPUT)))
