@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import sqlite3
 from pathlib import Path
 
-from backhaul.wandblog.chunk import FILE_MAGIC
+from backhaul.wandblog.chunk import BLOCK_SIZE, FILE_MAGIC
+from backhaul.wandblog.framing import Framing
+from backhaul.wandblog.schema import DecodeError, Record
 
 _SQLITE = b"SQLite format 3\x00"
 _LFS = b"version https://git-lfs"
@@ -23,11 +26,33 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
 _HTML = (b"<!doctype html", b"<html")
 _MOST_TABLES = 8
 _READ = 1 << 20
+# A page of a disk or file system, or several, may be gone from a log's beginning.
+_BLOCKS_TO_LOOK_AT = 8
+_TAR_AT = 257
 
 
 def is_log_header(head: bytes) -> bool:
     """Whether `head`, the first bytes of a file, starts a W&B log of any version (the seventh byte is the version)."""
     return head[: len(FILE_MAGIC)] == FILE_MAGIC
+
+
+def is_headless_log(path: Path, head: bytes) -> bool:
+    """Whether the file at `path` that starts with `head` is a log whose beginning is hurt: a record is found behind it.
+
+    A file that has another format's signature is none, whatever is inside it. Raises OSError when reading fails.
+    """
+    if _known(head):
+        return False
+    with path.open("rb") as file:
+        window = file.read(_BLOCKS_TO_LOOK_AT * BLOCK_SIZE)
+    return any(_is_record(data) for _, data in Framing(io.BytesIO(window), start=0))
+
+
+def _is_record(data: bytes) -> bool:
+    try:
+        return Record.FromString(data).WhichOneof("record_type") is not None
+    except DecodeError:
+        return False
 
 
 def identify(path: Path, head: bytes) -> str:
@@ -44,19 +69,25 @@ def identify(path: Path, head: bytes) -> str:
 
 def describe(head: bytes) -> str:
     """What a file that starts with `head` is, by these bytes alone."""
+    unknown = f"unknown content, it starts with {head[:8].hex(' ')}" if any(head) else "nothing but zero bytes"
+    return _known(head) or unknown
+
+
+def _known(head: bytes) -> str | None:
+    """What a file of another format is; None when nothing tells."""
     if head.startswith(_SQLITE):
         return "an SQLite database"
     for signature, phrase in _SIGNATURES:
         if head.startswith(signature):
             return phrase
+    if head.startswith(b"ustar", _TAR_AT):
+        return "a tar archive (unpack it: `tar -xf`)"
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith(_HTML):
         return "an HTML page (an error or login page, saved in place of the file?)"
     if text.startswith((b"{", b"[")):
         return "JSON text"
-    if not any(head):
-        return "nothing but zero bytes"
-    return f"unknown content, it starts with {head[:8].hex(' ')}"
+    return None
 
 
 def _zeros(path: Path) -> str:

@@ -12,7 +12,7 @@ from backhaul.errors import NotAWandbLog, UnreadableFile
 from backhaul.wandblog.chunk import CHUNK_HEADER_SIZE, FILE_HEADER
 from backhaul.wandblog.damage import Damage, DamageKind, DamageList
 from backhaul.wandblog.framing import Framing
-from backhaul.wandblog.identify import identify, is_log_header
+from backhaul.wandblog.identify import identify, is_headless_log, is_log_header
 from backhaul.wandblog.numbering import Numbering, Place
 from backhaul.wandblog.schema import DecodeError, Record
 from backhaul.wandblog.tear import Tear, tear_of
@@ -99,9 +99,9 @@ class LogReader:
         self.size = len(head)
         if not check_header(self.path, head):
             return
-        self._note_version(head[len(FILE_HEADER) - 1])
+        self._note_header(head)
         self.end = LogEnd.HEADER_ONLY
-        self._framing = Framing(file)
+        self._framing = Framing(file, start=len(FILE_HEADER) if is_log_header(head) else 0)
         for batch in self._framing.batches():
             yield from self._records(batch, self._framing.joined)
         yield from self._release(None)
@@ -235,8 +235,14 @@ class LogReader:
             return replace(damage, kind=DamageKind.APPENDED)
         return damage
 
-    def _note_version(self, version: int) -> None:
-        if version > FILE_HEADER[-1]:
+    def _note_header(self, head: bytes) -> None:
+        version = head[len(FILE_HEADER) - 1]
+        if not is_log_header(head):
+            self.notes.append(
+                "The log's beginning is hurt: it is not that of a W&B log, and records stand behind it. The official "
+                "client refuses such a file; `backhaul repair` makes a new one."
+            )
+        elif version > FILE_HEADER[-1]:
             self.notes.append(
                 f"The log's format version is {version}, newer than any that is known (0): it is read as version 0, "
                 "and record types that are not known are passed over."
@@ -278,10 +284,10 @@ def check_header(path: Path, head: bytes) -> bool:
     """Whether a log starts here; False for an empty file or one torn inside its header.
 
     Raises `NotAWandbLog`, saying what the bytes are instead. A version byte above 0 is accepted: record types that are
-    newer than this reader are carried as they are.
+    newer than this reader are carried as they are. So is a file whose beginning is hurt when records stand behind it.
     """
     if len(head) < len(FILE_HEADER) and FILE_HEADER.startswith(head):
         return False
-    if not is_log_header(head):
+    if not is_log_header(head) and not is_headless_log(path, head):
         raise NotAWandbLog(f"{path} is not a W&B log: it is {identify(path, head)}.")
     return True

@@ -51,7 +51,7 @@ def test_flipped_bits_cost_the_record_that_they_hit(long_records: list[bytes], f
         start = chance.randrange(0, _RECORDS - 1000)
         part = long_records[start : start + 1000]
         log = bytearray(framed(*part))
-        bit = chance.randrange(8 * 7, 8 * len(log))
+        bit = chance.randrange(8 * len(log))
         log[bit // 8] ^= 1 << bit % 8
         found, reader = _read(saved(log))
         lost, kept = len(part) - len(found), set(found)
@@ -68,11 +68,29 @@ def test_flipped_bits_in_the_whole_log(long_log: bytes, long_records: list[bytes
     position = {data: index for index, data in enumerate(long_records)}
     for seed in range(8):
         log = bytearray(long_log)
-        bit = chance.randrange(8 * 7, 8 * len(log))
+        bit = chance.randrange(8 * len(log))
         log[bit // 8] ^= 1 << bit % 8
         found, reader = _read(saved(log))
         assert [position[data] for data in found] == sorted({position[data] for data in found}), seed
         assert _RECORDS - len(found) == reader.lost_records, seed
+
+
+@pytest.mark.soak
+def test_five_hundred_flipped_bits_in_the_whole_log(long_log: bytes, long_records: list[bytes], saved: Save) -> None:
+    """Nothing left out, the file header neither: the mean loss is at most 0.02 % of 14,000 records."""
+    chance = random.Random(7)
+    lost = []
+    for seed in range(_FLIPS):
+        log = bytearray(long_log)
+        bit = chance.randrange(8 * len(log))
+        log[bit // 8] ^= 1 << bit % 8
+        found, reader = _read(saved(log))
+        kept = set(found)
+        assert found == [data for data in long_records if data in kept], seed
+        lost.append(_RECORDS - len(found))
+        assert reader.lost_records == lost[-1], seed
+    print(f"{_FLIPS} flips: {sum(lost)} records lost, at most {max(lost)}, mean {sum(lost) / _FLIPS / _RECORDS:.5%}")
+    assert sum(lost) / _FLIPS / _RECORDS <= 0.0002
 
 
 def _zeroed(log: bytes, page: int, size: int, _: random.Random) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import random
 import sqlite3
 import zipfile
 from collections.abc import Callable
@@ -12,9 +13,11 @@ from pathlib import Path
 import pytest
 
 from backhaul.errors import NotAWandbLog
-from backhaul.wandblog import LogReader
+from backhaul.wandblog import LogEnd, LogReader
+from backhaul.wandblog.chunk import FULL, chunk
 
 Save = Callable[[bytes], Path]
+Find = Callable[[str], Path]
 
 
 def _refusal(path: Path) -> str:
@@ -90,6 +93,7 @@ def test_a_zip_archive_is_told(saved: Save) -> None:
         (b"  <HTML><body>403 Forbidden", "an HTML page"),
         (b' {"a": 1}', "JSON text"),
         (b"[1]", "JSON text"),
+        (b"run-x.wandb".ljust(257, b"\x00") + b"ustar\x0000", "a tar archive"),
         (b"\x89PNG\r\n", "a PNG picture"),
         (b"PAR1....", "a Parquet file"),
         (b"\x7fELF\x02", "a program"),
@@ -106,3 +110,59 @@ def test_everything_else_is_told_by_its_bytes(content: bytes, phrase: str, saved
     message = _refusal(saved(content))
     assert phrase in message
     assert "run-made.wandb is not a W&B log" in message
+
+
+_FLIPS = [index for index in range(8 * 7) if index // 8 < 6]
+
+
+@pytest.mark.parametrize("bit", _FLIPS)
+def test_a_log_whose_header_has_a_flipped_bit_is_read_in_full(bit: int, recorded: Find, saved: Save) -> None:
+    """The official reader refuses it. The header's seven bytes are one damage that cost no record."""
+    log = bytearray(recorded("0.31.0").read_bytes())
+    whole = [record.data for record in LogReader(saved(log))]
+    log[bit // 8] ^= 1 << bit % 8
+    reader = LogReader(saved(log))
+    assert [record.data for record in reader] == whole
+    assert [(damage.offset, damage.length, damage.numbers) for damage in reader.damage] == [(0, 7, range(0))]
+    assert (reader.losses, reader.end) == ([], LogEnd.COMPLETE)
+    (note,) = reader.notes
+    assert "beginning is hurt" in note
+
+
+@pytest.mark.parametrize("size", [512, 4096, 32768])
+@pytest.mark.parametrize("how", ["zeroed", "missing", "overwritten", "behind its neighbour"])
+def test_a_log_whose_first_page_is_hurt_gives_all_that_lies_behind(
+    how: str, size: int, recorded: Find, saved: Save
+) -> None:
+    """What was in the page is lost, and counted."""
+    log = recorded("0.31.0-long").read_bytes()
+    whole = list(LogReader(saved(log)))
+    page, rest = log[:size], log[size:]
+    hurt = {
+        "zeroed": bytes(size) + rest,
+        "missing": rest,
+        "overwritten": random.Random(size).randbytes(size) + rest,
+        "behind its neighbour": rest[:size] + page + rest[size:],
+    }
+    reader = LogReader(saved(hurt[how]))
+    found = {record.data for record in reader}
+    assert {record.data for record in whole if record.offset > size} - found <= (
+        # A swapped page hurts the record across its other end, too.
+        {record.data for record in whole if record.offset < 2 * size} if how == "behind its neighbour" else set()
+    )
+    assert found <= {record.data for record in whole}
+    assert reader.end is LogEnd.COMPLETE
+    assert reader.lost_records == len(whole) - len(found) > 0
+
+
+def test_a_log_inside_another_format_is_not_read_as_a_log(recorded: Find, saved: Save) -> None:
+    """An archive is told as one, though the log stands in it byte for byte."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        archive.write(recorded("0.31.0"), "run.wandb")
+    assert "a zip archive" in _refusal(saved(file.getvalue()))
+
+
+def test_a_lonely_checksum_that_holds_does_not_make_a_log(saved: Save) -> None:
+    """What stands behind it must be a record, too."""
+    assert "unknown content" in _refusal(saved(b"something" + chunk(FULL, b"\xff\xff") + chunk(FULL, b"")))
