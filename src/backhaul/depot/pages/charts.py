@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from backhaul.depot.model import EVENTS, HISTORY, Run
@@ -36,7 +37,13 @@ def numeric_keys(visit: Visit, run: Run, stream: str = HISTORY) -> list[str]:
     """The keys of a stream under which numbers were logged, by name; without those that the SDK keeps for itself."""
     facts = (visit.services.history.keys(run, stream) or {}).get("keys", {})
     numeric = (key for key, fact in facts.items() if any(kind["type"] == "number" for kind in fact["typeCounts"]))
-    return sorted(key for key in numeric if not key.startswith("_"))
+    return sorted((key for key in numeric if not key.startswith("_")), key=natural)
+
+
+def natural(key: str) -> list[tuple[int, int, str]]:
+    """An order in which `w2` comes before `w10`."""
+    parts = (part for part in re.split(r"([0-9]{1,15})", key) if part)
+    return [(0, int(part), "") if part.isascii() and part.isdecimal() else (1, 0, part) for part in parts]
 
 
 def grouped(keys: list[str]) -> list[dict[str, Any]]:
@@ -45,4 +52,4 @@ def grouped(keys: list[str]) -> list[dict[str, Any]]:
     for key in keys:
         prefix, slash, _ = key.partition("/")
         groups.setdefault(prefix if slash and prefix else "", []).append(key)
-    return [{"name": name or _UNGROUPED, "keys": groups[name]} for name in sorted(groups)]
+    return [{"name": name or _UNGROUPED, "keys": groups[name]} for name in sorted(groups, key=natural)]

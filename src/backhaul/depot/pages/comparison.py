@@ -19,7 +19,7 @@ def view(visit: Visit) -> dict[str, Any]:
     project = visit.project()
     wanted = list(dict.fromkeys(visit.texts("run")))
     runs = [visit.run_named(name) for name in wanted[:MOST_RUNS]]
-    keys = sorted({key for run in runs for key in charts.numeric_keys(visit, run)})
+    keys = sorted({key for run in runs for key in charts.numeric_keys(visit, run)}, key=charts.natural)
     return {
         "title": "Compare runs",
         "entity": project.entity,

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 from backhaul.depot.graphql.fields import value_of
 from backhaul.depot.graphql.filters import Filters, matches
 from backhaul.depot.graphql.ordering import ordered
 from backhaul.depot.model import Project, Run
-from backhaul.depot.pages import conditions, heading, places, shown
+from backhaul.depot.pages import conditions, heading, places
+from backhaul.depot.pages.choices import ALWAYS, Choices
 from backhaul.depot.pages.visit import Visit
 from backhaul.depot.refusal import Refused
 
 STATES = ("running", "finished", "failed", "crashed", "killed", "preempting", "preempted")
 _PAGE = 50
-_ALWAYS = ("display_name", "state", "created_at", "summary_metrics._runtime", "summary_metrics._step")
-_OWN_CHOICES = [field for field in conditions.FIELDS if field not in _ALWAYS]
 _LOOKED_THROUGH = 100  # runs whose keys are offered as columns
-_MOST_CHOICES = 300
 _MOST_COLUMNS = 40
-_AT_FIRST = 3  # columns of config and of summary each, when none were chosen
 
 
 def view(visit: Visit) -> dict[str, Any]:
@@ -31,7 +27,7 @@ def view(visit: Visit) -> dict[str, Any]:
     found = ordered(_passing(visit, project, filters), order, visit.context)
     pages = max(1, -(-len(found) // _PAGE))
     page = visit.number("page", 1, 1, pages)
-    choices = _choices(visit.store.runs(project.id, limit=_LOOKED_THROUGH))
+    choices = Choices(visit.store.runs(project.id, limit=_LOOKED_THROUGH))
     columns = _columns(visit, choices)
     return {
         "title": project.name,
@@ -42,9 +38,8 @@ def view(visit: Visit) -> dict[str, Any]:
         "query": {"q": visit.text("q"), "where": visit.texts("where"), "state": visit.texts("state"), "sort": order},
         "wrong": wrong,
         "states": list(STATES),
-        "columns": [_column(field) for field in (*_ALWAYS, *columns)],
-        "choices": [_column(field) for field in choices]
-        + [_column(field) for field in columns if field not in choices],
+        "columns": [_column(field) for field in (*ALWAYS, *columns)],
+        "choices": [_column(field) for field in dict.fromkeys((*choices.offered, *columns))],
         "runs": [_row(visit, run, columns) for run in found[(page - 1) * _PAGE : page * _PAGE]],
         "total": len(found),
         "page": page,
@@ -76,29 +71,12 @@ def _passing(visit: Visit, project: Project, filters: Filters) -> list[Run]:
     return [run for run in visit.store.runs(project.id) if matches(filters, run, context)]
 
 
-def _choices(some: list[Run]) -> list[str]:
-    """Fields that may be made columns: the keys that most of the newest runs have, numbers of the summary first."""
-    summary: Counter[str] = Counter()
-    config: Counter[str] = Counter()
-    for run in some:
-        plain = {key: value for key, value in shown.summary(run).items() if not isinstance(value, (dict, list))}
-        summary.update(f"summary_metrics.{key}" for key in plain if not key.startswith("_"))
-        config.update(f"config.{key}" for key in shown.config(run) if not key.startswith("_"))
-    half = _MOST_CHOICES // 2
-    return [*_OWN_CHOICES, *_frequent(summary, half), *_frequent(config, half)]
-
-
-def _frequent(counts: Counter[str], most: int) -> list[str]:
-    return sorted(sorted(counts, key=lambda key: (-counts[key], key))[:most])
-
-
-def _columns(visit: Visit, choices: list[str]) -> list[str]:
-    """Those that were chosen; a few of each kind when nobody chose."""
-    if "col" in visit.request.query_params:
-        chosen = dict.fromkeys(conditions.field_of(key) for key in visit.texts("col"))
-        return [field for field in chosen if field not in _ALWAYS][:_MOST_COLUMNS]
-    of_kind = ([field for field in choices if field.startswith(kind)] for kind in ("summary_metrics.", "config."))
-    return [field for fields in of_kind for field in fields[:_AT_FIRST]]
+def _columns(visit: Visit, choices: Choices) -> list[str]:
+    """The columns beside those that are always there."""
+    if "col" not in visit.request.query_params:
+        return choices.at_first
+    chosen = dict.fromkeys(conditions.field_of(key) for key in visit.texts("col"))
+    return [field for field in chosen if field not in ALWAYS][:_MOST_COLUMNS]
 
 
 def _column(field: str) -> dict[str, str]:

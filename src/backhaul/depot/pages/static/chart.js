@@ -125,7 +125,8 @@ export class Chart {
     const over = smooth.length > 1 ? uPlot.join(smooth).slice(1) : smooth.slice(0, 1).map((table) => table[1]);
     this.drawn = lines;
     this.plot = new uPlot(this.#options(lines, over.length > 0), [...raw, ...over], this.place);
-    if (this.range) this.plot.setScale("x", { min: this.range[0], max: this.range[1] });
+    const [first, last] = this.range ?? around(raw[0]);
+    this.plot.setScale("x", { min: first, max: last });
   }
 
   #options(lines, smooth) {
@@ -139,7 +140,7 @@ export class Chart {
     return {
       width: this.place.clientWidth, height: this.place.clientHeight, padding: [8, 12, 0, 0], legend: { show: false },
       scales: {
-        x: { time: this.look.axis === "wall", auto: !this.range, range: spread },
+        x: { time: this.look.axis === "wall", auto: false },
         y: this.look.log ? { distr: 3, log: 10 } : {},
       },
       axes: [{ ...axis, ...time, size: 30 }, { ...axis, size: 58, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : short(tick))) }],
@@ -219,9 +220,10 @@ export class Chart {
   }
 }
 
-// A single point would leave no width to draw in.
-function spread(_, min, max) {
-  return min === max ? [min - 1, max + 1] : [min, max];
+// From the first x to the last; a single point would leave no width to draw in.
+function around(x) {
+  const [first, last] = [x[0], x.at(-1)];
+  return first === last ? [first - 1, last + 1] : [first, last];
 }
 
 // The nearest place with a value: lines of several runs seldom have a point at the same x.

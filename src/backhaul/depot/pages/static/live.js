@@ -35,5 +35,6 @@ function plan() {
   if (!wanted && timer !== null) { clearTimeout(timer); timer = null; }
 }
 
+document.querySelector(".tabs [aria-current]").scrollIntoView({ inline: "center", block: "nearest" });
 document.addEventListener("visibilitychange", plan);
 plan();
