@@ -29,7 +29,7 @@ _FLAGS = [
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """A browser for this folder's tests alone: while it is open, its event loop runs in this thread, and none else may."""
+    """A browser for this folder alone: while it is open, its event loop runs in this thread, and none else may."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     assert chromium, "these tests need the system's chromium (apt-get install chromium)"
     with sync_playwright() as playwright:
