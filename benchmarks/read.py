@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import resource
 import subprocess
@@ -27,15 +28,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from backhaul.runs.directory import RunDirectory
+from backhaul.runs.export import Format, What, export_rows
 from backhaul.runs.identity import RunIdentity
 from backhaul.runs.inspect import inspect
+from backhaul.runs.local_run import LocalRun
 from backhaul.runs.rows import Rows
 from backhaul.wandblog import LogReader, LogWriter
 from backhaul.wandblog.framing import Framing
 from backhaul.wandblog.schema import HistoryRecord, Record, SummaryRecord
 
 _METRICS = 10
-_RECORDS_BETWEEN_LOOKS = 64
 _LINES_AT_ONCE = 6 << 20
 
 
@@ -86,22 +88,28 @@ def make_log(path: Path, size: int) -> None:
 
 def _framing(log: Path) -> int:
     with log.open("rb") as file:
-        return sum(len(batch) for batch in Framing(file).batches())
+        return sum(len(batch.offsets) for batch in Framing(file).batches())
 
 
 def _reader(log: Path) -> int:
-    return sum(1 for _ in LogReader(log))
+    return sum(len(batch.kinds) for batch in LogReader(log).batches())
 
 
 def _rows(log: Path) -> int:
     rows, lines = Rows(RunIdentity("bench")), 0
-    for count, record in enumerate(LogReader(log)):
-        rows.feed(record)
-        if not count % _RECORDS_BETWEEN_LOOKS and rows.size > _LINES_AT_ONCE:
+    for batch in LogReader(log).batches():
+        for kind, content in batch.contents():
+            rows.take(kind, content)
+        if rows.size > _LINES_AT_ONCE:
             lines += sum(len(pending.take()[1]) for pending in rows.pending.values())
     rows.finish()
     assert rows.summary_json()
     return lines + sum(len(pending.take()[1]) for pending in rows.pending.values())
+
+
+def _history(log: Path) -> int:
+    with Path(os.devnull).open("wb") as nowhere:
+        return export_rows(LocalRun(RunDirectory(log.parent, log)), What.HISTORY, Format.JSONL, nowhere)
 
 
 def _inspect(log: Path) -> int:
@@ -113,6 +121,7 @@ _TASKS: dict[str, Callable[[Path], int]] = {
     "inspect": _inspect,
     "framing": _framing,
     "records": _reader,
+    "history": _history,
     "rows": _rows,
 }
 

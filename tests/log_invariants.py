@@ -66,7 +66,7 @@ def _check_framing(data: bytes) -> None:
     with mock.patch("zlib.crc32", counted):
         for batch in framing.batches():
             for offset, content in batch:
-                extents.append((offset, framing.joined.get(offset, offset + 7 + len(content)), content))
+                extents.append((offset, batch.end_of(offset, content), content))
     assert work <= _MOST_WORK * len(data) + _BLOCK, "more than linear work"
     mended = {damage.offset for damage in framing.damage if _is_mended(damage)}
     for offset, end, content in extents:

@@ -42,6 +42,6 @@ def _runtime_of_history(found: Survey) -> float:
 
 
 def _runtime_of_stats(found: Survey) -> float:
-    if found.last_stats is None or found.run is None or not found.run.message.run.HasField("start_time"):
+    if found.last_stats is None or found.run is None or not found.run.content.HasField("start_time"):
         return 0.0
-    return float(found.last_stats.message.stats.timestamp.seconds - found.run.message.run.start_time.seconds)
+    return float(found.last_stats.content.timestamp.seconds - found.run.content.start_time.seconds)

@@ -100,7 +100,7 @@ class _Plan:
             )
             self.notes += recovery.notes
         else:
-            run_id = found.run.message.run.run_id
+            run_id = found.run.content.run_id
         summary = None
         if found.lacks_summary and self._until is None:
             summary = summary_record(found, self._log)
@@ -154,7 +154,7 @@ class _Plan:
         if self._add_exit is None:
             return None
         if self._found.exit is not None:
-            code = self._found.exit.message.exit.exit_code
+            code = self._found.exit.content.exit_code
             self.notes.append(f"the log has an exit record with code {code}; none was added")
             return None
         changes.append(f"an exit record with code {self._add_exit} was added")

@@ -42,7 +42,7 @@ class Survey:
     @property
     def lacks_summary(self) -> bool:
         """Whether the Python engine was killed before it wrote the one summary record, which is its last but two."""
-        signed = self.header is not None and bool(self.header.message.header.version_info.producer)
+        signed = self.header is not None and bool(self.header.content.version_info.producer)
         alone = OTHER_RUN not in self.left_out
         return alone and not signed and not self.has_summary and self.last_history is not None
 
@@ -63,8 +63,8 @@ def judged(reader: LogReader, until: int | None = None) -> Iterator[tuple[LogRec
         if until is not None and record.offset >= until:
             return
         if record.kind == "run":
-            run_id = run_id or record.message.run.run_id
-            if record.message.run.run_id != run_id:
+            run_id = run_id or record.content.run_id
+            if record.content.run_id != run_id:
                 yield from ((other, OTHER_RUN) for other in itertools.chain((record,), records))
                 return
         exits += record.kind == "exit"
@@ -79,7 +79,7 @@ def survey(log: Path, until: int | None = None) -> Survey:
     for record, reason in judged(reader, until):
         if reason is None:
             found.kept += 1
-            found.last_number = max(found.last_number, record.message.num)
+            found.last_number = max(found.last_number, record.number)
             _note(found, record)
         else:
             found.left_out[reason] += 1
@@ -100,6 +100,6 @@ def _note(found: Survey, record: LogRecord) -> None:
         case "summary":
             found.has_summary = True
         case "history":
-            found.last_history = record.message.history
+            found.last_history = record.content
         case "stats":
             found.last_stats = record

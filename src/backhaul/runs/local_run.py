@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from backhaul.runs.recorded_files import LoggedArtifact, LoggedFile, logged_arti
 from backhaul.runs.rows import Stream
 from backhaul.runs.single import single_run
 from backhaul.runs.writer_alive import is_open_for_writing
-from backhaul.wandblog import Damage, LogEnd, LogReader, LogRecord
+from backhaul.wandblog import Batch, Damage, LogEnd, LogReader, LogRecord
 from backhaul.wandblog.reader import check_header
 
 
@@ -195,9 +196,8 @@ class LocalRun:
     def history_lines(self) -> Iterator[str]:
         """The same rows, each as one line of JSON (with NaN, Infinity and -Infinity as W&B writes them)."""
         rows = _EveryRow()
-        for record in self._records():
-            if record.kind == "history" and (line := rows.line(record.message.history)) is not None:
-                yield line
+        for batch in self._batches():
+            yield from filter(None, map(rows.line, batch.contents_of("history")))
 
     def events(self) -> Iterator[dict[str, Any]]:
         """The system metrics, in order: keys such as `system.cpu`, with `_runtime` and `_timestamp`."""
@@ -207,22 +207,22 @@ class LocalRun:
         """The same, each as one line of JSON."""
         seconds, nanos = 0, 0
         for record in self._records():
-            if record.kind == "run" and record.message.run.HasField("start_time") and not seconds:
-                seconds, nanos = record.message.run.start_time.seconds, record.message.run.start_time.nanos
+            if record.kind == "run" and record.content.HasField("start_time") and not seconds:
+                seconds, nanos = record.content.start_time.seconds, record.content.start_time.nanos
             elif record.kind == "stats":
                 if not seconds:
                     # A log that lost its run record: then the first metric is the start.
-                    seconds, nanos = record.message.stats.timestamp.seconds, record.message.stats.timestamp.nanos
-                yield event_line(record.message.stats, seconds, nanos)
+                    seconds, nanos = record.content.timestamp.seconds, record.content.timestamp.nanos
+                yield event_line(record.content, seconds, nanos)
 
     def console(self) -> Iterator[OutputLine]:
         """The lines of the console as a terminal would show them: progress bars are one line, not thousands."""
         console = Console()
         for record in self._records():
             if record.kind == "output_logger":
-                console.write_lines(record.message.output_logger.line)
+                console.write_lines(record.content.line)
             elif record.kind in ("output", "output_raw"):
-                console.write(getattr(record.message, record.kind))
+                console.write(record.content)
             yield from _taken(console)
         console.finish()
         yield from _taken(console)
@@ -255,8 +255,11 @@ class LocalRun:
         return history_table(self)
 
     def _records(self) -> Iterator[LogRecord]:
+        return chain.from_iterable(self._batches())
+
+    def _batches(self) -> Iterator[Batch]:
         reader = LogReader(self.log)
-        yield from reader
+        yield from reader.batches()
         self.__dict__["_condition"] = Condition.of(reader)
 
     @cached_property

@@ -12,8 +12,6 @@ from backhaul.runs.identity import RunIdentity
 from backhaul.runs.rows import NUMBERED, Rows, Stream
 from backhaul.wandblog import Damage, LogEnd, LogReader
 
-_RECORDS_BETWEEN_CLEARINGS = 512
-
 
 @dataclass(frozen=True, slots=True)
 class Condition:
@@ -67,12 +65,12 @@ def read_log(log: Path, run_id_hint: str, watch: Watch | None = None) -> Reading
     rows = Rows(RunIdentity(run_id_hint))
     times = _Times()
     has_run = False
-    for number, record in enumerate(reader):
-        rows.feed(record)
-        has_run = has_run or record.kind == "run"
-        times.take(record.kind, record.message)
-        if number % _RECORDS_BETWEEN_CLEARINGS == 0:
-            _clear(rows, times, watch)
+    for batch in reader.batches():
+        for kind, content in batch.contents():
+            rows.take(kind, content)
+            times.take(kind, content)
+        has_run = has_run or "run" in batch.kinds
+        _clear(rows, times, watch)
     rows.finish()
     _clear(rows, times, watch)
     return _reading(reader, rows, times, has_run)
@@ -85,9 +83,9 @@ class _Times:
         self.exit: float | None = None
         self.newest: float | None = None
 
-    def take(self, kind: str | None, message: Any) -> None:
-        if kind == "exit" and self.exit is None and message.exit.runtime:
-            self.exit = float(message.exit.runtime)
+    def take(self, kind: str | None, content: Any) -> None:
+        if kind == "exit" and self.exit is None and content.runtime:
+            self.exit = float(content.runtime)
 
     def take_line(self, line: str) -> None:
         runtime = json.loads(line).get("_runtime")

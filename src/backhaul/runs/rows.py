@@ -95,15 +95,19 @@ class Rows:
         self._summary = Summary()
         self._summary_of_history: SummaryOfHistory | None = None
         self._console = Console()
-        self._handlers: dict[str, Callable[[Any], None]] = {
+        self._handlers: dict[str | None, Callable[[Any], None]] = {
             name.removeprefix("_take_"): getattr(self, name) for name in dir(self) if name.startswith("_take_")
         }
 
     def feed(self, record: LogRecord) -> None:
-        """Take the next record. Types that no server is told about, and unknown ones, are passed over."""
-        handler = self._handlers.get(record.kind or "")
+        """Take the next record."""
+        self.take(record.kind, record.content)
+
+    def take(self, kind: str | None, content: Any) -> None:
+        """Take the next record, given by its kind and content; types that no server is told about are passed over."""
+        handler = self._handlers.get(kind)
         if handler is not None:
-            handler(record.message)
+            handler(content)
 
     def finish(self, *, recording: bool = False) -> None:
         """There are no more records: a missing summary is computed, and console lines are final, unless `recording`."""
@@ -130,14 +134,13 @@ class Rows:
         """The content of `config.yaml`."""
         return self.config.to_yaml(self.telemetry, self.metrics, self.environment)
 
-    def _take_header(self, message: Any) -> None:
+    def _take_header(self, header: Any) -> None:
         # Only the Go engine signs the header; the Python engine's is an empty message.
-        self.recorded_by_python_engine = not message.header.version_info.producer
+        self.recorded_by_python_engine = not header.version_info.producer
         if self.recorded_by_python_engine:
             self._summary_of_history = SummaryOfHistory()
 
-    def _take_run(self, message: Any) -> None:
-        run = message.run
+    def _take_run(self, run: Any) -> None:
         self.identity = updated(self.identity, run) if self.identity.project else identity_of(run)
         self.config.apply(run.config)
         if run.HasField("summary"):
@@ -145,36 +148,36 @@ class Rows:
         if run.telemetry:
             self.telemetry.apply(run.telemetry)
 
-    def _take_history(self, message: Any) -> None:
-        line = self.history.line(message.history)
+    def _take_history(self, history: bytes) -> None:
+        line = self.history.line(history)
         if line is None:
             return
         self.pending[Stream.HISTORY].add(line)
         if self._summary_of_history is not None:
             self._summary_of_history.add(line)
 
-    def _take_summary(self, message: Any) -> None:
-        self._summary.apply(message.summary)
+    def _take_summary(self, summary: bytes) -> None:
+        self._summary.apply(summary)
 
-    def _take_stats(self, message: Any) -> None:
+    def _take_stats(self, stats: Any) -> None:
         if self.identity.start_seconds is None:
             return
-        line = event_line(message.stats, self.identity.start_seconds, self.identity.start_nanos)
+        line = event_line(stats, self.identity.start_seconds, self.identity.start_nanos)
         if len(line) > MAX_LINE_BYTES:
             self.set_aside.append(SetAside("system metrics row", f"it is longer than {MAX_LINE_BYTES} bytes"))
             return
         self.pending[Stream.EVENTS].add(line)
 
-    def _take_output(self, message: Any) -> None:
-        self._console.write(message.output)
+    def _take_output(self, output: Any) -> None:
+        self._console.write(output)
         self._take_console_lines()
 
-    def _take_output_raw(self, message: Any) -> None:
-        self._console.write(message.output_raw)
+    def _take_output_raw(self, output_raw: Any) -> None:
+        self._console.write(output_raw)
         self._take_console_lines()
 
-    def _take_output_logger(self, message: Any) -> None:
-        self._console.write_lines(message.output_logger.line)
+    def _take_output_logger(self, output_logger: Any) -> None:
+        self._console.write_lines(output_logger.line)
         self._take_console_lines()
 
     def _take_console_lines(self) -> None:
@@ -186,30 +189,30 @@ class Rows:
             self.output_text.append(line.content)
         self._console.final.clear()
 
-    def _take_config(self, message: Any) -> None:
-        self.config.apply(message.config)
+    def _take_config(self, config: Any) -> None:
+        self.config.apply(config)
 
-    def _take_telemetry(self, message: Any) -> None:
-        self.telemetry.apply(message.telemetry)
+    def _take_telemetry(self, telemetry: bytes) -> None:
+        self.telemetry.apply(telemetry)
 
-    def _take_metric(self, message: Any) -> None:
-        self.metrics.apply(message.metric)
+    def _take_metric(self, metric: Any) -> None:
+        self.metrics.apply(metric)
 
-    def _take_environment(self, message: Any) -> None:
+    def _take_environment(self, environment: bytes) -> None:
         if not self.recorded_by_python_engine:
-            self.environment.apply(message.environment)
+            self.environment.apply(environment)
 
-    def _take_files(self, message: Any) -> None:
-        self.files.update(dict.fromkeys(item.path for item in message.files.files))
+    def _take_files(self, files: Any) -> None:
+        self.files.update(dict.fromkeys(item.path for item in files.files))
 
-    def _take_artifact(self, message: Any) -> None:
-        self.artifacts.append(message.artifact)
+    def _take_artifact(self, artifact: Any) -> None:
+        self.artifacts.append(artifact)
 
-    def _take_alert(self, message: Any) -> None:
-        self.alerts.append(message.alert)
+    def _take_alert(self, alert: Any) -> None:
+        self.alerts.append(alert)
 
     def _take_preempting(self, _: Any) -> None:
         self.preempting = True
 
-    def _take_exit(self, message: Any) -> None:
-        self.exit = self.exit or Exit(message.exit.exit_code, not message.exit.not_complete)
+    def _take_exit(self, end: Any) -> None:
+        self.exit = self.exit or Exit(end.exit_code, not end.not_complete)

@@ -124,14 +124,14 @@ class BatchMaker:
         return next(self._batches, None)
 
     def _cut(self) -> Iterator[Batch]:
-        records = iter(self.reader)
-        rows, feed = self.rows, self.rows.feed
-        while some := list(islice(records, _RECORDS_BETWEEN_LOOKS)):
-            for record in some:
-                feed(record)
-            self._position = some[-1].offset
-            if rows.size >= self.batch_bytes:
-                yield self._take()
+        rows, take = self.rows, self.rows.take
+        for records in self.reader.batches():
+            contents, self._position = records.contents(), records.offsets[-1]
+            while some := list(islice(contents, _RECORDS_BETWEEN_LOOKS)):
+                for kind, content in some:
+                    take(kind, content)
+                if rows.size >= self.batch_bytes:
+                    yield self._take()
         rows.finish(recording=self.recording)
         yield self._take()
 

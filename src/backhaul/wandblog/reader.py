@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 from enum import StrEnum
+from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO
 
 from backhaul.errors import NotAWandbLog, UnreadableFile
-from backhaul.wandblog.chunk import CHUNK_HEADER_SIZE, FILE_HEADER
+from backhaul.wandblog.chunk import FILE_HEADER
 from backhaul.wandblog.damage import Damage, DamageKind, DamageList
 from backhaul.wandblog.framing import Framing
 from backhaul.wandblog.identify import identify, is_headless_log, is_log_header
 from backhaul.wandblog.numbering import Numbering, Place
-from backhaul.wandblog.schema import DecodeError, Record
+from backhaul.wandblog.raw import RawBatch
+from backhaul.wandblog.record import UNDECODABLE, Batch, LogRecord
 from backhaul.wandblog.tear import Tear, tear_of
 
 _HEAD = 512
 # Records of these types change how those behind them are taken.
-_LANDMARKS = frozenset({"header", "run", "exit"})
+_LANDMARKS = frozenset({"header", "run", "exit", UNDECODABLE})
+# A page that stands in the file a second time is looked for this far back: some 4 MiB.
+_RECENT_BATCHES = 8
 
 
 class LogEnd(StrEnum):
@@ -30,15 +35,6 @@ class LogEnd(StrEnum):
     TORN = "torn"
     HEADER_ONLY = "header only"
     EMPTY = "empty"
-
-
-class LogRecord(NamedTuple):
-    """A decoded record: its file offset, its bytes as written, its type's field name (None: unknown), the message."""
-
-    offset: int
-    data: bytes
-    kind: str | None
-    message: Any
 
 
 class LogReader:
@@ -67,15 +63,11 @@ class LogReader:
         self._last_offset = 0
         self._held: LogRecord | None = None
         self._held_end = self._before_held = 0
-        self._recent: list[tuple[int, bytes]] = []
+        self._recent: deque[RawBatch] = deque(maxlen=_RECENT_BATCHES)
         self._copies: dict[bytes, int] | None = None
 
     def __iter__(self) -> Iterator[LogRecord]:
-        try:
-            with self.path.open("rb") as file:
-                yield from self._read(file)
-        except OSError as error:
-            raise UnreadableFile(f"{self.path} cannot be read: {error.strerror or error}") from error
+        return chain.from_iterable(self.batches())
 
     @property
     def losses(self) -> list[Damage]:
@@ -94,7 +86,15 @@ class LogReader:
         """What may be missing behind the last record, and why; None when the log has its exit record."""
         return None if self.end is LogEnd.COMPLETE else tear_of(self.size, self.producer)
 
-    def _read(self, file: BinaryIO) -> Iterator[LogRecord]:
+    def batches(self) -> Iterator[Batch]:
+        """The same records, many at a time; none of the batches is empty."""
+        try:
+            with self.path.open("rb") as file:
+                yield from (batch for batch in self._read(file) if batch.offsets)
+        except OSError as error:
+            raise UnreadableFile(f"{self.path} cannot be read: {error.strerror or error}") from error
+
+    def _read(self, file: BinaryIO) -> Iterator[Batch]:
         head = file.read(_HEAD)
         self.size = len(head)
         if not check_header(self.path, head):
@@ -102,43 +102,43 @@ class LogReader:
         self._note_header(head)
         self.end = LogEnd.HEADER_ONLY
         self._framing = Framing(file, start=len(FILE_HEADER) if is_log_header(head) else 0)
-        for batch in self._framing.batches():
-            yield from self._records(batch, self._framing.joined)
-        yield from self._release(None)
+        for raw in self._framing.batches():
+            self._recent.append(raw)
+            self._copies = None
+            yield from self._own(Batch.of(raw), raw)
+        yield Batch.of_records(self._release(None))
         self._finish()
 
-    def _records(self, batch: list[tuple[int, bytes]], joined: dict[int, int]) -> Iterator[LogRecord]:
-        parse, numbering = Record.FromString, self._numbering
-        expected = numbering.watched
-        for offset, data in batch:
-            try:
-                message = parse(data)
-            except DecodeError:
-                self._set_aside(offset, joined.get(offset, _end_of(offset, data)), DamageKind.UNDECODABLE)
-                continue
-            kind = message.WhichOneof("record_type")
-            record = LogRecord(offset, data, kind, message)
-            if message.num == expected and self._held is None and offset not in joined and kind not in _LANDMARKS:
-                self._last_offset = offset
-                if expected:
-                    expected += 1
-                yield record
-                continue
-            if expected >= 0:
-                numbering.expected = expected
-            yield from self._odd_record(record, batch, joined)
-            expected = numbering.watched
-        if expected >= 0:
-            numbering.expected = expected
-        self._recent, self._copies = batch, None
+    def _own(self, batch: Batch, raw: RawBatch) -> Iterator[Batch]:
+        """The records of a batch that are this log's. Nearly always they are in step, and only compared together."""
+        if self._is_in_step(batch):
+            yield Batch.of_records(self._release(next(iter(batch))))
+            # A record of several chunks is whole if the next one's number says so: only for the last one it cannot.
+            front, batch = batch.split(len(batch.offsets) - 1)
+            self._numbering.expected += len(front.offsets) if self._numbering.expected else 0
+            self._last_offset = front.offsets[-1]
+            yield front
+        yield Batch.of_records(self._own_records(batch, raw))
 
-    def _odd_record(
-        self, record: LogRecord, batch: list[tuple[int, bytes]], joined: dict[int, int]
-    ) -> Iterator[LogRecord]:
-        """Take a record that has another number than expected, is a landmark, or was put together from chunks."""
-        yield from self._release(record)
-        number: int = record.message.num
-        previous, place = self._last_offset, Place.OWN
+    def _is_in_step(self, batch: Batch) -> bool:
+        """Whether the batch has several records, whose numbers all are those expected, and no landmark."""
+        expected, count = self._numbering.watched, len(batch.numbers)
+        in_step = list(range(expected, expected + count)) if expected else [0] * count
+        return count > 1 and expected >= 0 and batch.numbers == in_step and _LANDMARKS.isdisjoint(batch.kinds)
+
+    def _own_records(self, batch: Batch, raw: RawBatch) -> Iterator[LogRecord]:
+        """The records of a batch that are this log's, each looked at by itself."""
+        for record in batch:
+            end = raw.end_of(record.offset, record.data)
+            if record.kind == UNDECODABLE:
+                self._set_aside(record.offset, end, DamageKind.UNDECODABLE)
+            else:
+                yield from self._release(record)
+                yield from self._own_record(record, end, is_joined=record.offset in raw.joined)
+
+    def _own_record(self, record: LogRecord, end: int, *, is_joined: bool) -> Iterator[LogRecord]:
+        """The record itself if it is this log's; one of several chunks is held back until the next one is seen."""
+        number, previous, place = record.number, self._last_offset, Place.OWN
         if number != self._numbering.watched or record.kind == "header":
             place = self._numbering.place(
                 record.offset,
@@ -152,12 +152,11 @@ class LogReader:
         if place is Place.FOREIGN:
             return
         self._last_offset = record.offset
-        end = joined.get(record.offset, _end_of(record.offset, record.data))
-        if place is Place.REPEATED or (place is Place.SEEN and self._is_copy(record, batch)):
+        if place is Place.REPEATED or (place is Place.SEEN and self._is_copy(record)):
             self._set_aside(record.offset, end, DamageKind.REPEATED)
             return
         self._note_landmark(record)
-        if record.offset in joined and number:
+        if is_joined and number:
             self._held, self._held_end, self._before_held = record, end, previous
         else:
             yield record
@@ -173,25 +172,25 @@ class LogReader:
             return
         if (
             following is None
-            or following.message.num in (0, held.message.num + 1)
+            or following.number in (0, held.number + 1)
             or self._is_damaged_between(held.offset, following.offset)
         ):
             yield held
             return
         self._set_aside(held.offset, self._held_end, DamageKind.ORPHAN)
         self._last_offset = self._before_held
-        self._numbering.take_back(held.message.num)
+        self._numbering.take_back(held.number)
 
     def _is_damaged_between(self, first: int, second: int) -> bool:
         return any(
             first < damages[-1].offset < second for damages in (self._framing.damage, self._set_asides.found) if damages
         )
 
-    def _is_copy(self, record: LogRecord, batch: list[tuple[int, bytes]]) -> bool:
+    def _is_copy(self, record: LogRecord) -> bool:
         """Whether the same bytes were given out shortly before: a page of the file that stands there twice."""
         if self._copies is None:
             self._copies = {}
-            for offset, data in (*self._recent, *batch):
+            for offset, data in chain.from_iterable(self._recent):
                 self._copies.setdefault(data, offset)
         return self._copies.get(record.data, record.offset) < record.offset
 
@@ -201,7 +200,7 @@ class LogReader:
         elif record.kind == "run" and not self._run:
             self._run = record.data
         elif record.kind == "header" and self.producer is None:
-            self.producer = record.message.header.version_info.producer
+            self.producer = record.content.version_info.producer
 
     def _set_aside(self, offset: int, end: int, kind: DamageKind) -> None:
         found = self._set_asides.found
@@ -251,10 +250,6 @@ class LogReader:
 
 def _extent(damage: Damage) -> tuple[int, int]:
     return damage.offset, damage.end
-
-
-def _end_of(offset: int, data: bytes) -> int:
-    return offset + CHUNK_HEADER_SIZE + len(data)
 
 
 def _is_its_header(damage: Damage, other: Damage) -> bool:

@@ -25,7 +25,7 @@ def _ends(log: bytes) -> tuple[list[tuple[int, bytes]], list[int]]:
     ends: list[int] = []
     for batch in framing.batches():
         records += batch
-        ends += [framing.joined.get(offset, offset + _HEADER + len(data)) for offset, data in batch]
+        ends += [batch.end_of(offset, data) for offset, data in batch]
     assert framing.damage == []
     return records, ends
 
