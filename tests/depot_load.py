@@ -13,7 +13,7 @@ import hashlib
 import http.client
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from random import Random
@@ -71,6 +71,12 @@ class Writer:
             request.effect(self.record)
             self.doubt = None
             self.acknowledged += 1
+
+    def requests(self, count: int) -> Iterator[Request]:
+        """So many requests, the first of which opens the run; the one before is acknowledged when the next is asked."""
+        yield Request(self._open, _nothing)
+        for _ in range(count - 1):
+            yield self._next()
 
     def check(self, client: Client) -> None:
         """Compare the depot with the record."""

@@ -29,6 +29,7 @@ from backhaul.depot.keys import Secrets
 from backhaul.depot.manifests import Manifests
 from backhaul.depot.pages.login import Tickets
 from backhaul.depot.reach import Reach
+from backhaul.depot.store import folders
 from backhaul.depot.store.folder import FolderBlobs
 from backhaul.depot.store.sqlite import SqliteStore
 from backhaul.depot.store.users import Users
@@ -66,13 +67,13 @@ class Depot:
         `max_file_size` bytes are refused. Raises OSError when the folder cannot be written, RuntimeError when it
         belongs to a newer depot or is in use by another one.
         """
-        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folders.make(data)
         return cls(data, Secrets.open(data), entity or _user_name(), max_file_size)
 
     @staticmethod
     def key_of(data: Path) -> str:
         """The API key of a data folder, made when there is none yet; works while a depot runs over it."""
-        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folders.make(data)
         return Secrets.open(data).api_key
 
     @property
@@ -101,7 +102,7 @@ class Depot:
 
         Raises OSError when the folder cannot be written, RuntimeError when it belongs to a newer depot.
         """
-        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folders.make(data)
         users = Users.open(data / DATABASE)
         try:
             yield users

@@ -21,6 +21,7 @@ from typing import BinaryIO
 
 from backhaul.depot.model import Blob
 from backhaul.depot.refusal import of_disk
+from backhaul.depot.store import folders
 from backhaul.depot.store.interface import Clock
 
 _WRITE_AT = 1 << 20  # bytes gathered before a thread hashes and writes them
@@ -43,13 +44,13 @@ class FolderBlobs:
 
     def _make_folders(self) -> None:
         """All of them, durably, before the first blob: so that settling a blob has one folder to make durable."""
-        folders = [self._incoming, *(self._root / f"{number:02x}" for number in range(256))]
-        missing = [folder for folder in folders if not folder.exists()]
-        for folder in missing:
-            folder.mkdir(parents=True)
+        folders.make(self._root)
+        places = [self._incoming, *(self._root / f"{number:02x}" for number in range(256))]
+        missing = [place for place in places if not place.exists()]
+        for place in missing:
+            place.mkdir(mode=0o700)
         if missing:
-            _sync_folder(self._root)
-            _sync_folder(self._root.parent)
+            folders.sync(self._root)
 
     async def receive(self, chunks: AsyncIterator[bytes], accept: Callable[[Blob], None]) -> Blob:
         """See `Blobs`. A full disk is refused with 507, one that fails otherwise with 503."""
@@ -161,12 +162,4 @@ def _append(file: BinaryIO, digest: hashlib._Hash, data: bytes) -> None:
 def _settle(draft: Path, place: Path) -> None:
     """Renames and makes the rename durable."""
     draft.rename(place)
-    _sync_folder(place.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    folders.sync(place.parent)
