@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ...depot_client import Client
 
-_SOON = 5.0  # seconds
+_SOON = 20.0  # seconds, on a busy machine
 
 
 def _message(reply: Any) -> str:
@@ -89,6 +89,10 @@ def _id(*parts: str) -> str:
 
 
 _IN_RUN = 'project(name: "p", entityName: "tester") { run(name: "r") { %s } }'
+_SUMMARY = 'mutation($v: JSONString) { upsertBucket(input: {name: "r", summaryMetrics: $v}) { inserted } }'
+_TTL = """mutation($v: Int64) { createArtifact(input: {entityName: "tester", projectName: "p",
+    artifactTypeName: "t", artifactCollectionName: "c", digest: "d", digestAlgorithm: MANIFEST_MD5,
+    ttlDurationSeconds: $v}) { __typename } }"""
 _SAMPLED = "query($v: [JSONString!]!) { %s }" % (_IN_RUN % "sampledHistory(specs: $v)")
 
 
@@ -103,6 +107,14 @@ _SAMPLED = "query($v: [JSONString!]!) { %s }" % (_IN_RUN % "sampledHistory(specs
         (_SAMPLED, ['{"keys":[],"minStep":1e400}'], 400),
         (_SAMPLED, ['{"keys":[],"maxStep":1e400}'], 400),
         ("mutation($v: String) { upsertModel(input: {name: $v}) { inserted } }", "\ud800", 400),
+        (_SUMMARY, True, 400),
+        (_SUMMARY, {"a": 1}, 400),
+        (_SUMMARY, '{"a": 1}', 200),
+        (_TTL, "forever", 400),
+        (_TTL, True, 400),
+        (_TTL, 2**63, 400),
+        (_TTL, "3600", 200),
+        (_TTL, -2, 200),
     ],
 )  # fmt: skip
 def test_numbers_and_texts_that_nothing_can_hold_are_answered(

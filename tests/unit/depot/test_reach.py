@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import socket
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 
-from backhaul.depot import Depot, Reach
+from backhaul.depot import Reach
 
+from ...depot_thread import served_depot
 from .conftest import Client
 
 _CERT = Path("cert.pem")
@@ -54,28 +52,11 @@ def test_a_public_address_is_a_bare_one(url: str) -> None:
 Served = Callable[[Reach], Client]
 
 
-@contextmanager
-def _served(data: Path, reach: Reach) -> Iterator[Client]:
-    """A depot in a thread of this process, configured as `Depot.run` does it."""
-    depot = Depot.open(data, entity="tester")
-    server = uvicorn.Server(depot._config(reach))
-    sock = socket.create_server(("127.0.0.1", 0))
-    thread = threading.Thread(target=server.run, args=([sock],))
-    thread.start()
-    try:
-        yield Client(f"http://127.0.0.1:{sock.getsockname()[1]}", depot.api_key)
-    finally:
-        server.should_exit = True
-        thread.join()
-        depot.close()
-        sock.close()
-
-
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
     """Starts depots in threads; they end with the test."""
     with ExitStack() as stack:
-        yield lambda reach: stack.enter_context(_served(tmp_path, reach))
+        yield lambda reach: stack.enter_context(served_depot(tmp_path, reach))
 
 
 _FORWARDED = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.9", "X-Forwarded-Host": "evil.example"}

@@ -32,6 +32,7 @@ from backhaul.depot.graphql.probes import PROBE_SCHEMA, probed
 from backhaul.depot.graphql.projects import PROJECT
 from backhaul.depot.graphql.queries import QUERY
 from backhaul.depot.graphql.runs import RUN
+from backhaul.depot.graphql.scalars import check_inputs
 from backhaul.depot.graphql.viewers import ENTITY, SERVER_INFO
 from backhaul.depot.model import Run
 from backhaul.depot.refusal import Refused
@@ -61,6 +62,7 @@ unsupported: Counter[str] = Counter()
 def load_schema(path: Path = _SDL) -> GraphQLSchema:
     """The executable schema. Raises OSError or GraphQLError when the file is missing or wrong."""
     schema = build_ast_schema(parse(path.read_text(encoding="utf-8") + PROBE_SCHEMA))
+    check_inputs(schema)
     probe: Resolvers = {"probe": lambda _s, _c, args: probed(schema, RESOLVERS, args.get("name") or "")}
     for kind in schema.type_map.values():
         if isinstance(kind, GraphQLObjectType) and not kind.name.startswith("__"):
