@@ -7,7 +7,10 @@
     │   ├── NoCredentials               4
     │   ├── CredentialsRefused          4
     │   ├── TlsFailure                  4
-    │   └── ProxyRefused                4
+    │   ├── ProxyRefused                4
+    │   ├── CaptivePortal               4
+    │   ├── ClockWrong                   4
+    │   └── QuotaExceeded               4
     ├── TemporaryError                  5  the same command later will help
     │   ├── HostNotFound                5
     │   ├── ConnectionRefused           5
@@ -15,6 +18,7 @@
     │   ├── TimedOut                    5
     │   ├── ServerUnavailable           5
     │   ├── RateLimited                 5
+    │   ├── StorageUnreachable          5
     │   ├── RunBusy                     5
     │   ├── StillRecording              5
     │   ├── DiskFull                    5
@@ -132,6 +136,31 @@ class ProxyRefused(ConfigurationError):
     next_by_default = "Check HTTPS_PROXY and NO_PROXY (user and password belong into the proxy's URL), then try again."
 
 
+class CaptivePortal(ConfigurationError):
+    """A web page came where the server should have answered: a login page stands between, or the URL is a website."""
+
+    code = "captive-portal"
+    next_by_default = (
+        "Open the URL in a browser on this machine and log in to the network if it asks you to; "
+        "if that is no login page, check the URL: it must be the address of the API."
+    )
+
+
+class ClockWrong(ConfigurationError):
+    """This machine's clock differs so much from the server's that certificates or signatures do not hold."""
+
+    code = "clock-wrong"
+    next_by_default = "Set this machine's clock (`timedatectl` shows it), then run the same command again."
+
+
+class QuotaExceeded(ConfigurationError):
+    """The account or team has used up its storage or its plan (402, 507, or the server's words)."""
+
+    code = "quota-exceeded"
+    safe_by_default = "Your run directories are unchanged; what was acknowledged before is remembered."
+    next_by_default = "Free storage or have the plan extended on the server, then run the same command again."
+
+
 class TemporaryError(BackhaulError):
     """Waiting or trying again later is expected to help."""
 
@@ -177,6 +206,17 @@ class RateLimited(TemporaryError):
     """The server asked us to slow down (429)."""
 
     code = "rate-limited"
+
+
+class StorageUnreachable(TemporaryError):
+    """The server answers, and the file storage to which it sends uploads cannot be reached."""
+
+    code = "storage-unreachable"
+    safe_by_default = "The lines that the server acknowledged are there and remembered; files and artifacts wait."
+    next_by_default = (
+        "Have the host named above allowed (firewall, proxy, NO_PROXY), or sync from a machine that reaches it; "
+        "the same command goes on where it stopped."
+    )
 
 
 class RunBusy(TemporaryError):
@@ -287,7 +327,10 @@ class RunDeleted(RefusedError):
     """The run id was used before and deleted (409)."""
 
     code = "run-deleted"
-    next_by_default = "Restore the run on the server, or send it under a new id with `--id NEW`."
+    next_by_default = (
+        "Restore the run on the server (W&B: in the menu of the project's Overview, for some days after the deletion), "
+        "or send it under a new id with `--id NEW`."
+    )
 
 
 class TooLarge(RefusedError):

@@ -231,7 +231,7 @@ def test_a_login_page_in_place_of_the_server(backhaul: Backhaul, proxy: FaultPro
     """A captive portal answers 200 with HTML: that is no acknowledgement."""
     page = answer(200, "<!doctype html><html><body>Please log in</body></html>")
     proxy.always("RunResumeStatus", page)
-    _assert_told(backhaul.to(proxy.url).sync(healthy), "unexpected-answer", 7, "login page")
+    _assert_told(backhaul.to(proxy.url).sync(healthy), "captive-portal", 4, "log in")
 
 
 def test_a_connection_that_breaks_now_and_then(

@@ -31,6 +31,7 @@ from backhaul.sync.outcome import Outcome, overall_exit_code
 from backhaul.wire.credentials import find_api_key
 from backhaul.wire.server import Server
 from backhaul.wire.settings import Settings, load_settings
+from backhaul.wire.traffic import Traffic
 from backhaul.wire.transport import HttpTransport
 
 _OWN_DEPOT = "depot"
@@ -127,11 +128,13 @@ async def _sync(
         live_every=choices["live_every"],
         dead_after=choices["dead_after"],
     )
-    transport = HttpTransport(
-        progress_timeout=choices["timeout"],
-        http_proxy=settings.http_proxy,
-        https_proxy=settings.https_proxy,
-        insecure=settings.insecure_disable_ssl or None,
+    transport = Traffic(
+        HttpTransport(
+            progress_timeout=choices["timeout"],
+            http_proxy=settings.http_proxy,
+            https_proxy=settings.https_proxy,
+            insecure=settings.insecure_disable_ssl or None,
+        )
     )
     server = Server(
         transport,

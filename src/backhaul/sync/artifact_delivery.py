@@ -25,6 +25,7 @@ from backhaul.sync.ledger import Ledger
 from backhaul.sync.outcome import Outcome, Quarantined
 from backhaul.sync.progress import artifact_entry
 from backhaul.sync.retry import Retrier
+from backhaul.sync.together import together
 from backhaul.wire.artifacts import ArtifactFileTarget
 from backhaul.wire.message import FileSlice
 from backhaul.wire.remote import RunAddress
@@ -187,11 +188,9 @@ class ArtifactDelivery:
                 for path in some
             ]
             targets = await self.retrier.run(partial(self.server.artifacts.create_files, specs))
-            await asyncio.gather(
-                *(
-                    self._put(contents[path], spec, target, slots)
-                    for path, spec, target in zip(some, specs, targets, strict=True)
-                )
+            await together(
+                self._put(contents[path], spec, target, slots)
+                for path, spec, target in zip(some, specs, targets, strict=True)
             )
             births |= {path: target.birth_artifact_id for path, target in zip(some, targets, strict=True)}
         return births

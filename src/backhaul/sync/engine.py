@@ -17,6 +17,7 @@ from backhaul.errors import (
     EmptyLog,
     HostNotFound,
     QuarantineError,
+    QuotaExceeded,
     StillRecording,
     TemporaryError,
 )
@@ -36,6 +37,8 @@ from backhaul.sync.retry import Retrier
 from backhaul.sync.size_limit import SizeLimit
 from backhaul.wire.server import Server
 
+# What befalls one run befalls all of them; a quota is that of one entity.
+_FOR_ALL = (HostNotFound, ConnectionRefused, ConfigurationError)
 # How often, in seconds, a log without a record is looked at.
 _POLL = 1.0
 
@@ -187,7 +190,7 @@ class Engine:
             failure = told(error)
             delivery.outcome.fail(failure)
             waits = self.options.live and isinstance(failure, TemporaryError)
-            if isinstance(failure, HostNotFound | ConnectionRefused | ConfigurationError) and not waits:
+            if isinstance(failure, _FOR_ALL) and not isinstance(failure, QuotaExceeded) and not waits:
                 self._closed = failure
 
 

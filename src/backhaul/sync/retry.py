@@ -14,10 +14,18 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from backhaul.errors import BackhaulError, ConnectionRefused, DeadlineReached, HostNotFound, TemporaryError
+from backhaul.errors import (
+    BackhaulError,
+    ConnectionRefused,
+    DeadlineReached,
+    HostNotFound,
+    StorageUnreachable,
+    TemporaryError,
+)
 
 Result = TypeVar("Result")
 
+_NOT_THERE = (HostNotFound, ConnectionRefused, StorageUnreachable)
 _LONGEST_RETRY_AFTER = 3600.0
 _OVER = "The time that you allowed (--deadline) is over."
 
@@ -60,7 +68,11 @@ def decide(
         delay = min(error.retry_after, _LONGEST_RETRY_AFTER)
     if left is not None:
         return TryAgain(delay) if delay < left else None
-    limit = patience.unreachable if isinstance(error, HostNotFound | ConnectionRefused) else patience.in_trouble
+    limit = (
+        patience.unreachable
+        if isinstance(error, HostNotFound | ConnectionRefused | StorageUnreachable)
+        else patience.in_trouble
+    )
     return TryAgain(delay) if failing_for + delay <= limit else None
 
 

@@ -19,6 +19,7 @@ from backhaul.sync.outcome import Outcome, Quarantined
 from backhaul.sync.progress import files_entry
 from backhaul.sync.reporter import Reporter
 from backhaul.sync.retry import Retrier
+from backhaul.sync.together import together
 from backhaul.wire.message import FileSlice
 from backhaul.wire.remote import RunAddress, UploadTarget
 from backhaul.wire.server import Server
@@ -105,9 +106,7 @@ class Uploader:
             target.name: target
             for target in await self.retrier.run(lambda: self.server.create_run_files(self.address, names))
         }
-        results = await asyncio.gather(
-            *(self._put(payload, digest, targets.get(payload.name)) for payload, digest in lacking)
-        )
+        results = await together(self._put(payload, digest, targets.get(payload.name)) for payload, digest in lacking)
         return {payload.name: digest for (payload, digest), sent in zip(lacking, results, strict=True) if sent}
 
     async def _put(self, payload: Payload, digest: Digest, first: UploadTarget | None) -> bool:

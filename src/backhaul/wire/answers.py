@@ -16,10 +16,12 @@ from urllib.parse import urlsplit
 from backhaul.errors import (
     BackhaulError,
     BadRequest,
+    CaptivePortal,
     CredentialsRefused,
     Forbidden,
     NotFound,
     ProxyRefused,
+    QuotaExceeded,
     RateLimited,
     RunBusy,
     RunDeleted,
@@ -33,13 +35,16 @@ from backhaul.wire.message import Response
 
 _WORDS_LIMIT = 500
 _DELETED = "previously created and deleted"
+_QUOTA = r"quota|(storage|usage|tracked hours?)[^.]{0,40}(limit|exceeded|exhausted)|upgrade your plan"
+# Redirects that lead somewhere else for now, as to a login; the permanent ones belong to a wrong address.
+_SENT_AWAY = frozenset({302, 303})
 _HTML = re.compile(rb"(\xef\xbb\xbf)?\s*<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 # Forty letters and digits in a row, both present: a key, or what is as long as one.
 _SECRET = re.compile(r"(?<![A-Za-z0-9])(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{40,}")
 
 _BY_STATUS: Mapping[int, type[BackhaulError]] = {
     401: CredentialsRefused,
-    402: Forbidden,
+    402: QuotaExceeded,
     403: Forbidden,
     404: NotFound,
     405: UnexpectedAnswer,
@@ -51,7 +56,8 @@ _BY_STATUS: Mapping[int, type[BackhaulError]] = {
     429: RateLimited,
     501: BadRequest,  # "not implemented" stays so
     505: BadRequest,
-    511: UnexpectedAnswer,  # a network that wants a login first
+    507: QuotaExceeded,
+    511: CaptivePortal,  # a network that wants a login first
     **dict.fromkeys((400, 406, 410, 411, 412, 414, 415, 416, 417, 421, 422, 426, 428, 431, 451), BadRequest),
 }
 # What a GraphQL error means when the status is 200; the first that fits counts.
@@ -59,9 +65,10 @@ _BY_TEXT: tuple[tuple[re.Pattern[str], type[BackhaulError]], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), kind)
     for pattern, kind in (
         (_DELETED, RunDeleted),
+        (r"RATE_?LIMIT|rate limit|too many requests", RateLimited),
+        (_QUOTA, QuotaExceeded),
         (r"PERMISSION_ERROR|FORBIDDEN|permission denied|not authorized|access denied", Forbidden),
         (r"UNAUTHENTICATED|not logged in|invalid api key|unauthorized", CredentialsRefused),
-        (r"RATE_?LIMIT|rate limit|too many requests", RateLimited),
         (r"INTERNAL|database error|timed? ?out|deadline exceeded|unavailable|try again", ServerUnavailable),
         (r"NOT_FOUND|not found|does not exist", NotFound),
     )
@@ -118,7 +125,7 @@ def server_words(response: Response, secrets: Iterable[str] = ()) -> str:
 def _hidden_failure(response: Response) -> type[BackhaulError] | None:
     """The failure behind a 2xx answer: a web page, or GraphQL errors."""
     if is_html(response):
-        return UnexpectedAnswer
+        return CaptivePortal
     document = _parsed(response.body)
     errors = document.get("errors") if isinstance(document, dict) else None
     return _kind_of_graphql_errors(errors) if errors else None
@@ -138,10 +145,14 @@ def _kind_of_graphql_errors(errors: object) -> type[BackhaulError]:
 def _kind_of_status(response: Response) -> type[BackhaulError]:
     status = response.status
     # A W&B server never redirects these requests, and says 404 in JSON: a page or a redirect comes from someone else.
+    if status in _SENT_AWAY:
+        return CaptivePortal
     if 300 <= status < 400 or (status == 404 and is_html(response)):
         return UnexpectedAnswer
     if status in (400, 409, 410) and _DELETED in server_words(response):
         return RunDeleted
+    if status in (400, 403, 422) and re.search(_QUOTA, server_words(response), re.IGNORECASE):
+        return QuotaExceeded
     return _by_status(status)
 
 

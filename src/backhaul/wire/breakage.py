@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import ssl
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 import aiohttp
 
 from backhaul.errors import (
     BackhaulError,
+    ClockWrong,
     ConnectionLost,
     ConnectionRefused,
     HostNotFound,
@@ -28,15 +30,21 @@ _UNREACHABLE = {
     errno.EPERM,
     errno.EADDRNOTAVAIL,
 }
+# OpenSSL's verification codes.
+_NOT_YET_VALID, _EXPIRED = 9, 10
 # The peer hung up during the handshake: that is a restart or an overloaded load balancer, not a matter of trust.
 _HANDSHAKE_CUT = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionError)
+
+
+class ConnectTimedOut(TimedOut):
+    """No connection came about in the time allowed: a firewall that drops, or a host that is away."""
 
 
 def breakage(error: Exception, url: str, proxy: str | None) -> BackhaulError:
     """Return the error that tells a user why there is no answer from `url` (asked through `proxy`)."""
     there = _host(url) + (f" (through the proxy {without_password(proxy)})" if proxy else "")
     if isinstance(error, TimeoutError):
-        return TimedOut(f"Connecting to {there} took too long")
+        return ConnectTimedOut(f"Connecting to {there} took too long")
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return _tunnel_refused(error, there)
     if isinstance(error, aiohttp.ClientConnectorError):
@@ -52,7 +60,7 @@ def breakage(error: Exception, url: str, proxy: str | None) -> BackhaulError:
 def _not_connected(error: aiohttp.ClientConnectorError, there: str, proxy: str | None) -> BackhaulError:
     cause = error.os_error if isinstance(error.os_error, Exception) else error
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return TlsFailure(f"The certificate of {there} is not trusted: {_words(error.certificate_error)}")
+        return _not_trusted(error.certificate_error, there)
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         # Behind a proxy it is the proxy's name that was looked up.
         return HostNotFound(f"There is no address for the name {without_password(proxy) if proxy else there}")
@@ -61,15 +69,24 @@ def _not_connected(error: aiohttp.ClientConnectorError, there: str, proxy: str |
     if isinstance(cause, OSError) and cause.errno in _UNREACHABLE:
         return ConnectionRefused(f"No connection to {there}: {_words(cause)}")
     if isinstance(cause, OSError) and cause.errno == errno.ETIMEDOUT:
-        return TimedOut(f"Connecting to {there} took too long")
+        return ConnectTimedOut(f"Connecting to {there} took too long")
     return ConnectionLost(f"No connection to {there}: {_words(cause)}")
+
+
+def _not_trusted(error: Exception, there: str) -> BackhaulError:
+    code = getattr(error, "verify_code", None)
+    clock = f"this machine's clock says {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+    if code == _NOT_YET_VALID:
+        return ClockWrong(f"The certificate of {there} is not valid yet, and {clock}")
+    message = f"The certificate of {there} is not trusted: {_words(error)}"
+    return TlsFailure(f"{message} ({clock})" if code == _EXPIRED else message)
 
 
 def _tunnel_refused(error: aiohttp.ClientHttpProxyError, there: str) -> BackhaulError:
     message = f"The proxy did not open a way to {there}: {error.status} {error.message[:200]}"
     if error.status == 504:
-        return TimedOut(message)
-    return ConnectionLost(message) if error.status >= 500 else ProxyRefused(message)
+        return ConnectTimedOut(message)
+    return ConnectionRefused(message) if error.status >= 500 else ProxyRefused(message)
 
 
 def _host(url: str) -> str:

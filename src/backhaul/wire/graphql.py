@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from backhaul.errors import BackhaulError, TimedOut, UnexpectedAnswer
+from backhaul.errors import BackhaulError, CaptivePortal, TimedOut, UnexpectedAnswer
 from backhaul.wire.answers import error_of, is_html, server_words
 from backhaul.wire.documents import Document
 from backhaul.wire.message import Request, Response, Transport
@@ -69,7 +69,7 @@ class GraphQL:
     def data_of(self, response: Response, doing: str) -> Node:
         """The `data` of an answer; raises UnexpectedAnswer when there is none."""
         if is_html(response):
-            raise UnexpectedAnswer(f"{doing} failed: the answer is a web page")
+            raise CaptivePortal(f"{doing} failed: the answer is a web page")
         document = strict_json(response.body, doing)
         data = document.get("data") if isinstance(document, dict) else None
         if not isinstance(data, dict):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from urllib.parse import quote
 
-from backhaul.errors import UnexpectedAnswer
+from backhaul.errors import CaptivePortal, UnexpectedAnswer
 from backhaul.wire import documents, reading, storage
 from backhaul.wire.answers import error_of
 from backhaul.wire.artifacts import ArtifactDoor
@@ -65,6 +65,7 @@ class Server:
     ) -> None:
         self._transport = transport
         self._base_url = base_url.rstrip("/")
+        self._storage = storage.StorageDoor(transport, self._base_url)
         self._clock = clock
         basic = base64.b64encode(f"api:{api_key}".encode()).decode("ascii")
         self._secrets = (basic, api_key)
@@ -110,7 +111,7 @@ class Server:
         error = self._graphql.error_of(response, doing)
         if error is None:
             return reading.features_of(self._graphql.data_of(response, doing))
-        if response.status in _NO_ANSWER or isinstance(error, UnexpectedAnswer):
+        if response.status in _NO_ANSWER or isinstance(error, UnexpectedAnswer | CaptivePortal):
             raise error
         return frozenset()
 
@@ -216,11 +217,11 @@ class Server:
         Raises ConnectionLost when the store received other bytes, ServerUnavailable when the address has expired: a new
         one must be asked for, so a retry begins at `create_run_files`.
         """
-        await storage.put_file(self._transport, target, body, self._headers, md5, self._clock())
+        await storage.put_file(self._storage, target, body, self._headers, md5, self._clock())
 
     async def put_part(self, target: UploadTarget, body: FileSlice, md5: str) -> str:
         """PUT one part of a file in parts; returns the store's ETag as it came, which the completion must name."""
-        return await storage.put_part(self._transport, target, body, self._headers, md5, self._clock())
+        return await storage.put_part(self._storage, target, body, self._headers, md5, self._clock())
 
     async def run_files(self, address: RunAddress) -> list[RemoteFile]:
         """Return every file that the server holds of a run, over all pages; NotFound when there is no such run."""

@@ -10,25 +10,70 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
-from backhaul.errors import BackhaulError, ConnectionLost, ServerUnavailable, TimedOut, UnexpectedAnswer
+from backhaul.errors import (
+    BackhaulError,
+    ClockWrong,
+    ConnectionLost,
+    ConnectionRefused,
+    HostNotFound,
+    ProxyRefused,
+    ServerUnavailable,
+    StorageUnreachable,
+    TimedOut,
+    UnexpectedAnswer,
+)
 from backhaul.wire.answers import error_of
+from backhaul.wire.breakage import ConnectTimedOut
 from backhaul.wire.message import FileSlice, Request, Response, Transport
 from backhaul.wire.remote import UploadTarget
 
+# Why no connection came about; one that broke later shows that the way is open.
+_NO_WAY = (HostNotFound, ConnectionRefused, ConnectTimedOut, ProxyRefused)
 _PLAIN_MD5 = re.compile(r"[0-9a-f]{32}")
 _STORE_CODE = re.compile(rb"<Code>\s*([A-Za-z]{1,64})\s*</Code>")
 _EXPIRED = re.compile(rb"ExpiredToken|has expired|Request signature expired|not valid in the specified time frame")
-# Codes that object stores send with a 4xx status although another try helps (S3 and Google Cloud Storage).
-_PASSING_CODES: Mapping[bytes, type[BackhaulError]] = {
+# Codes that object stores (S3, Google Cloud Storage) send with a 4xx status, and that mean something else than it.
+_KNOWN_CODES: Mapping[bytes, type[BackhaulError]] = {
     b"RequestTimeout": TimedOut,
     b"BadDigest": ConnectionLost,
     b"IncompleteBody": ConnectionLost,
     b"XAmzContentSHA256Mismatch": ConnectionLost,
     b"OperationAborted": ServerUnavailable,
+    b"RequestTimeTooSkewed": ClockWrong,
     b"SlowDown": ServerUnavailable,
     b"InternalError": ServerUnavailable,
 }
+
+
+class StorageDoor:
+    """The way to where files are uploaded, which may be another host than the API's at `api_url`.
+
+    When no connection to it comes about although the API has just answered, StorageUnreachable says so.
+    """
+
+    def __init__(self, transport: Transport, api_url: str) -> None:
+        self._transport = transport
+        self._api_host = urlsplit(api_url).netloc
+
+    async def send(self, request: Request) -> Response:
+        """Return the answer to `request`."""
+        host = urlsplit(request.url).netloc
+        try:
+            return await self._transport.send(request)
+        except _NO_WAY as error:
+            if host == self._api_host:
+                raise
+            raise StorageUnreachable(
+                f"{self._api_host} answers, and the file storage {host}, where it wants the files, does not: "
+                f"{error.message}",
+                retry_after=error.retry_after,
+            ) from error
+
+    async def close(self) -> None:
+        """Give back all connections."""
+        await self._transport.close()
 
 
 async def put_file(
@@ -65,8 +110,7 @@ async def put_part(
 async def _put(transport: Transport, request: Request, name: str, md5: str | None, now: float) -> Response:
     response = await transport.send(request)
     doing = f"Uploading {name}"
-    passing = _passing_failure(response, doing)
-    error = passing or error_of(response, doing, now)
+    error = _failure_by_code(response, doing) or error_of(response, doing, now)
     if error is not None:
         raise error
     received = stored_md5(response.headers)
@@ -111,12 +155,12 @@ def _is_encrypted_by_key(headers: Mapping[str, str]) -> bool:
     )
 
 
-def _passing_failure(response: Response, doing: str) -> BackhaulError | None:
+def _failure_by_code(response: Response, doing: str) -> BackhaulError | None:
     if not 400 <= response.status < 500:
         return None
     head = response.body[:4096]
     if _EXPIRED.search(head):
         return ServerUnavailable(f"{doing} failed: the upload address has expired")
     code = _STORE_CODE.search(head)
-    kind = _PASSING_CODES.get(code[1]) if code else None
+    kind = _KNOWN_CODES.get(code[1]) if code else None
     return kind(f"{doing} failed: the store says {code[1].decode()}") if kind and code else None

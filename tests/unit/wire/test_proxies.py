@@ -9,7 +9,7 @@ import ssl
 import pytest
 import trustme
 
-from backhaul.errors import ConnectionLost, ConnectionRefused, HostNotFound, ProxyRefused
+from backhaul.errors import ConnectionRefused, HostNotFound, ProxyRefused
 from backhaul.wire.proxy import proxy_for, without_password
 from backhaul.wire.transport import HttpTransport, Request
 
@@ -91,7 +91,9 @@ def test_proxy_that_wants_a_password_is_proxy_refused(listen, scheme):
     assert "hunter2" not in str(caught.value.as_json())
 
 
-@pytest.mark.parametrize(("status", "expected"), [(403, ProxyRefused), (502, ConnectionLost), (503, ConnectionLost)])
+@pytest.mark.parametrize(
+    ("status", "expected"), [(403, ProxyRefused), (502, ConnectionRefused), (503, ConnectionRefused)]
+)
 def test_tunnel_that_is_not_opened_tells_policy_from_outage(listen, status, expected):
     """A proxy that forbids the host says so for good; one that cannot reach it may later."""
 

@@ -17,10 +17,13 @@ from graphql.language import FieldNode, OperationDefinitionNode, VariableNode, V
 
 from backhaul.errors import (
     BadRequest,
+    CaptivePortal,
+    ClockWrong,
     ConnectionLost,
     CredentialsRefused,
     Forbidden,
     NotFound,
+    QuotaExceeded,
     RateLimited,
     RunDeleted,
     ServerUnavailable,
@@ -194,7 +197,7 @@ def test_new_run_without_a_count_has_no_lines_and_an_old_one_is_an_unexpected_an
         (reply(409, {"error": "run e/p/r was previously created and deleted"}), RunDeleted),
         (errors("permission denied"), Forbidden),
         (reply(429, b"", Retry_After="7"), RateLimited),
-        (reply(200, b"<html>login</html>", Content_Type="text/html"), UnexpectedAnswer),
+        (reply(200, b"<html>login</html>", Content_Type="text/html"), CaptivePortal),
         (reply(200, json.dumps({"data": {**upserted(), "other": float("nan")}}).encode()), UnexpectedAnswer),
         (reply(200, b'{"data": null}'), UnexpectedAnswer),
         (reply(200, b"null"), UnexpectedAnswer),
@@ -359,9 +362,9 @@ def test_file_stream_takes_every_2xx_that_is_json_or_empty(answer):
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        (reply(200, b"<html>log in</html>"), UnexpectedAnswer),
+        (reply(200, b"<html>log in</html>"), CaptivePortal),
         (reply(200, b"fine"), UnexpectedAnswer),
-        (reply(302, b"", Location="https://login.example/"), UnexpectedAnswer),
+        (reply(302, b"", Location="https://login.example/"), CaptivePortal),
         (reply(404, {"error": "run not found"}), NotFound),
         (reply(503), ServerUnavailable),
     ],
@@ -492,8 +495,10 @@ def test_store_that_received_other_bytes_makes_a_failure_that_is_tried_again(hea
         (reply(400, b"<Error><Code>BadDigest</Code></Error>"), ConnectionLost),
         (reply(403, b"<Error><Code>SignatureDoesNotMatch</Code></Error>"), Forbidden),
         (reply(503, b"<Error><Code>SlowDown</Code></Error>"), ServerUnavailable),
+        (reply(403, b"<Error><Code>RequestTimeTooSkewed</Code></Error>"), ClockWrong),
+        (reply(507), QuotaExceeded),
         (reply(400), BadRequest),
-        (reply(200, b"<html>login</html>"), UnexpectedAnswer),
+        (reply(200, b"<html>login</html>"), CaptivePortal),
         (reply(307, b"", Location="http://127.0.0.1/x"), UnexpectedAnswer),
     ],
 )
