@@ -18,16 +18,18 @@ import re
 
 # `.` stands for a length below 128: of a longer one the second byte fits nowhere in the pattern.
 _LABEL = r"[ !#-\[\]-~]++"
-_ITEM = re.compile(
-    rf"\n.(?:\x12|\n(?!.{_LABEL}\x12)).({_LABEL}(?:\x12.{_LABEL})*+)\x82\x01."
-    r"(-?+(?>0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][+-]?+[0-9]++)?+"
-    r'|"[ !#-\[\]-~]*+"|true|false|null|NaN|-?Infinity)',
-    re.DOTALL,
+_VALUE = (
+    r"\x82\x01.(-?+(?:[1-9][0-9]*+|0)(?:\.[0-9]++)?+(?:[eE][+-]?+[0-9]++)?+"
+    r'|"[ !#-\[\]-~]*+"|true|false|null|NaN|-?Infinity)'
 )
+_ITEM = re.compile(rf"\n.(?:\x12|\n(?!.{_LABEL}\x12)).({_LABEL}(?:\x12.{_LABEL})*+){_VALUE}", re.DOTALL)
+_FLAT_ITEM = re.compile(rf"\n.[\n\x12].({_LABEL}){_VALUE}", re.DOTALL)
+# HistoryStep: nothing (step 0), or its one field. The byte behind its tag and length is 08 and so in no plain item:
+# no part of an item can be taken for a step.
+_STEP = re.compile(r"\x12(?:\x00|[\x02-\x0b]\x08[\x80-\xff]{0,9}[\x00-\x7f])", re.DOTALL)
 # Tag and length of the item, of the key, and (two bytes of tag) of the value.
 _BYTES_AROUND = 7
 _NEXT_LABEL = re.compile(r"\x12.", re.DOTALL)
-_STEP_TAG = "\x12"
 
 Pairs = list[tuple[str, str]]
 
@@ -48,12 +50,12 @@ def plain_line(data: bytes) -> tuple[str, dict[str, str]] | None:
     Its step (field 2) may come last. A row with nested keys or with one key twice is not plain.
     """
     text = data.decode("latin-1")
-    pairs: Pairs = _ITEM.findall(text)
+    pairs: Pairs = _FLAT_ITEM.findall(text)
     line = '{"' + ',"'.join(map('":'.join, pairs)) + "}"
     # An item has 4 more bytes in the line than key and value together have; the line one more than all items.
     covered = len(line) - 1 + (_BYTES_AROUND - 4) * len(pairs)
     items = dict(pairs)
-    if not pairs or len(items) != len(pairs) or _STEP_TAG in line:
+    if not pairs or len(items) != len(pairs):
         return None
     return (line, items) if covered == len(text) or _is_step(text[covered:]) else None
 
@@ -65,8 +67,8 @@ def labels(key: str) -> list[str]:
 
 def is_path(key: str) -> bool:
     """Whether a key as `plain_items` gives it has several labels."""
-    return _STEP_TAG in key
+    return "\x12" in key
 
 
 def _is_step(tail: str) -> bool:
-    return tail[:1] == _STEP_TAG and len(tail) > 1 and len(tail) == 2 + ord(tail[1])
+    return _STEP.fullmatch(tail) is not None and len(tail) == 2 + ord(tail[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
@@ -119,6 +120,17 @@ def test_summaries_are_the_same_both_ways(records: list[list[tuple[str, Item]]],
             fast.apply(data)
             assert _loads(fast.to_json(4) or "{}") == _loads(expected or "{}")
     assert not records or _loads(fast.to_json(4) or "{}") == _loads(expected or "{}")
+
+
+@pytest.mark.parametrize("step", [None, 0, 5, 300])
+def test_an_item_that_is_not_plain_is_never_passed_over(step: int | None) -> None:
+    """Bytes of a plain item that look like the row's step, as far behind as the other item is long: nothing is lost."""
+    for size, last in itertools.product(range(20, 60), range(10, 80)):
+        # A value of 18 characters: its length byte is the tag of the step, and its first character a length.
+        items: list[Item] = [(["list"], f"[{'1' * size}]"), (["a"], f"-0.{'1' * 15}"), (["b"], "1" * last)]
+        line = HistoryRows().line(_history(items, False, step))
+        assert line is not None
+        assert set(json.loads(line)) == {"list", "a", "b", "_step"}
 
 
 def test_a_usual_row_goes_the_fast_way() -> None:
