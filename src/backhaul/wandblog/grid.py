@@ -16,15 +16,13 @@ def grid_base(file: BinaryIO) -> int:
     """Where the block grid starts: `ALIGNED` (0), or `MISALIGNED` (7) for the Go writer before SDK 0.17.6.
 
     Decided by the first block after block 0 that starts with a true chunk under one of the two; a file shorter than a
-    block is the same under both.
+    block is the same under both. Seven bytes before a block's end there may be an empty chunk, at its start never: so
+    where both are true the later one is.
     """
     for block in range(1, _BLOCKS_TO_TRY + 1):
         file.seek(block * BLOCK_SIZE)
         window = file.read(BLOCK_SIZE + MISALIGNED)
-        if is_true_chunk(window, 0, min(BLOCK_SIZE, len(window))):
-            return ALIGNED
-        if is_true_chunk(window, MISALIGNED, len(window)):
-            return MISALIGNED
-        if len(window) < BLOCK_SIZE:
-            break
+        for base in (MISALIGNED, ALIGNED):
+            if is_true_chunk(window, base, len(window)):
+                return base
     return ALIGNED

@@ -64,7 +64,7 @@ class Numbering:
         if is_header and previous and not self._has_header_only:
             return self._enter_foreign(offset, number)
         if is_own_run and self._foreign_from is not None:
-            return self._begin_again(offset, number, previous)
+            return self._begin_again(offset, number)
         if self._foreign_from is not None:
             return self._after_foreign(offset, number, previous)
         if number and number == self._foreign_expected:
@@ -152,11 +152,11 @@ class Numbering:
         """Whether nothing but a header was there so far: another one then begins the log anew."""
         return self.expected == 2 and not self._gaps
 
-    def _begin_again(self, offset: int, number: int, previous: int) -> Place:
+    def _begin_again(self, offset: int, number: int) -> Place:
         """What looked like another log is this one, in the file a second time, whole or a page of it."""
         self._leave_foreign(offset, DamageKind.REPEATED)
         self._foreign_expected, self._repeated_below = 0, self.expected
-        return self._own(offset, number, previous)
+        return self._again(number)
 
     def _enter_foreign(self, offset: int, number: int) -> Place:
         if self._foreign_from is None:

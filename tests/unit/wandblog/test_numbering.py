@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from backhaul.wandblog import Damage, DamageKind, LogEnd, LogReader
+from backhaul.wandblog.chunk import FIRST, FULL, LAST, chunk
 from backhaul.wandblog.numbering import MOST_GAPS, Numbering, Place
 
 Make = Callable[..., bytes]
@@ -169,8 +170,18 @@ def test_what_is_missing_behind_another_log_is_counted(record: Make, read: Read)
     assert reader.lost_records == 5
 
 
-def _with_run(record: Make, count: int, run_id: str) -> list[bytes]:
-    rows = [record(number, f"{run_id} {number} ".ljust(200)) for number in range(3, count)]
+def test_a_record_that_is_none_takes_back_what_its_number_told(record: Make, saved: Save) -> None:
+    """Record 3 is missing, and the one after it was put together from the halves of 4 and 9."""
+    one, other = record(4, "one".ljust(200)), record(9, "two".ljust(200))
+    log = b":W&B\xe1\xbe\x00" + chunk(FULL, record(1, header="0.31.0")) + chunk(FULL, record(2, "start"))
+    log += chunk(FIRST, one[:150]) + chunk(LAST, other[150:]) + chunk(FULL, record(10, "three"))
+    reader = LogReader(saved(log))
+    assert _numbered(reader) == [1, 2, 10]
+    assert [(damage.kind, damage.numbers) for damage in reader.damage] == [(DamageKind.ORPHAN, range(3, 10))]
+
+
+def _with_run(record: Make, count: int, run_id: str, size: int = 200) -> list[bytes]:
+    rows = [record(number, f"{run_id} {number} ".ljust(size)) for number in range(3, count)]
     return [record(1, header="0.31.0"), record(2, run=run_id), *rows, record(count, exit=0)]
 
 
@@ -182,12 +193,14 @@ def test_the_first_page_twice_costs_nothing(page: int, record: Make, framed: Mak
     reader = LogReader(saved(log[:page] + log))
     assert [each.data for each in reader] == records
     assert (reader.losses, reader.lost_records, reader.end) == ([], 0, LogEnd.COMPLETE)
-    assert DamageKind.REPEATED in {damage.kind for damage in reader.damage}
+    kinds = {damage.kind for damage in reader.damage}
+    assert DamageKind.REPEATED in kinds
+    assert DamageKind.SECOND_HEADER not in kinds
 
 
 def test_a_log_that_is_in_its_file_twice_heals_itself(record: Make, framed: Make, saved: Save) -> None:
     """What is hurt in one copy is taken from the other, also far behind; nothing is given out twice."""
-    records = _with_run(record, 3000, "own")
+    records = _with_run(record, 2500, "own", size=3000)
     log = framed(*records)
     hurt = bytearray(log)
     hurt[log.index(b"own 1000 ")] ^= 1
