@@ -181,7 +181,7 @@ class Writer:
     def _version(self) -> Request:
         own = self._random.randbytes(self._random.choice((10, 50_000)))
         number, self._made = self._made, self._made + 1
-        upload = _Upload(self.run, own, UUID(int=self._random.getrandbits(128)).hex)
+        upload = ArtifactUpload(self.run, own, UUID(int=self._random.getrandbits(128)).hex)
 
         def send(client: Client) -> None:
             self._brought[number] = (upload.bring(client), own)
@@ -210,7 +210,7 @@ class Writer:
         )
 
 
-class _Upload:
+class ArtifactUpload:
     """One version of an artifact, brought as the official client brings it; repeating all of it is harmless."""
 
     def __init__(self, collection: str, own: bytes, client_id: str) -> None:
@@ -225,7 +225,13 @@ class _Upload:
         """The version's id."""
         text = "mutation($i: CreateArtifactInput!) { createArtifact(input: $i) { artifact { id state } } }"
         names = {"entityName": "tester", "projectName": PROJECT, "artifactCollectionName": self._collection}
-        fields = {**names, "artifactTypeName": "data", "digest": self.digest, "clientID": self._client_id}
+        fields = {
+            **names,
+            "artifactTypeName": "data",
+            "runName": self._collection,
+            "digest": self.digest,
+            "clientID": self._client_id,
+        }
         fields |= {"digestAlgorithm": "MANIFEST_MD5"}
         version = _data(client.query(text, {"i": fields}))["createArtifact"]["artifact"]
         if version["state"] == "COMMITTED":

@@ -116,3 +116,17 @@ def test_a_disk_that_fails_is_told_with_503_and_passes(tmp_path: Path, start_dep
         assert (after.history, after.files) == (before.history, before.files)
         assert [reply.status for reply in _send(client, number + 2)] == [200, 200, 200]
     assert sorted(held(depot.data, "p", "r").files) == ["f1.bin", "f3.bin", "f4.bin", "f6.bin"]
+
+
+def test_bytes_that_the_disk_lost_are_told_with_503(tmp_path: Path, start_depot: StartDepot) -> None:
+    """A name without its bytes is the fault of the disk, and no internal error; the rest of the run can be read."""
+    depot = start_depot(tmp_path / "depot")
+    client = Client(depot.url, depot.api_key)
+    client.open_run("p", "r")
+    for name in ("a", "b"):
+        client.request("PUT", client.upload_address("p", "r", name), name.encode())
+    (lost,) = (path for path in (depot.data / "blobs").glob("??/*") if path.read_bytes() == b"a")
+    lost.unlink()
+    reply = client.keyed("GET", "/files/tester/p/r/a")
+    assert (reply.status, "No such file" in reply.json["errors"][0]["message"]) == (503, True)
+    assert client.keyed("GET", "/files/tester/p/r/b").body == b"b"

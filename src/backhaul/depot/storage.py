@@ -119,13 +119,13 @@ class Storage:
         manifest = await run_in_threadpool(self._store.artifacts.manifest, target.manifest_id)
         if manifest is None or manifest.blob is None:
             raise not_found("artifact manifest")
-        return FileResponse(self._blobs.path(manifest.blob), headers=_headers("manifest.json", to_hex(manifest.digest)))
+        return self._bytes(manifest.blob, "manifest.json", to_hex(manifest.digest))
 
     def _content_response(self, project_id: int, md5: str, name: str = "file") -> Response:
         content = self._store.artifacts.content(project_id, md5)
         if content is None:
             raise not_found("artifact file")
-        return FileResponse(self._blobs.path(content.blob), headers=_headers(name, md5), media_type=_media_type(name))
+        return self._bytes(content.blob, name, md5)
 
     def file_response(self, store: Store, target: Target) -> Response:
         """The bytes of a file in the store, in such a way that a browser never runs them in the depot's name.
@@ -136,8 +136,12 @@ class Storage:
         stored = store.file(run.id, target.name)
         if stored is None:
             raise not_found(f"file {target.name!r}")
-        path = self._blobs.path(stored.blob)
-        return FileResponse(path, headers=_headers(stored.name, stored.md5), media_type=_media_type(stored.name))
+        return self._bytes(stored.blob, stored.name, stored.md5)
+
+    def _bytes(self, blob: str, name: str, md5: str) -> Response:
+        """The bytes; looked at before the answer begins, so that a disk that fails is told with a status."""
+        path = self._blobs.path(blob)
+        return FileResponse(path, headers=_headers(name, md5), media_type=_media_type(name), stat_result=path.stat())
 
     def _check(self, request: Request, method: str, target: Addressed) -> None:
         query = request.query_params
