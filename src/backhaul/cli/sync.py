@@ -6,16 +6,13 @@ import asyncio
 import json
 import os
 import signal
-import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import click
 
-from backhaul.cli.depot_folder import default_data_folder
-from backhaul.cli.local_depot import running_depot
+from backhaul.cli.connection import Connection, connection, destination, user_settings
 from backhaul.cli.plan_view import planned
 from backhaul.cli.progress import ProgressReporter
 from backhaul.cli.quantities import BYTES
@@ -24,17 +21,9 @@ from backhaul.cli.state_folder import state_folder
 from backhaul.errors import BackhaulError, Interrupted, Terminated
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.find import find_runs
-from backhaul.sync.destination import Destination
 from backhaul.sync.engine import Engine
 from backhaul.sync.options import SyncOptions
 from backhaul.sync.outcome import Outcome, overall_exit_code
-from backhaul.wire.credentials import find_api_key
-from backhaul.wire.server import Server
-from backhaul.wire.settings import Settings, load_settings
-from backhaul.wire.traffic import Traffic
-from backhaul.wire.transport import HttpTransport
-
-_OWN_DEPOT = "depot"
 
 
 @click.command("sync")
@@ -78,7 +67,7 @@ def command(ctx: click.Context, /, paths: tuple[Path, ...], as_json: bool, dry_r
         if choices["run_id"] and len(directories) > 1:
             raise click.UsageError("--id is for one run, and there are more under this path.")
         if dry_run:
-            outcomes = planned(directories, _destination(choices, _settings()), state_folder())
+            outcomes = planned(directories, destination(choices, user_settings()), state_folder())
             exit_code = 0
         else:
             outcomes = _deliver(directories, choices)
@@ -96,31 +85,17 @@ def command(ctx: click.Context, /, paths: tuple[Path, ...], as_json: bool, dry_r
 
 
 def _deliver(directories: Sequence[RunDirectory], choices: dict[str, Any]) -> list[Outcome]:
-    settings = _settings()
-    with ExitStack() as stack:
-        if choices["to"] == _OWN_DEPOT:
-            depot = stack.enter_context(running_depot())
-            api_key = depot.api_key
-            choices = choices | {"to": depot.url, "name": _OWN_DEPOT}
-        else:
-            api_key = find_api_key(choices["to"] or settings.base_url, settings, os.environ, Path.home())
-        destination = _destination(choices, settings)
-        with ProgressReporter(STDERR) as reporter:
-            return asyncio.run(_sync(directories, choices, settings, destination, api_key, reporter))
+    with connection(choices) as there, ProgressReporter(STDERR) as reporter:
+        return asyncio.run(_sync(directories, choices, there, reporter))
 
 
 async def _sync(
-    directories: Sequence[RunDirectory],
-    choices: dict[str, Any],
-    settings: Settings,
-    destination: Destination,
-    api_key: str,
-    reporter: ProgressReporter,
+    directories: Sequence[RunDirectory], choices: dict[str, Any], there: Connection, reporter: ProgressReporter
 ) -> list[Outcome]:
     options = SyncOptions(
         state_folder=state_folder(),
         jobs=choices["jobs"],
-        exclude=(*settings.ignore_globs, *choices["exclude"]),
+        exclude=(*there.settings.ignore_globs, *choices["exclude"]),
         max_file_size=choices["max_file_size"],
         force=choices["force"],
         deadline=choices["deadline"],
@@ -128,31 +103,13 @@ async def _sync(
         live_every=choices["live_every"],
         dead_after=choices["dead_after"],
     )
-    transport = Traffic(
-        HttpTransport(
-            progress_timeout=choices["timeout"],
-            http_proxy=settings.http_proxy,
-            https_proxy=settings.https_proxy,
-            insecure=settings.insecure_disable_ssl or None,
-        )
-    )
-    server = Server(
-        transport,
-        destination.base_url,
-        api_key,
-        extra_headers=settings.extra_headers,
-        username=settings.username,
-        email=settings.email,
-        graphql_timeout=settings.http_timeout,
-    )
     stopped = _stop_on_signals(asyncio.current_task())
-    engine = Engine(server, destination, options, reporter)
-    try:
-        return await engine.sync(directories)
-    except asyncio.CancelledError:
-        return engine.stopped(_interrupted(stopped))
-    finally:
-        await transport.close()
+    async with there.server() as server:
+        engine = Engine(server, there.destination, options, reporter)
+        try:
+            return await engine.sync(directories)
+        except asyncio.CancelledError:
+            return engine.stopped(_interrupted(stopped))
 
 
 def _stop_on_signals(task: asyncio.Task[Any] | None) -> list[int]:
@@ -173,23 +130,3 @@ def _interrupted(received: list[int]) -> Interrupted:
     if received and received[0] == signal.SIGTERM:
         return Terminated("Asked to end by SIGTERM.")
     return Interrupted("Stopped by Ctrl-C.")
-
-
-def _settings() -> Settings:
-    settings = load_settings(os.environ, Path.cwd(), Path.home())
-    for warning in settings.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
-    return settings
-
-
-def _destination(choices: dict[str, Any], settings: Settings) -> Destination:
-    return Destination(
-        base_url=choices["to"] or settings.base_url,
-        # The user's own depot is the same destination whatever port it has today.
-        name=f"depot {default_data_folder()}" if _OWN_DEPOT in (choices["to"], choices.get("name")) else None,
-        entity=choices["entity"],
-        project=choices["project"],
-        run_id=choices["run_id"],
-        default_entity=settings.entity,
-        default_project=settings.project,
-    )

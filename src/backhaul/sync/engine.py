@@ -29,6 +29,7 @@ from backhaul.sync.delivery import Delivery
 from backhaul.sync.destination import Destination
 from backhaul.sync.digests import Digests
 from backhaul.sync.follower import Follower, is_to_be_followed
+from backhaul.sync.fragments import fragments_by_run
 from backhaul.sync.mishap import told
 from backhaul.sync.options import SyncOptions
 from backhaul.sync.outcome import Outcome
@@ -67,7 +68,7 @@ class Engine:
         begun = [run for run in inspected if isinstance(run, Inspection)]
         late = [run for run in inspected if isinstance(run, RunDirectory)]
         await asyncio.gather(
-            *(self._fragments(group, slots, deadline) for group in self._by_run(begun)),
+            *(self._fragments(group, slots, deadline) for group in fragments_by_run(begun, self.destination)),
             *(self._from_its_first_record(directory, slots, deadline) for directory in late),
         )
         return list(self._outcomes.values())
@@ -112,13 +113,6 @@ class Engine:
         if found is not None:
             await self._fragments([found], slots, deadline)
         return None
-
-    def _by_run(self, runs: Sequence[Inspection]) -> list[list[Inspection]]:
-        """The fragments of each run, in the order in which they were recorded."""
-        groups: dict[str, list[Inspection]] = {}
-        for run in runs:
-            groups.setdefault(self.destination.key(run.identity), []).append(run)
-        return [sorted(group, key=lambda run: run.identity.start_time) for group in groups.values()]
 
     async def _fragments(self, fragments: list[Inspection], slots: asyncio.Semaphore, deadline: float | None) -> None:
         """One after another: each goes on where the one before it ended, so after a failure the rest has to wait."""

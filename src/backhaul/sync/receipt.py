@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backhaul.errors import DiskFull
-from backhaul.runs.new_file import sync_folder
+from backhaul.errors import DiskFull, UsageError
+from backhaul.runs.new_file import new_file
 from backhaul.runs.rows import NUMBERED
 from backhaul.sync.outcome import Quarantined
+from backhaul.sync.signature import signed
 from backhaul.sync.verify import Expected, Remote
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
@@ -60,30 +59,19 @@ class Receipt:
 
 
 def write_receipt(receipt: Receipt, state_folder: Path) -> Path:
-    """Keep a receipt under `state_folder`; whole and durable when this returns. Raises DiskFull."""
+    """Keep a receipt, signed with the user's key, under `state_folder`; whole and durable then. Raises DiskFull."""
     host = _safe(receipt.url.partition("://")[2])
     folder = state_folder / "receipts" / host / _safe(receipt.entity) / _safe(receipt.project)
     path = folder / f"{_safe(receipt.run_id)}-{receipt.log_digest[:12]}.json"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write_whole(path, json.dumps(receipt.as_json(), indent=2, ensure_ascii=False).encode())
-    except OSError as error:
-        raise DiskFull(f"The receipt {path} cannot be written: {error.strerror or error}.") from error
+        document = signed(receipt.as_json(), state_folder)
+        with new_file(path, replace=True) as file:
+            file.write(json.dumps(document, indent=2, ensure_ascii=False).encode())
+    except (OSError, UsageError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise DiskFull(f"The receipt {path} cannot be written: {reason}.") from error
     return path
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
 
 
 def _loaded(text: str) -> Mapping[str, Any]:

@@ -26,6 +26,8 @@ from backhaul.wire.server import Server
 
 _NAMES_AT_ONCE = 200
 _SUMMARY, _CONFIG, _METADATA, _OUTPUT = "wandb-summary.json", "config.yaml", "wandb-metadata.json", "output.log"
+# Every program that sends a run makes these of its log, and each in its own words.
+MADE_FROM_LOG = frozenset({_SUMMARY, _CONFIG, _METADATA, _OUTPUT})
 
 
 @dataclass(slots=True)
@@ -55,7 +57,7 @@ class Uploader:
         payloads = [
             payload
             for payload in self._wanted(rows, console_text)
-            if made_from_log or payload.name not in (_SUMMARY, _CONFIG, _METADATA, _OUTPUT)
+            if made_from_log or payload.name not in MADE_FROM_LOG
         ]
         held = {file.name: file for file in await self.retrier.run(lambda: self.server.run_files(self.address))}
         there: dict[str, Digest] = {}
@@ -73,6 +75,11 @@ class Uploader:
             there |= {payload.name: digest for payload, digest in some if payload.name not in refused}
         self.outcome.files_local = len(payloads)
         return there
+
+    async def digested(self, rows: Rows, console_text: IO[bytes]) -> dict[str, Digest]:
+        """Every file that belongs to the run, with its digest; nothing is sent."""
+        found = await self._digested(list(self._wanted(rows, console_text)))
+        return {payload.name: digest for payload, digest in found}
 
     def _wanted(self, rows: Rows, console_text: IO[bytes]) -> Iterator[Payload]:
         made = {payload.name: payload for payload in _made_from_log(rows, console_text)}

@@ -1,0 +1,106 @@
+"""`backhaul verify`: ask the destination again; nothing is sent, and no marker is believed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from backhaul.cli.connection import Connection, connection
+from backhaul.cli.progress import ProgressReporter
+from backhaul.cli.render import STDERR, show_error, show_outcomes
+from backhaul.cli.state_folder import state_folder
+from backhaul.errors import BackhaulError
+from backhaul.runs.directory import RunDirectory
+from backhaul.runs.find import find_runs
+from backhaul.sync.audit import audit_runs
+from backhaul.sync.options import SyncOptions
+from backhaul.sync.outcome import Outcome, overall_exit_code
+from backhaul.sync.receipt_check import ReceiptOnFile, check_receipt, read_receipt
+from backhaul.sync.retry import Patience, Retrier
+from backhaul.sync.signature import own_fingerprint
+
+
+@click.command("verify")
+@click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--to", "to", metavar="URL|depot", help="The server; `depot` is your own on this machine.")
+@click.option("-e", "--entity", help="Look under this entity, whatever the log says.")
+@click.option("-p", "--project", help="Look under this project, whatever the log says.")
+@click.option("--id", "run_id", help="Look under this run id (one run only).")
+@click.option("-j", "--jobs", type=click.IntRange(1, 64), default=4, show_default=True, help="Runs at a time.")
+@click.option("--deep", is_flag=True, help="Read every history row back and compare it.")
+@click.option("--receipt", type=click.Path(path_type=Path), help="Check this receipt instead of run directories.")
+@click.option(
+    "--timeout", type=click.FloatRange(min=0.1), default=60, show_default=True, help="Seconds without a byte."
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@click.pass_context
+def command(
+    ctx: click.Context, /, paths: tuple[Path, ...], as_json: bool, receipt: Path | None, **choices: Any
+) -> None:
+    """Ask the server whether it holds runs whole: lines, last step, summary, config, files, artifacts.
+
+    Works for runs that any program has sent. A run that is all there gets a receipt, and counts as verified from then
+    on. PATH is what `backhaul sync` takes.
+    """
+    try:
+        if receipt is not None:
+            _check_receipt(receipt, choices, as_json=as_json)
+            ctx.exit(0)
+        directories = find_runs(paths, env=os.environ, cwd=Path.cwd(), include_online=True)
+        if choices["run_id"] and len(directories) > 1:
+            raise click.UsageError("--id is for one run, and there are more under this path.")
+        with connection(choices) as there, ProgressReporter(STDERR) as reporter:
+            outcomes = asyncio.run(_audit(directories, choices, there, reporter))
+    except BackhaulError as error:
+        if as_json:
+            print(json.dumps({"runs": [], "error": error.as_json(), "exit_code": error.exit_code}))
+        show_error(error)
+        ctx.exit(error.exit_code)
+    exit_code = overall_exit_code(outcomes)
+    if as_json:
+        runs = [outcome.as_json() for outcome in outcomes]
+        print(json.dumps({"runs": runs, "exit_code": exit_code}, ensure_ascii=False))
+    show_outcomes(outcomes)
+    ctx.exit(exit_code)
+
+
+async def _audit(
+    directories: Sequence[RunDirectory], choices: dict[str, Any], there: Connection, reporter: ProgressReporter
+) -> list[Outcome]:
+    options = SyncOptions(state_folder=state_folder(), jobs=choices["jobs"], read_back_for=0)
+    async with there.server() as server:
+        return await audit_runs(
+            directories,
+            server=server,
+            destination=there.destination,
+            options=options,
+            reporter=reporter,
+            deep=choices["deep"],
+        )
+
+
+def _check_receipt(path: Path, choices: dict[str, Any], *, as_json: bool) -> None:
+    """Check signature and destination; raises what is wrong with either."""
+    receipt = read_receipt(path)
+    # The user's own depot has another address each time it runs; the receipt names the one it had.
+    to = choices["to"] or receipt.url
+    with connection(choices | {"to": to}) as there:
+        asyncio.run(_ask(receipt, there))
+    own = receipt.signer == own_fingerprint(state_folder())
+    whose = "your key" if own else f"the key {receipt.signer}, which is not yours"
+    if as_json:
+        document = {"receipt": str(path), "run": str(receipt.address), "signer": receipt.signer, "own_key": own}
+        print(json.dumps({**document, "exit_code": 0}))
+    else:
+        print(f"{receipt.address} is there as the receipt says; it was signed with {whose}.")
+
+
+async def _ask(receipt: ReceiptOnFile, there: Connection) -> None:
+    async with there.server() as server:
+        await check_receipt(receipt, server, Retrier(Patience(), None))

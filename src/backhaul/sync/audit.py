@@ -1,0 +1,222 @@
+"""Asking a destination whether it holds a run, and sending nothing: the same proof as after a sync."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import IO, Any
+
+from backhaul.errors import BackhaulError, PayloadMissing, UnreadableFile, VerificationFailed
+from backhaul.runs.artifacts import artifact_of
+from backhaul.runs.directory import RunDirectory
+from backhaul.runs.inspect import Inspection, inspect
+from backhaul.runs.payloads import Digest
+from backhaul.runs.rows import NUMBERED, Stream
+from backhaul.sync.batch import BatchMaker
+from backhaul.sync.destination import Destination
+from backhaul.sync.digests import Digests
+from backhaul.sync.first_contact import counts_of
+from backhaul.sync.fragments import fragments_by_run
+from backhaul.sync.ledger import Ledger
+from backhaul.sync.log_digest import sha256_of
+from backhaul.sync.mishap import told
+from backhaul.sync.numbering import Numbering
+from backhaul.sync.options import SyncOptions
+from backhaul.sync.outcome import Outcome, Quarantined
+from backhaul.sync.progress import LogStamp, Progress, no_lines
+from backhaul.sync.proof import Proof
+from backhaul.sync.reporter import Reporter, Silent
+from backhaul.sync.retry import Retrier
+from backhaul.sync.row_comparison import RowComparison
+from backhaul.sync.upload import MADE_FROM_LOG, Uploader
+from backhaul.sync.verify import Expected
+from backhaul.wire.remote import RunAddress
+from backhaul.wire.server import Server
+
+_MISSING_NEXT = "Run `backhaul sync` on it; it sends what is missing, and nothing twice."
+
+
+@dataclass(slots=True)
+class Audit:
+    """One fragment held against one destination, whoever sent it there.
+
+    `after` is where the fragment of the same run before it ends at the destination, `later` are the fragments after it.
+    With `deep` every history row is read back as well. `end` tells where this fragment ends, once that is known.
+    """
+
+    run: Inspection
+    destination: Destination
+    server: Server
+    options: SyncOptions
+    reporter: Reporter
+    retrier: Retrier
+    after: Mapping[Stream, int] | None = None
+    later: Sequence[Inspection] = ()
+    deep: bool = False
+    outcome: Outcome = field(init=False)
+    end: Mapping[Stream, int] = field(default_factory=no_lines)
+
+    def __post_init__(self) -> None:
+        identity, to = self.run.identity, self.destination
+        self.outcome = Outcome(self.run.directory.path, to.run_id_of(identity), identity.display_name)
+        self.outcome.entity, self.outcome.project = to.entity_of(identity), to.project_of(identity)
+
+    async def examine(self) -> None:
+        """Compare, and keep receipt, ledger entry and marker when all is equal. Raises VerificationFailed otherwise."""
+        log, key = self.run.directory.log, self.destination.key(self.run.identity)
+        with ExitStack() as stack:
+            ledger = stack.enter_context(Ledger.open(log, self.options.state_folder))
+            stamp = LogStamp.of(log)
+            self.reporter.started(self.run)
+            numbering = Numbering(
+                self.run, self.destination, self.server, self.options, self.retrier, self.after, self.later
+            )
+            status = await numbering.status()
+            if status is None or (ledger.progress(key).begun is False and not any(counts_of(status).values())):
+                raise VerificationFailed(f"{self._where()} is not at the destination.", next=_MISSING_NEXT)
+            progress = await numbering.begin(ledger, key, status)
+            console_text = stack.enter_context(tempfile.NamedTemporaryFile(prefix="backhaul-console-"))
+            overtaken = await asyncio.to_thread(numbering.overtaken_at, status, progress) is not None
+            address = await self._address(progress)
+            expected = await self._expected(progress, address, console_text, overtaken=overtaken)
+            digest = await asyncio.to_thread(sha256_of, log, stamp.size)
+            proof = Proof(
+                self.run, self.destination, self.server, self.options, self.reporter, self.retrier, self.outcome
+            )
+            await proof.give(ledger, key, address, expected, stamp, digest)
+
+    def _where(self) -> str:
+        return "/".join(part for part in (self.outcome.entity, self.outcome.project, self.outcome.run_id) if part)
+
+    async def _address(self, progress: Progress) -> RunAddress:
+        identity, to = self.run.identity, self.destination
+        entity = progress.entity or to.entity_of(identity)
+        if entity is None:
+            viewer = await self.retrier.run(self.server.viewer)
+            entity = viewer.entity if viewer is not None else ""
+        address = RunAddress(entity, progress.project or to.project_of(identity), to.run_id_of(identity))
+        self.outcome.entity, self.outcome.project = address.entity, address.project
+        return address
+
+    async def _expected(
+        self, progress: Progress, address: RunAddress, console_text: IO[bytes], *, overtaken: bool
+    ) -> Expected:
+        maker = BatchMaker(
+            self.run.directory.log, self.run.identity, progress.structured, progress.starting_step, console_text
+        )
+        last_line = await self._read(maker, progress, address)
+        rows = maker.rows
+        self.end = {stream: progress.base[stream] + self.outcome.local.get(stream, 0) for stream in NUMBERED}
+        ours = frozenset() if overtaken else progress.files.keys()
+        files = await self._files(maker, ours, address, console_text)
+        artifacts = await self._artifacts(rows.artifacts, progress)
+        if overtaken:
+            # Config, summary and the end of the run are those of a later fragment by now.
+            return Expected(self.end, None, None, "{}", files, artifacts, finished=False, overtaken=True)
+        finished = rows.exit is None or rows.exit.complete
+        return Expected(
+            self.end, last_line, rows.summary_json(), rows.config_json(), files, artifacts, finished=finished
+        )
+
+    async def _read(self, maker: BatchMaker, progress: Progress, address: RunAddress) -> str | None:
+        """Read the log to its end; with `deep` hold each row against the server's. Returns the last history line."""
+        comparison = RowComparison(self.server, address, self.retrier) if self.deep else None
+        last_line: str | None = None
+        while (batch := await asyncio.to_thread(maker.next)) is not None:
+            self.outcome.local = batch.next
+            lines = batch.lines[Stream.HISTORY]
+            last_line = lines[-1] if lines else last_line
+            if comparison is not None:
+                refused = {number for stream, number in progress.refused if stream is Stream.HISTORY}
+                first = batch.first[Stream.HISTORY]
+                await comparison.take([line for number, line in enumerate(lines, first) if number not in refused])
+        self.outcome.damage = maker.reader.damage
+        if comparison is not None and comparison.differences:
+            told = "; ".join(map(str, comparison.differences))
+            raise VerificationFailed(f"{address} was read back row by row and differs from the log: {told}.")
+        return last_line
+
+    async def _files(
+        self, maker: BatchMaker, ours: AbstractSet[str], address: RunAddress, console_text: IO[bytes]
+    ) -> dict[str, Digest]:
+        """What is saved on disk, and `ours` of what is made from the log: others make the same with other bytes."""
+        uploader = Uploader(
+            self.run, address, self.server, self.options, self.reporter, self.retrier, self.outcome, Digests()
+        )
+        found = await uploader.digested(maker.rows, console_text)
+        self.outcome.files_local = len(found)
+        return {name: digest for name, digest in found.items() if name not in MADE_FROM_LOG or name in ours}
+
+    async def _artifacts(self, records: Sequence[Any], progress: Progress) -> dict[str, str]:
+        """Server id → digest of each artifact that the log logs; one that the server does not know is quarantined."""
+        self.outcome.artifacts_local = len(records)
+        there: dict[str, str] = {}
+        for number, record in enumerate(records):
+            known = progress.artifacts.get(str(number)) or await self._sent_by_others(record)
+            if known is not None:
+                there[known[0]] = known[1]
+        return there
+
+    async def _sent_by_others(self, record: Any) -> tuple[str, str] | None:
+        server_id = await self.retrier.run(lambda: self.server.artifacts.server_id(record.client_id))
+        if server_id is None:
+            reason = "The server does not know it."
+            self.outcome.quarantined.append(Quarantined(f"artifact {record.name}", reason, _MISSING_NEXT))
+            return None
+        try:
+            artifact = await asyncio.to_thread(artifact_of, record)
+        except (PayloadMissing, UnreadableFile) as error:
+            self.outcome.quarantined.append(Quarantined(f"artifact {record.name}", error.message, error.next))
+            return None
+        return server_id, artifact.digest
+
+
+async def audit_runs(
+    directories: Iterable[RunDirectory],
+    *,
+    server: Server,
+    destination: Destination,
+    options: SyncOptions,
+    reporter: Reporter | None = None,
+    deep: bool = False,
+) -> list[Outcome]:
+    """Hold every run against the destination; one outcome per directory, in their order. Nothing is sent."""
+    listed = list(directories)
+    reporter = reporter or Silent()
+    outcomes: dict[Path, Outcome] = {}
+    inspected: list[Inspection] = []
+    for directory in listed:
+        outcome = outcomes[directory.log] = Outcome(directory.path, directory.run_id_hint)
+        try:
+            inspected.append(await asyncio.to_thread(inspect, directory))
+        except BackhaulError as error:
+            outcome.fail(error)
+    slots = asyncio.Semaphore(options.jobs)
+
+    async def examine_all(fragments: Sequence[Inspection]) -> None:
+        after: Mapping[Stream, int] | None = None
+        for index, run in enumerate(fragments):
+            retrier = Retrier(options.patience, None, on_wait=partial(reporter.waiting, run))
+            later = fragments[index + 1 :]
+            audit = Audit(run, destination, server, options, reporter, retrier, after, later, deep)
+            outcomes[run.directory.log] = audit.outcome
+            async with slots:
+                await _one(audit)
+            after = audit.end
+
+    await asyncio.gather(*(examine_all(fragments) for fragments in fragments_by_run(inspected, destination)))
+    return list(outcomes.values())
+
+
+async def _one(audit: Audit) -> None:
+    try:
+        await audit.examine()
+    except Exception as error:  # noqa: BLE001 - the last door of one run: its failure must not end the others.
+        audit.outcome.fail(told(error))
+    audit.reporter.finished(audit.run, audit.outcome)

@@ -1,0 +1,85 @@
+"""Signatures of receipts: a key of the user's own, made when it is first needed, and what it proves.
+
+Ed25519 (RFC 8032) over the document's canonical form: JSON, UTF-8, members sorted, no spaces, without the member
+`signature` itself. It proves that the holder of the key wrote exactly this; whose key it is, its fingerprint tells.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from backhaul.runs.new_file import sync_folder
+
+_MEMBER = "signature"
+
+
+def signed(document: Mapping[str, Any], state_folder: Path) -> dict[str, Any]:
+    """The document with the signature of this user's key. Raises OSError when the key can be neither read nor made."""
+    key = _key(state_folder / "receipt-key")
+    signature = key.sign(_canonical(document))
+    public = key.public_key().public_bytes_raw()
+    return {**document, _MEMBER: {"ed25519": _text(public), "value": _text(signature)}}
+
+
+def signer_of(document: Mapping[str, Any]) -> str | None:
+    """The fingerprint of the key that signed the document as it is; None when nothing did, or it was changed since."""
+    signature = document.get(_MEMBER)
+    try:
+        public = b64decode(signature["ed25519"], validate=True)  # type: ignore[index]
+        value = b64decode(signature["value"], validate=True)  # type: ignore[index]
+        Ed25519PublicKey.from_public_bytes(public).verify(value, _canonical(document))
+    except (InvalidSignature, KeyError, TypeError, ValueError):
+        return None
+    return _fingerprint(public)
+
+
+def own_fingerprint(state_folder: Path) -> str | None:
+    """The fingerprint of this user's key; None when there is none yet."""
+    path = state_folder / "receipt-key"
+    return _fingerprint(_key(path).public_key().public_bytes_raw()) if path.exists() else None
+
+
+def _key(path: Path) -> Ed25519PrivateKey:
+    try:
+        return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(path.read_text().strip()))
+    except FileNotFoundError:
+        pass
+    key = Ed25519PrivateKey.generate()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{os.getpid()}")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(key.private_bytes_raw().hex() + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        path.hardlink_to(part)
+    except FileExistsError:
+        # Another sync of this user was first; its key is the one.
+        return _key(path)
+    finally:
+        part.unlink()
+    sync_folder(path.parent)
+    return key
+
+
+def _canonical(document: Mapping[str, Any]) -> bytes:
+    content = {key: value for key, value in document.items() if key != _MEMBER}
+    return json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _fingerprint(public: bytes) -> str:
+    return hashlib.sha256(public).hexdigest()[:16]
+
+
+def _text(data: bytes) -> str:
+    return b64encode(data).decode()
