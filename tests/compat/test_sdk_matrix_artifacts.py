@@ -103,7 +103,7 @@ _LARGE = """
 """
 
 
-@each_release()
+@each_release(since="0.15.12")
 def test_a_file_over_two_gibibytes_comes_in_parts(program: Program, project: str, tmp_path: Path,
                                                   start_depot: StartDepot) -> None:  # fmt: skip
     """The release sends it in parts, and the depot holds the file byte for byte."""

@@ -20,16 +20,18 @@ from backhaul.depot.model import Project, Run, RunEdit, User
 from backhaul.depot.refusal import not_found
 from backhaul.depot.store import Store
 from backhaul.depot.store.interface import Artifacts
+from backhaul.depot.sweeps import Agent, Sweep, SweepEdit
 
 READS = frozenset({
     "project", "projects", "project_facts", "run", "runs", "was_deleted", "line_counts", "batches", "batch_lines",
     "stretches", "stretch_facts", "stretch_column",
     "lines", "file", "files", "find", "versions", "logged", "used", "users", "maker", "members", "member",
     "memberships", "collections", "collection", "current_manifest", "manifests", "content", "by_client",
+    "sweep", "sweeps", "agents",
 })  # fmt: skip
 """The methods that change nothing, beside those that `_SeenArtifacts` guards itself."""
 
-_OWNERS = ("project", "collection", "artifact")
+_OWNERS = ("project", "collection", "artifact", "sweep")
 """The members of a value through which it belongs to an entity; a membership has two of them."""
 
 
@@ -56,6 +58,11 @@ class _Seen:
         if isinstance(found, list):
             return [each for each in found if self._sees(each)]
         return found if self._sees(found) else None
+
+    def _there(self, found: Any, what: str) -> Any:
+        if not self._sees(found):
+            raise not_found(what)
+        return found
 
     def _sees(self, value: Any) -> bool:
         return all(self._user.sees(entity) for entity in _entities(value))
@@ -86,6 +93,16 @@ class _SeenStore(_Seen):
         self._user.must_write(entity)
         return cast("tuple[Run, bool]", self._part.open_run(entity, project, name, edit, user))
 
+    def make_sweep(self, entity: str, project: str, edit: SweepEdit, user: str | None = None) -> Sweep:
+        self._user.must_write(entity)
+        return cast("Sweep", self._part.make_sweep(entity, project, edit, user))
+
+    def sweep_of(self, sweep_id: int) -> Sweep:
+        return cast("Sweep", self._there(self._part.sweep_of(sweep_id), "sweep"))
+
+    def agent(self, agent_id: int) -> Agent:
+        return cast("Agent", self._there(self._part.agent(agent_id), "agent"))
+
 
 class _SeenArtifacts(_Seen):
     def create(self, draft: Draft) -> Artifact:
@@ -105,11 +122,6 @@ class _SeenArtifacts(_Seen):
     def link(self, artifact_id: int, entity: str, project: str, name: str, aliases: list[str]) -> Membership:
         self._user.must_write(entity)
         return cast("Membership", self._part.link(artifact_id, entity, project, name, aliases))
-
-    def _there(self, found: Any, what: str) -> Any:
-        if not self._sees(found):
-            raise not_found(what)
-        return found
 
 
 def _entities(value: Any) -> Iterator[str]:

@@ -59,6 +59,19 @@ class Lab:
         assert member.request("PUT", file["uploadUrl"], _MARK.encode()).status == 200
         self.file_id = file["id"]
         self._bring_artifact()
+        self._sweep()
+
+    def _sweep(self) -> None:
+        made = self.mutate("member", "upsertSweep", self.search, "sweep { id name }")["sweep"]
+        self.sweep_id, self.sweep_name = made["id"], made["name"]
+        agent = {**self.place, "host": "h", "sweep": self.sweep_name}
+        self.agent_id = self.mutate("member", "createAgent", agent, "agent { id }")["agent"]["id"]
+
+    @property
+    def search(self) -> dict[str, Any]:
+        """What `upsertSweep` takes."""
+        config = json.dumps({"method": "random", "parameters": {"lr": {"values": [1]}}})
+        return {**self.place, "config": config, "description": _MARK}
 
     def _bring_artifact(self) -> None:
         made = self.mutate("member", "createArtifact", self.draft, "artifact { id artifactSequence { id } }")
@@ -242,7 +255,8 @@ def test_a_cookie_opens_nothing_that_changes_something(lab: Lab, tmp_path: Path)
 _DEEP = """id name runCount createdAt entity { name } runs(first: 5) { edges { node { id displayName config
     history files(names: ["a.txt"]) { edges { node { url directUrl } } } } } } run(name: "r1") { displayName
     outputArtifacts { edges { node { description } } } } artifactTypes { edges { node { name } } }
-    artifact(name: "ds:latest") { description } artifactCollections { edges { node { id name } } }"""
+    artifact(name: "ds:latest") { description } artifactCollections { edges { node { id name } } }
+    sweeps { edges { node { description agents { edges { node { id } } } } } }"""
 _QUERIES: dict[str, str] = {
     "viewer": "viewer { username teams { edges { node { name } } } }",
     "serverInfo": "serverInfo { features { name } }",
@@ -309,6 +323,9 @@ def _changes(lab: Lab) -> dict[str, dict[str, Any]]:
         "completeMultipartUploadArtifact": {**artifact, "completeMultipartAction": "Complete", "completedParts": [],
                                             "storagePath": f"x/{base64.b64decode(_MD5).hex()}",
                                             "uploadID": base64.b64encode(b"Upload:1").decode()},
+        "upsertSweep": lab.search,
+        "createAgent": {**lab.place, "host": "h", "sweep": lab.sweep_name},
+        "agentHeartbeat": {"id": lab.agent_id},
         "commitArtifact": artifact,
         "useArtifact": {**run, **artifact},
         "updateArtifact": {**artifact, "description": "x"},
@@ -365,8 +382,9 @@ def test_every_method_of_the_store_has_a_rule() -> None:
         "delete", "edit_collection", "delete_collection", "tag", "tag_collection", "make_manifest", "put_manifest",
         "put_content", "inherit", "put_stretch", "rely_on", "abandon", "drop_manifests", "strays", "settle",
         "named_blobs", "deletions",
+        "make_sweep", "edit_sweep", "make_agent", "beat", "propose",
     }  # fmt: skip
-    guarded = {"get", "collection_of", "manifest", "artifacts"}
+    guarded = {"get", "collection_of", "manifest", "artifacts", "sweep_of", "agent"}
     methods = {name for part in (Store, Artifacts) for name in vars(part) if not name.startswith("_")}
     assert methods == writes | access.READS | guarded
     by_entity = {

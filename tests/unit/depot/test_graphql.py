@@ -83,8 +83,8 @@ def test_an_unknown_field_is_told_in_the_words_that_clients_look_for(client: Cli
 
 def test_what_is_not_supported_says_so(client: Client) -> None:
     """A root field without an implementation is a clear error, never a 500."""
-    reply = client.query('mutation { upsertSweep(input: {config: "x"}) { sweep { name } } }')
-    assert (reply.status, _messages(reply)) == (400, ["upsertSweep is not supported by this depot"])
+    reply = client.query('mutation { upsertView(input: {name: "x", spec: "{}"}) { view { id } } }')
+    assert (reply.status, _messages(reply)) == (400, ["upsertView is not supported by this depot"])
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_probes_of_old_clients_are_never_null(client: Client) -> None:
     arguments = {field["name"]: [each["name"] for each in field["args"]] for field in data["q"]["fields"]}
     assert (arguments["project"], arguments["viewer"]) == (["name", "entityName"], [])
     assert "createRunFiles" in names["m"]
-    assert "upsertSweep" not in names["m"]
+    assert "upsertView" not in names["m"]
     assert "probe" not in names["q"]
     assert names["s"] == []
     assert {field["name"] for field in data["f"]["inputFields"]} == {"entityName", "projectName", "runName", "files"}

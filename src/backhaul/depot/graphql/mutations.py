@@ -12,6 +12,7 @@ from backhaul.depot.graphql.collection_mutations import COLLECTION_MUTATIONS
 from backhaul.depot.graphql.context import Args, Context, Resolvers, text
 from backhaul.depot.graphql.files import FileNode
 from backhaul.depot.graphql.places import place, run_named
+from backhaul.depot.graphql.sweeps import SWEEP_MUTATIONS
 from backhaul.depot.model import HISTORY, Run, RunEdit
 from backhaul.depot.refusal import Refused, not_found
 
@@ -205,4 +206,5 @@ MUTATION: Resolvers = {
     "notifyScriptableRunAlert": _alert,
     **ARTIFACT_MUTATIONS,
     **COLLECTION_MUTATIONS,
+    **SWEEP_MUTATIONS,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from backhaul.depot.graphql import viewers
+from backhaul.depot.graphql import sweeps, viewers
 from backhaul.depot.graphql.collections import IN_PROJECT
 from backhaul.depot.graphql.connections import connection
 from backhaul.depot.graphql.context import Args, Context, Resolvers, text
@@ -59,9 +59,7 @@ PROJECT: Resolvers = {
     "runs": _runs,
     "run": _run,
     "bucket": _run,
-    "sweep": _nothing,
-    "sweeps": _empty,
-    "totalSweeps": lambda _p, _c, _a: 0,
     "allViews": _empty,
     **IN_PROJECT,
+    **sweeps.IN_PROJECT,
 }

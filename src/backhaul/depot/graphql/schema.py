@@ -33,6 +33,7 @@ from backhaul.depot.graphql.projects import PROJECT
 from backhaul.depot.graphql.queries import QUERY
 from backhaul.depot.graphql.runs import RUN
 from backhaul.depot.graphql.scalars import check_inputs
+from backhaul.depot.graphql.sweeps import AGENT, SWEEP, SWEEP_SCHEMA
 from backhaul.depot.graphql.viewers import ENTITY, SERVER_INFO
 from backhaul.depot.model import Run
 from backhaul.depot.refusal import Refused
@@ -47,6 +48,8 @@ RESOLVERS: dict[str, Resolvers] = {
     "ServerInfo": SERVER_INFO,
     "Project": PROJECT,
     "Run": RUN,
+    "Sweep": SWEEP,
+    "Agent": AGENT,
     "File": FILE,
     "Artifact": ARTIFACT,
     "ArtifactSequence": SEQUENCE,
@@ -61,7 +64,7 @@ unsupported: Counter[str] = Counter()
 
 def load_schema(path: Path = _SDL) -> GraphQLSchema:
     """The executable schema. Raises OSError or GraphQLError when the file is missing or wrong."""
-    schema = build_ast_schema(parse(path.read_text(encoding="utf-8") + PROBE_SCHEMA))
+    schema = build_ast_schema(parse(path.read_text(encoding="utf-8") + PROBE_SCHEMA + SWEEP_SCHEMA))
     check_inputs(schema)
     probe: Resolvers = {"probe": lambda _s, _c, args: probed(schema, RESOLVERS, args.get("name") or "")}
     for kind in schema.type_map.values():

@@ -19,7 +19,7 @@ from backhaul.depot.refusal import Refused, disk_failed, disk_full
 
 T = TypeVar("T")
 
-_STEPS = ("schema.sql", "schema-2.sql", "schema-3.sql", "schema-4.sql", "schema-5.sql")
+_STEPS = ("schema.sql", "schema-2.sql", "schema-3.sql", "schema-4.sql", "schema-5.sql", "schema-6.sql")
 """What makes each version of the tables out of the one before; the first starts from nothing."""
 
 _MOST_AT_ONCE = 256

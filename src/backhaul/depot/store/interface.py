@@ -24,6 +24,7 @@ from backhaul.depot.model import (
     Stretch,
     StretchDraft,
 )
+from backhaul.depot.sweeps import Agent, Proposal, Sweep, SweepEdit
 
 
 class Store(Protocol):
@@ -124,6 +125,36 @@ class Store(Protocol):
 
     def named_blobs(self, start: str) -> set[str]:
         """The blobs whose names start with that hexadecimal digit, and which are the content of something."""
+
+    def make_sweep(self, entity: str, project: str, edit: SweepEdit, user: str | None = None) -> Sweep:
+        """A new sweep; the project is made on first use."""
+
+    def edit_sweep(self, sweep_id: int, edit: SweepEdit) -> Sweep:
+        """The sweep with `edit` applied."""
+
+    def sweep_of(self, sweep_id: int) -> Sweep:
+        """The sweep of that number. Refused with 404 when there is none."""
+
+    def sweep(self, project_id: int, name: str) -> Sweep | None:
+        """The project's sweep of that name, or None."""
+
+    def sweeps(self, project_id: int) -> list[Sweep]:
+        """The project's sweeps, newest first."""
+
+    def make_agent(self, sweep_id: int, host: str) -> Agent:
+        """A new agent of the sweep."""
+
+    def agent(self, agent_id: int) -> Agent:
+        """The agent of that number. Refused with 404 when there is none."""
+
+    def agents(self, sweep_id: int) -> list[Agent]:
+        """The sweep's agents, oldest first."""
+
+    def beat(self, agent_id: int) -> None:
+        """Notes that the agent is alive."""
+
+    def propose(self, agent_id: int, count: int | None) -> Proposal | None:
+        """Gives the agent the sweep's next point, which no other gets; None when all `count` were given away."""
 
     def close(self) -> None:
         """Ends all work; what was acknowledged stays."""

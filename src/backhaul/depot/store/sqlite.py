@@ -21,12 +21,13 @@ from backhaul.depot.model import (
     Stretch,
     StretchDraft,
 )
-from backhaul.depot.store import files, lines, overview, resent, runs, states, streams, stretches
+from backhaul.depot.store import files, lines, overview, resent, runs, states, streams, stretches, sweeps
 from backhaul.depot.store.database import Database
 from backhaul.depot.store.interface import Clock
 from backhaul.depot.store.sqlite_artifacts import SqliteArtifacts
 from backhaul.depot.store.uploads import SqliteUploads
 from backhaul.depot.store.users import Users
+from backhaul.depot.sweeps import Agent, Proposal, Sweep, SweepEdit
 
 
 class SqliteStore:
@@ -188,6 +189,46 @@ class SqliteStore:
     def named_blobs(self, start: str) -> set[str]:
         """See `Store`."""
         return self._database.read(lambda c: files.named_blobs(c, start))
+
+    def make_sweep(self, entity: str, project: str, edit: SweepEdit, user: str | None = None) -> Sweep:
+        """See `Store`."""
+        return self._database.write(lambda c: sweeps.make(c, entity, project, edit, user, self._clock()))
+
+    def edit_sweep(self, sweep_id: int, edit: SweepEdit) -> Sweep:
+        """See `Store`."""
+        return self._database.write(lambda c: sweeps.edit(c, sweep_id, edit, self._clock()))
+
+    def sweep_of(self, sweep_id: int) -> Sweep:
+        """See `Store`."""
+        return self._database.read(lambda c: sweeps.get(c, sweep_id))
+
+    def sweep(self, project_id: int, name: str) -> Sweep | None:
+        """See `Store`."""
+        return self._database.read(lambda c: sweeps.named(c, project_id, name))
+
+    def sweeps(self, project_id: int) -> list[Sweep]:
+        """See `Store`."""
+        return self._database.read(lambda c: sweeps.every(c, project_id))
+
+    def make_agent(self, sweep_id: int, host: str) -> Agent:
+        """See `Store`."""
+        return self._database.write(lambda c: sweeps.make_agent(c, sweep_id, host, self._clock()))
+
+    def agent(self, agent_id: int) -> Agent:
+        """See `Store`."""
+        return self._database.read(lambda c: sweeps.agent(c, agent_id))
+
+    def agents(self, sweep_id: int) -> list[Agent]:
+        """See `Store`."""
+        return self._database.read(lambda c: sweeps.agents(c, sweep_id))
+
+    def beat(self, agent_id: int) -> None:
+        """See `Store`."""
+        self._database.write(lambda c: sweeps.beat(c, agent_id, self._clock()))
+
+    def propose(self, agent_id: int, count: int | None) -> Proposal | None:
+        """See `Store`."""
+        return self._database.write(lambda c: sweeps.propose(c, agent_id, count, self._clock()))
 
     def close(self) -> None:
         """See `Store`."""

@@ -1,0 +1,186 @@
+"""Sweeps: a search, agents that ask what to try next, and the runs in which they do.
+
+An agent says every few seconds which of its runs are under way, and is told one thing: a run to start, runs to stop, or
+that there is nothing left to do.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from random import Random
+from typing import Any
+
+from backhaul.depot import rows
+from backhaul.depot.graphql.artifacts import number_of
+from backhaul.depot.graphql.connections import connection
+from backhaul.depot.graphql.context import Args, Context, Resolvers, text
+from backhaul.depot.graphql.filters import matches, parse_filters
+from backhaul.depot.graphql.identifiers import encode
+from backhaul.depot.graphql.places import place
+from backhaul.depot.graphql.times import iso
+from backhaul.depot.model import Project, Run
+from backhaul.depot.refusal import Refused, not_found
+from backhaul.depot.search import Space
+from backhaul.depot.sweeps import CANCELED, FINISHED, PAUSED, STATES, STOPPED, Agent, Sweep, SweepEdit
+
+SWEEP_SCHEMA = """
+extend type Sweep { priorRuns: RunConnection }
+"""
+"""What no document of a client asks for, but its test-suite of a server."""
+
+_SILENT = 300.0  # seconds without a word after which an agent counts as gone
+_LETTERS_OF_STATE = {True: "RUNNING", False: "FINISHED"}
+
+
+def _upsert(_source: Any, context: Context, args: Args) -> Any:
+    """Makes a sweep, or changes the one of that `id`."""
+    fields = args["input"]
+    edit, identifier = _edit(fields), text(fields, "id")
+    if identifier:
+        sweep = context.store.edit_sweep(_find(context, identifier).id, edit)
+    elif edit.config is None:
+        raise Refused("upsertSweep: a sweep needs a configuration")
+    else:
+        sweep = context.store.make_sweep(*place(context, fields), edit, context.user.name)
+    return {"sweep": sweep, "configValidationWarnings": []}
+
+
+def _edit(fields: Args) -> SweepEdit:
+    config, state = text(fields, "config"), text(fields, "state")
+    space = Space(config) if config else None
+    if state is not None and state not in STATES:
+        raise Refused(f"invalid state of a sweep: {state}")
+    return SweepEdit(
+        config, state, text(fields, "displayName") or (space.name if space else None), text(fields, "description"),
+        text(fields, "priorRunsFilters"),
+    )  # fmt: skip
+
+
+def _find(context: Context, identifier: str | None) -> Sweep:
+    return context.store.sweep_of(number_of("Sweep", identifier))
+
+
+def _create_agent(_source: Any, context: Context, args: Args) -> Any:
+    fields = args["input"]
+    entity, project = place(context, fields)
+    home = context.store.project(entity, project)
+    sweep = context.store.sweep(home.id, fields["sweep"]) if home else None
+    if sweep is None:
+        raise not_found(f"sweep {entity}/{project}/{fields['sweep']}")
+    return {"agent": context.store.make_agent(sweep.id, fields["host"])}
+
+
+def _heartbeat(_source: Any, context: Context, args: Args) -> Any:
+    fields = args["input"]
+    agent = context.store.agent(number_of("Agent", fields["id"]))
+    context.store.beat(agent.id)
+    busy = [name for name, alive in rows.parse(text(fields, "runState") or "{}").items() if alive]
+    return {"agent": agent, "commands": json.dumps(_commands(context, agent, busy))}
+
+
+def _commands(context: Context, agent: Agent, busy: list[str]) -> list[dict[str, Any]]:
+    state = agent.sweep.state
+    if state == CANCELED and busy:
+        return [{"type": "stop", "run_id": name} for name in busy]
+    if busy or state == PAUSED:
+        return []
+    if state in (CANCELED, STOPPED, FINISHED):
+        return [{"type": "exit"}]
+    space = Space(agent.sweep.config)
+    proposal = context.store.propose(agent.id, space.count)
+    if proposal is None:
+        _finish(context, agent.sweep)
+        return [{"type": "exit"}]
+    point = space.point(proposal.number, Random(secrets.randbits(64)))
+    return [{"type": "run", "run_id": proposal.run, "args": point}]
+
+
+def _finish(context: Context, sweep: Sweep) -> None:
+    """Everything was given away; the sweep ends with the last run that is under way."""
+    if not any(context.state_of(run) == "running" for run in _runs_of(sweep, context)):
+        context.store.edit_sweep(sweep.id, SweepEdit(state=FINISHED))
+
+
+def _runs_of(sweep: Sweep, context: Context) -> list[Run]:
+    return [run for run in context.store.runs(sweep.project.id) if run.sweep == sweep.name]
+
+
+def _prior_runs(sweep: Sweep, context: Context, args: Args) -> Any:
+    wanted = parse_filters(sweep.prior_runs) if sweep.prior_runs else None
+    found = [run for run in context.store.runs(sweep.project.id) if wanted and matches(wanted, run, context)]
+    return connection(found, args)
+
+
+def _best(sweep: Sweep, context: Context, _args: Args) -> float | None:
+    """The best value of the metric that is searched for, in the runs' summaries."""
+    metric = Space(sweep.config).metric
+    found = [rows.value_at(rows.parse(run.summary), str(metric.get("name"))) for run in _runs_of(sweep, context)]
+    numbers = [value for value in found if isinstance(value, int | float) and not isinstance(value, bool)]
+    best = max if metric.get("goal") == "maximize" else min
+    return best(numbers, default=None)
+
+
+def _agent_state(agent: Agent, context: Context, _args: Args) -> str:
+    alive = context.services.clock() - agent.heartbeat_at < _SILENT and agent.sweep.state != FINISHED
+    return _LETTERS_OF_STATE[alive]
+
+
+def _agent_runs(agent: Agent, context: Context, args: Args) -> Any:
+    where = agent.sweep.project
+    found = [context.store.run(where.entity, where.name, name) for name in agent.runs]
+    return connection([run for run in found if run], args)
+
+
+def _agent_named(sweep: Sweep, context: Context, args: Args) -> Agent | None:
+    return next((each for each in context.store.agents(sweep.id) if _agent_name(each) == args["agentName"]), None)
+
+
+def _agent_name(agent: Agent) -> str:
+    return f"agent-{agent.id}"
+
+
+def _of_project(project: Project, context: Context, args: Args) -> Sweep | None:
+    return context.store.sweep(project.id, args.get("sweepName") or "")
+
+
+IN_PROJECT: Resolvers = {
+    "sweep": _of_project,
+    "sweeps": lambda project, context, args: connection(context.store.sweeps(project.id), args),
+    "totalSweeps": lambda project, context, _a: len(context.store.sweeps(project.id)),
+}
+"""Sweeps as fields of a project."""
+
+SWEEP: Resolvers = {
+    "id": lambda sweep, _c, _a: encode("Sweep", str(sweep.id)),
+    "name": lambda sweep, _c, _a: sweep.name,
+    "displayName": lambda sweep, _c, _a: sweep.display_name,
+    "description": lambda sweep, _c, _a: sweep.description,
+    "method": lambda sweep, _c, _a: Space(sweep.config).method,
+    "state": lambda sweep, _c, _a: sweep.state,
+    "config": lambda sweep, _c, _a: sweep.config,
+    "bestLoss": _best,
+    "createdAt": lambda sweep, _c, _a: iso(sweep.created_at),
+    "updatedAt": lambda sweep, _c, _a: iso(sweep.updated_at),
+    "heartbeatAt": lambda sweep, _c, _a: iso(sweep.updated_at),
+    "project": lambda sweep, _c, _a: sweep.project,
+    "runCount": lambda sweep, context, _a: len(_runs_of(sweep, context)),
+    "runCountExpected": lambda sweep, _c, _a: Space(sweep.config).count,
+    "runs": lambda sweep, context, args: connection(_runs_of(sweep, context), args),
+    "priorRuns": _prior_runs,
+    "agents": lambda sweep, context, args: connection(context.store.agents(sweep.id), args),
+    "agent": _agent_named,
+}
+
+AGENT: Resolvers = {
+    "id": lambda agent, _c, _a: encode("Agent", str(agent.id)),
+    "name": lambda agent, _c, _a: _agent_name(agent),
+    "host": lambda agent, _c, _a: agent.host,
+    "state": _agent_state,
+    "totalRuns": lambda agent, _c, _a: len(agent.runs),
+    "createdAt": lambda agent, _c, _a: iso(agent.created_at),
+    "heartbeatAt": lambda agent, _c, _a: iso(agent.heartbeat_at),
+    "runs": _agent_runs,
+}
+
+SWEEP_MUTATIONS: Resolvers = {"upsertSweep": _upsert, "createAgent": _create_agent, "agentHeartbeat": _heartbeat}
