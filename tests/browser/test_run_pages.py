@@ -31,20 +31,20 @@ def _png() -> bytes:
 
 def test_overview_tells_config_summary_and_where_it_ran(page: Page, depot: DepotProcess, project: str) -> None:
     """Of ten thousand keys the first are shown, and a search finds the others; metadata come from the run's file."""
-    config = {f"option{n:05}": {"value": n} for n in range(10_000)}
+    config = {f"Option{n:05}": {"value": n} for n in range(10_000)}
     path = record(depot, project, [{"acc": 0.5}], config=json.dumps(config | {"net": {"value": {"width": 7}}}))
     metadata = {"host": "node-17", "args": ["--lr", "1"], "git": {"remote": "git@h:x.git", "commit": "abc123"}}
     put_file(depot, project, "wandb-metadata.json", json.dumps(metadata).encode())
     page.goto(f"{path}/overview")
     expect(page.get_by_role("row", name="acc 0.5")).to_be_visible()
-    expect(page.get_by_role("row", name="option00998 998")).to_be_visible()
-    assert page.get_by_role("row", name="option09999").count() == 0
+    expect(page.get_by_role("row", name="Option00998 998")).to_be_visible()
+    assert page.get_by_role("row", name="Option09999").count() == 0
     for text in ("Host node-17", "Arguments --lr 1", "Git commit abc123"):
         expect(page.get_by_role("row", name=text)).to_be_visible()
     page.get_by_label("Search keys and values").fill("OPTION09999")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("row", name="option09999 9999")).to_be_visible()
-    assert page.get_by_role("row", name="option00998").count() == 0
+    expect(page.get_by_role("row", name="Option09999 9999")).to_be_visible()
+    assert page.get_by_role("row", name="Option00998").count() == 0
 
 
 def test_a_long_console_is_paged_and_coloured(page: Page, depot: DepotProcess, project: str) -> None:
