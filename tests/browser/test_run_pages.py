@@ -71,10 +71,10 @@ def test_a_long_console_is_paged_and_coloured(page: Page, depot: DepotProcess, p
 def test_files_are_a_tree_and_small_texts_open(page: Page, depot: DepotProcess, project: str) -> None:
     """Folders tell how much is below; a text opens on the page, anything is downloaded whole."""
     path = record(depot, project, [{"x": 1}])
-    put_file(depot, project, "conf/deep/über uns.yaml", b"lr: 1 # <b>")
+    put_file(depot, project, "conf/deep/über uns.yaml", b"lr: 1 # <b>" + b" " * 989)
     put_file(depot, project, "conf/model.bin", bytes(2000))
     page.goto(f"{path}/files")
-    expect(page.get_by_role("row", name="conf/ 2 2.0 kB")).to_be_visible()
+    expect(page.get_by_role("row", name="conf/ 2 3.0 kB")).to_be_visible()
     page.get_by_role("link", name="conf/").click()
     with page.expect_download() as download:
         page.get_by_role("link", name="model.bin").click()

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
 
 from backhaul.depot import body, file_stream, log
 from backhaul.depot.callers import base_of, caller
@@ -22,12 +20,12 @@ from backhaul.depot.graphql.endpoint import to_json
 from backhaul.depot.keys import shown_key
 from backhaul.depot.model import User
 from backhaul.depot.pages import Pages
+from backhaul.depot.pages.assets import Assets
 from backhaul.depot.pages.login import Tickets
 from backhaul.depot.refusal import Refused, not_found, of_disk
 from backhaul.depot.storage import BadDigest, Storage, target_of
 
 _LOG = logging.getLogger("backhaul.depot")
-_STATIC = Path(__file__).parent / "pages" / "static"
 
 _BAD_DIGEST = "<Error><Code>BadDigest</Code><Message>The Content-MD5 does not match what arrived.</Message></Error>"
 """As S3 says it, which clients of object stores understand."""
@@ -59,7 +57,7 @@ class App:
             Route(f"/storage/{place}/{{path:path}}", self._storage.get, methods=["GET"]),
             *self._artifact_routes(),
             Route("/healthz", _healthy, methods=["GET"]),
-            Mount("/static", StaticFiles(directory=_STATIC)),
+            Mount("/static", Assets()),
             *self._pages.routes(),
         ]
 
