@@ -38,7 +38,7 @@ def test_the_grid_of_recorded_logs_is_known(name: str, base: int, recorded: Call
 @_BASES
 def test_one_record_over_all_blocks_shows_the_grid(base: int) -> None:
     """Each of its chunks fills a block to the last byte."""
-    assert grid_base(io.BytesIO(_log(base, random.Random(1).randbytes(4 * _BLOCK)))) == base
+    assert grid_base(io.BytesIO(_log(base, random.Random(1).randbytes(10 * _BLOCK)))) == base
 
 
 @_BASES
