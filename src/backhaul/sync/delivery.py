@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -22,6 +22,7 @@ from backhaul.sync.artifact_delivery import ArtifactDelivery
 from backhaul.sync.batch import BatchMaker, end_body
 from backhaul.sync.destination import Destination
 from backhaul.sync.digests import Digests
+from backhaul.sync.first_contact import counts_of
 from backhaul.sync.ledger import Ledger
 from backhaul.sync.line_sender import LineSender, quarantined
 from backhaul.sync.log_digest import sha256_of
@@ -142,6 +143,9 @@ class Delivery:
                 raise StillRecording(f"{log} is still being written ({life.because}); what is whole was sent.")
             if self.options.live and life.because:
                 self.outcome.notes.append(life.because)
+            if self.later and any(counts_of(status)[stream] > self.end[stream] for stream in NUMBERED):
+                # Lines of a later fragment that was sent first are still behind ours; it comes next, and moves them.
+                expected = replace(expected, last_line=None, overtaken=True)
             await self._proof().give(ledger, self._key, address, expected, stamp, await digest)
         finally:
             digest.cancel()

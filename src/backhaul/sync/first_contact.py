@@ -28,6 +28,17 @@ def counts_of(status: RunStatus | None) -> dict[Stream, int]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Where a fragment's lines go: `entry` is the ledger's first about it.
+
+    `displaces` says that they go where lines of later fragments are, which have to move up: those were sent first.
+    """
+
+    entry: dict[str, Any]
+    displaces: bool = False
+
+
 def settle(
     status: RunStatus | None,
     *,
@@ -37,37 +48,50 @@ def settle(
     force: bool,
     lines_of: LinesOf,
     later_lines_of: LinesOf,
-) -> dict[str, Any]:
-    """The ledger's first entry for a fragment: where its lines go at this destination.
+) -> Settled:
+    """Where the lines of a fragment go at this destination.
 
     A run that the server does not hold, or holds empty, starts at line 0. When the server's last line is one of ours (a
     ledger that was lost, an official sync that broke off), or of a later fragment here (`later_lines_of`), our lines up
-    to it count as acknowledged, and it settles where they begin. Otherwise a run that resumes, or follows a fragment
-    that ends at the lines `after`, goes on after what is there, if that is older. Any other run raises RemoteConflict,
-    unless `force`.
+    to it count as acknowledged, and it settles where they begin. When the server begins with a later fragment, ours go
+    before it, and it has to be sent anew behind them. Otherwise a run that resumes, or follows a fragment that ends at
+    the lines `after`, goes on after what is there, if that is older. Any other run raises RemoteConflict, unless
+    `force`.
     """
     held = counts_of(status)
     if status is None or not any(held.values()) or force:
         steps = next_step(status) if status is not None and after is not None else 0
-        return begin_entry(after or no_lines(), no_lines(), steps, structured)
+        return Settled(begin_entry(after or no_lines(), no_lines(), steps, structured), displaces=force)
     goes_on = resumes or after is not None
     base, known, steps = no_lines(), no_lines(), 0
     for stream, tail in ((Stream.HISTORY, status.history_tail), (Stream.EVENTS, status.events_tail)):
         if not held[stream]:
             continue
         ours = _find(tail[-1], lines_of(stream), later_lines_of(stream)) if tail else None
+        begins_at = 0 if ours is None else held[stream] - ours.number - 1
+        room = begins_at - (after[stream] if after is not None else 0)
+        if ours is not None and goes_on and room < 0:
+            if room == -ours.own or after is not None:
+                steps = _step_after(status, after)
+                return Settled(begin_entry(after or no_lines(), no_lines(), steps, structured), displaces=True)
+            raise RemoteConflict(_conflict(held[stream], stream))
         if ours is not None and (goes_on or ours.number == held[stream] - 1):
             known[stream] = ours.own
-            base[stream] = max(0, held[stream] - ours.number - 1)
+            base[stream] = max(0, begins_at)
             steps = max(steps, ours.later_by)
         elif goes_on and not _begins_before(lines_of(stream), tail):
             base[stream] = held[stream]
             steps = max(steps, next_step(status))
         else:
-            raise RemoteConflict(_conflict(held[stream], stream))
+            raise _conflict_told(held[stream], stream, goes_on=goes_on)
     if goes_on:
         base[Stream.OUTPUT] = _console_base(held, base, known, after, lines_of)
-    return begin_entry(base, known, steps, structured)
+    return Settled(begin_entry(base, known, steps, structured))
+
+
+def overlaps(progress: Progress, after: Mapping[Stream, int] | None) -> bool:
+    """Whether a fragment's numbers begin before the one before it ends: then they have to be settled anew."""
+    return after is not None and any(progress.base[stream] < after[stream] for stream in NUMBERED)
 
 
 def _console_base(
@@ -147,6 +171,21 @@ def _begins_before(lines: Iterator[str], tail: list[str]) -> bool:
 
 def _count(lines: Iterator[str]) -> int:
     return sum(1 for _ in lines)
+
+
+def _step_after(status: RunStatus, after: Mapping[Stream, int] | None) -> int:
+    """The first step after an earlier fragment, when the newest rows there are not its: some may be passed over."""
+    return 0 if after is None else max(after[Stream.HISTORY] - 1, _step_in(status.summary)) + 1
+
+
+def _conflict_told(count: int, stream: Stream, *, goes_on: bool) -> RemoteConflict:
+    if not goes_on:
+        return RemoteConflict(_conflict(count, stream))
+    return RemoteConflict(
+        f"The destination already holds {count} lines of {stream} of this run, and they are newer than this part's.",
+        next="Give this part and the later ones in one command, so that they are put in order; or send it under a new "
+        "id with `--id NEW`.",
+    )
 
 
 def _conflict(count: int, stream: Stream) -> str:

@@ -12,10 +12,10 @@ from backhaul.runs.inspect import Inspection
 from backhaul.runs.rows import NUMBERED, Stream
 from backhaul.sync.batch import BatchMaker
 from backhaul.sync.destination import Destination
-from backhaul.sync.first_contact import counts_of, settle, still_held
+from backhaul.sync.first_contact import counts_of, overlaps, settle, still_held
 from backhaul.sync.ledger import Ledger
 from backhaul.sync.options import SyncOptions
-from backhaul.sync.progress import Progress, lines_entry
+from backhaul.sync.progress import Progress, forgotten_entry, lines_entry
 from backhaul.sync.retry import Retrier
 from backhaul.wire.remote import RunStatus
 from backhaul.wire.server import Server
@@ -49,11 +49,11 @@ class Numbering:
     async def begin(self, ledger: Ledger, key: str, status: RunStatus | None) -> Progress:
         """Settle the numbering on first contact; later, forget acknowledgements that the server no longer backs."""
         progress = ledger.progress(key)
-        if progress.begun:
+        if progress.begun and not overlaps(progress, self.after):
             held = still_held(progress, status)
             return progress if held == dict(progress.lines) else ledger.record(key, lines_entry(held))
         features = await self.retrier.run(self.server.features)
-        entry = await asyncio.to_thread(
+        settled = await asyncio.to_thread(
             settle,
             status,
             structured="STRUCTURED_CONSOLE_LOGS" in features,
@@ -63,7 +63,16 @@ class Numbering:
             lines_of=self._own_lines,
             later_lines_of=self._later_lines,
         )
-        return ledger.record(key, entry)
+        if settled.displaces:
+            await asyncio.to_thread(self._forget_later_numbers, key)
+        return ledger.record(key, settled.entry)
+
+    def _forget_later_numbers(self, key: str) -> None:
+        """Before the first line goes where a later fragment's are: that fragment may not count on them any more."""
+        for run in self.later:
+            with Ledger.open(run.directory.log, self.options.state_folder) as ledger:
+                if ledger.progress(key).begun:
+                    ledger.record(key, forgotten_entry())
 
     def overtaken_at(self, status: RunStatus | None, progress: Progress) -> dict[Stream, int] | None:
         """Where the fragment ends, if all its lines are at the destination and lines of later fragments after them."""
@@ -72,7 +81,9 @@ class Numbering:
         if not self.later or not any(held[stream] > progress.base[stream] for stream in timed):
             return None
         end = {stream: progress.base[stream] + sum(1 for _ in self._own_lines(stream)) for stream in NUMBERED}
-        whole = all(held[stream] >= end[stream] for stream in NUMBERED)
+        whole = all(held[stream] >= end[stream] for stream in NUMBERED) and all(
+            progress.base[stream] + progress.lines[stream] >= end[stream] for stream in timed
+        )
         return end if whole and any(held[stream] > end[stream] for stream in timed) else None
 
     def _own_lines(self, stream: Stream) -> Iterator[str]:

@@ -79,17 +79,16 @@ class Progress:
                     refused={},
                     completed=False,
                 )
+            case "forgotten":
+                kept = Progress(files=self.files, artifacts=self.artifacts, alerts=self.alerts)
+                return replace(kept, entity=self.entity, project=self.project)
             case "lines":
                 lines = _lines(entry["lines"])
                 # What the server no longer holds is sent again: stand-ins go with the lines that they stand for.
                 refused = {place: why for place, why in self.refused.items() if place[1] < lines[place[0]]}
                 return replace(self, lines=lines, refused=refused)
-            case "refused":
-                refusal = Refusal(str(entry["row"]), str(entry["reason"]))
-                return replace(self, refused={**self.refused, _place(entry): refusal})
-            case "taken":
-                taken = _place(entry)
-                return replace(self, refused={place: why for place, why in self.refused.items() if place != taken})
+            case "refused" | "taken":
+                return replace(self, refused=_refused_after(self.refused, entry))
             case "files":
                 files = {str(name): Digest(int(size), str(md5)) for name, (size, md5) in entry["files"].items()}
                 return replace(self, files={**self.files, **files})
@@ -137,6 +136,11 @@ def begin_entry(
     }
 
 
+def forgotten_entry() -> dict[str, Any]:
+    """The numbering no longer holds: other lines are about to be where these were."""
+    return {"what": "forgotten"}
+
+
 def lines_entry(lines: Mapping[Stream, int]) -> dict[str, Any]:
     """So many lines of each stream were acknowledged."""
     return {"what": "lines", "lines": _names(lines)}
@@ -167,6 +171,15 @@ def verified_entry(log: LogStamp, receipt: str, entity: str | None, project: str
     """The run was read back and equals the log."""
     where = {"entity": entity, "project": project}
     return {"what": "verified", "size": log.size, "mtime_ns": log.mtime_ns, "receipt": receipt, **where}
+
+
+def _refused_after(
+    refused: Mapping[tuple[Stream, int], Refusal], entry: Mapping[str, Any]
+) -> dict[tuple[Stream, int], Refusal]:
+    others = {place: why for place, why in refused.items() if place != _place(entry)}
+    if entry["what"] == "taken":
+        return others
+    return {**others, _place(entry): Refusal(str(entry["row"]), str(entry["reason"]))}
 
 
 def _place(entry: Mapping[str, Any]) -> tuple[Stream, int]:

@@ -10,7 +10,7 @@ import pytest
 
 from backhaul.errors import RemoteConflict
 from backhaul.runs.rows import Stream
-from backhaul.sync.first_contact import settle, still_held
+from backhaul.sync.first_contact import Settled, settle, still_held
 from backhaul.sync.progress import Progress, begin_entry, no_lines
 from backhaul.wire.remote import RunStatus
 
@@ -55,7 +55,7 @@ def _status(
     )
 
 
-def _settled(status: RunStatus | None, *, later: bool = False, **how: Any) -> dict[str, Any]:
+def _settled(status: RunStatus | None, *, later: bool = False, **how: Any) -> Settled:
     def lines_of(stream: Stream) -> Iterator[str]:
         return iter(_OWN[stream])
 
@@ -114,7 +114,30 @@ def test_the_numbers_are_settled_by_a_table(
 ) -> None:
     """Base, acknowledged lines and first step for each thing that may be at the destination."""
     base, known, steps = expected
-    assert _settled(status, **how) == begin_entry(base, known, steps, False)
+    assert _settled(status, **how) == Settled(begin_entry(base, known, steps, False), displaces="force" in how)
+
+
+@pytest.mark.parametrize(
+    ("status", "how", "base", "steps"),
+    [
+        # The later fragment was sent first, from line 0 on: ours go there, and it has to move.
+        (_status(_lines(2, 0, 1), _row(201, 1)), {"resumes": True, "later": True}, _lines(), 0),
+        # So it is when another fragment is before ours.
+        (
+            _status(_lines(7, 0, 9), _row(201, 6), summary='{"_step":4}'),
+            {"after": _lines(5, 0, 8), "later": True},
+            _lines(5, 0, 8),
+            5,
+        ),
+        # Ours were sent first, and the part before has just taken their first places.
+        (_status(_lines(4), _row(103, 3), summary='{"_step":1}'), {"after": _lines(2)}, _lines(2), 2),
+    ],
+)
+def test_a_fragment_that_comes_late_goes_to_its_place(
+    status: RunStatus, how: dict[str, Any], base: dict[Stream, int], steps: int
+) -> None:
+    """Nothing of it counts as acknowledged, and what is in its place has to be sent anew behind it."""
+    assert _settled(status, **how) == Settled(begin_entry(base, no_lines(), steps, False), displaces=True)
 
 
 @pytest.mark.parametrize(
