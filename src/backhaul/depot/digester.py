@@ -1,4 +1,4 @@
-"""Makes stretches of the lines that came in, at leisure: intake goes first.
+"""Makes stretches of the lines that came in, and facets of the runs, at leisure: intake goes first.
 
 A row costs some 0.5 µs for each of its keys. While lines keep coming in, the digester takes at most a quarter of one
 core. What it has not reached is answered from the lines themselves: slower, but the same.
@@ -59,6 +59,7 @@ class Digester:
                     busy = time.monotonic() - self._noted_at < _QUIET
                     if self._closing.wait(_SHARE * seconds if busy else 0):
                         return
+                self._store.refresh_facets()
             except (Refused, sqlite3.Error) as error:
                 _LOG.warning("run %d could not be digested: %s", run_id, error)
 

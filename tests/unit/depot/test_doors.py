@@ -381,7 +381,7 @@ def test_every_method_of_the_store_has_a_rule() -> None:
         "delete_files", "add_alert", "close", "create", "use", "commit", "edit", "set_aliases", "link", "unlink",
         "delete", "edit_collection", "delete_collection", "tag", "tag_collection", "make_manifest", "put_manifest",
         "put_content", "inherit", "put_stretch", "rely_on", "abandon", "drop_manifests", "strays", "settle",
-        "named_blobs", "deletions",
+        "named_blobs", "deletions", "refresh_facets",
         "make_sweep", "edit_sweep", "make_agent", "beat", "propose",
     }  # fmt: skip
     guarded = {"get", "collection_of", "manifest", "artifacts", "sweep_of", "agent"}

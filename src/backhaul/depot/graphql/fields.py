@@ -14,6 +14,9 @@ from backhaul.depot import rows
 from backhaul.depot.graphql.context import Context
 from backhaul.depot.graphql.times import iso
 from backhaul.depot.model import Run
+from backhaul.depot.selection import Field
+
+_SUMMARY = ("summary_metrics", "summaryMetrics", "summary")
 
 _PLAIN: dict[str, Callable[[Run, Context], Any]] = {
     "name": lambda run, _c: run.name,
@@ -34,14 +37,25 @@ _PLAIN: dict[str, Callable[[Run, Context], Any]] = {
 }
 
 
+def field_of(name: str) -> Field:
+    """The field of that name, as a store files its values."""
+    head, _, rest = name.partition(".")
+    if head == "config" and rest:
+        bare = _without_value(rest)
+        return Field(name, f"config.{bare}", None if bare == rest else f"config.{rest}")
+    if head in _SUMMARY and rest:
+        return Field(name, f"summary.{rest}")
+    return Field(name, _plain_name(name))
+
+
 def value_of(run: Run, name: str, context: Context) -> Any:
     """The run's value of that field; None for one that it lacks or that nobody knows."""
     head, _, rest = name.partition(".")
     if head == "config" and rest:
         return _config_value(run, rest)
-    if head in ("summary_metrics", "summaryMetrics", "summary") and rest:
+    if head in _SUMMARY and rest:
         return rows.value_at(rows.parse(run.summary), rest)
-    plain = _PLAIN.get(re.sub(r"(?<=[a-z])([A-Z])", r"_\1", name).lower())
+    plain = _PLAIN.get(_plain_name(name))
     return plain(run, context) if plain else None
 
 
@@ -49,7 +63,14 @@ def _config_value(run: Run, key: str) -> Any:
     config = rows.parse(run.config)
     bare = {name: item.get("value", item) if isinstance(item, dict) else item for name, item in config.items()}
     found = rows.value_at(bare, key)
-    if found is None:
-        head, _, rest = key.removesuffix(".value").partition(".value.")  # config.KEY.value[.MORE]
-        found = rows.value_at(bare, f"{head}.{rest}" if rest else head)
-    return found
+    return rows.value_at(bare, _without_value(key)) if found is None else found
+
+
+def _without_value(key: str) -> str:
+    """Of `KEY.value` and `KEY.value.MORE`, as the official client names config keys, what is left without `value`."""
+    head, _, rest = key.removesuffix(".value").partition(".value.")
+    return f"{head}.{rest}" if rest else head
+
+
+def _plain_name(name: str) -> str:
+    return re.sub(r"(?<=[a-z])([A-Z])", r"_\1", name).lower()

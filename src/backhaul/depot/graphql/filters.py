@@ -10,9 +10,10 @@ from typing import Any
 import regex
 
 from backhaul.depot.graphql.context import Context
-from backhaul.depot.graphql.fields import value_of
+from backhaul.depot.graphql.fields import field_of, value_of
 from backhaul.depot.model import Run
 from backhaul.depot.refusal import Refused
+from backhaul.depot.selection import Comparison, Condition, Every, Field, Not, Some
 
 _DEEPEST = 32
 _PATTERN_TIME = 0.5  # seconds for one value; an honest pattern takes microseconds
@@ -33,47 +34,62 @@ def parse_filters(text: str | None) -> Filters:
     return filters or {}
 
 
-def matches(filters: Filters, run: Run, context: Context, depth: int = 0) -> bool:
-    """Whether the run passes. A comparison of different types is no match; an empty `$or` restricts nothing."""
+def condition(filters: Filters, depth: int = 0) -> Condition:
+    """What the filters say; an empty `$or` restricts nothing. Refused with 400 for an unknown operator."""
     if depth > _DEEPEST:
         raise Refused("invalid filters: nested too deeply")
 
-    context.check_time()
+    def below(part: Any) -> Condition:
+        return condition(part, depth + 1) if isinstance(part, dict) else Every()
 
-    def below(part: Any) -> bool:
-        return matches(part, run, context, depth + 1) if isinstance(part, dict) else True
-
+    parts: list[Condition] = []
     for name, wanted in filters.items():
         if name in _COMBINE:
-            passed = not wanted or _COMBINE[name]([below(part) for part in wanted])
+            parts += [_COMBINE[name](tuple(below(part) for part in wanted))] if wanted else []
         elif name == "$not":
-            passed = not below(wanted)
+            parts.append(Not(below(wanted)))
         else:
-            passed = _field_matches(value_of(run, name, context), wanted)
-        if not passed:
-            return False
-    return True
+            parts.append(_compared(field_of(name), wanted, depth + 1))
+    return Every(tuple(parts))
 
 
-_COMBINE: dict[str, Callable[[list[bool]], bool]] = {
-    "$and": all,
-    "$or": any,
-    "$nor": lambda parts: not any(parts),
+def fulfils(run: Run, wanted: Condition, context: Context) -> bool:
+    """Whether the run fulfils the condition. A comparison of different types does not hold."""
+    context.check_time()
+    if isinstance(wanted, Comparison):
+        return _holds(wanted, value_of(run, wanted.field.asked, context))
+    if isinstance(wanted, Not):
+        return not fulfils(run, wanted.part, context)
+    held = (fulfils(run, part, context) for part in wanted.parts)
+    return all(held) if isinstance(wanted, Every) else any(held)
+
+
+_COMBINE: dict[str, Callable[[tuple[Condition, ...]], Condition]] = {
+    "$and": Every,
+    "$or": Some,
+    "$nor": lambda parts: Not(Some(parts)),
 }
 
 
-def _field_matches(value: Any, wanted: Any) -> bool:
-    if isinstance(wanted, dict) and any(str(key).startswith("$") for key in wanted):
-        return all(_compare(name, value, operand) for name, operand in wanted.items())
-    return _equal(value, wanted)
+def _compared(field: Field, wanted: Any, depth: int) -> Condition:
+    if depth > _DEEPEST:
+        raise Refused("invalid filters: nested too deeply")
+    if not isinstance(wanted, dict) or not any(str(key).startswith("$") for key in wanted):
+        return Comparison(field, "$eq", wanted)
+    return Every(tuple(_operator(field, name, operand, depth) for name, operand in wanted.items()))
 
 
-def _compare(name: str, value: Any, operand: Any) -> bool:
-    comparison = _COMPARISONS.get(name)
-    if comparison is None:
+def _operator(field: Field, name: str, operand: Any, depth: int) -> Condition:
+    if name == "$not":
+        return Not(_compared(field, operand, depth + 1))
+    if name not in _COMPARISONS:
         raise Refused(f"invalid filters: unknown operator {name!r}")
+    return Comparison(field, name, operand)
+
+
+def _holds(comparison: Comparison, value: Any) -> bool:
     try:
-        return bool(comparison(value, operand))
+        return bool(_COMPARISONS[comparison.operator](value, comparison.operand))
     except TypeError:
         return False
 
@@ -105,5 +121,4 @@ _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     "$nin": lambda value, wanted: not any(_equal(value, item) for item in wanted),
     "$exists": lambda value, wanted: (value is not None) == bool(wanted),
     "$regex": _search,
-    "$not": lambda value, wanted: not _field_matches(value, wanted),
 }

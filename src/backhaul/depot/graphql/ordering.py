@@ -5,25 +5,30 @@ from __future__ import annotations
 from typing import Any
 
 from backhaul.depot.graphql.context import Context
-from backhaul.depot.graphql.fields import value_of
+from backhaul.depot.graphql.fields import field_of, value_of
 from backhaul.depot.model import Run
+from backhaul.depot.selection import Order
 
 
-def ordered(runs: list[Run], order: str | None, context: Context) -> list[Run]:
-    """The runs in that order (oldest first by default). Runs without the value come last, ties by age."""
-    order = order or "+created_at"
-    descending, name = order.startswith("-"), order.lstrip("+-")
-    by_age = sorted(runs, key=lambda run: run.id, reverse=descending and name in ("created_at", "createdAt"))
-    if name in ("created_at", "createdAt"):
-        return by_age
+def parse_order(text: str | None) -> Order:
+    """The order that the text names; oldest first for none."""
+    text = text or "+created_at"
+    return Order(field_of(text.lstrip("+-")), text.startswith("-"))
+
+
+def ordered(runs: list[Run], order: Order, context: Context) -> list[Run]:
+    """The runs in that order."""
+    by_creation = order.field.name == "created_at"
+    if by_creation:
+        return sorted(runs, key=lambda run: (run.created_at, run.id), reverse=order.descending)
     having, lacking = [], []
-    for run in by_age:
-        key = _sortable(value_of(run, name, context))
+    for run in sorted(runs, key=lambda run: run.id):
+        key = _sortable(value_of(run, order.field.asked, context))
         if key is None:
             lacking.append(run)
         else:
             having.append((key, run))
-    having.sort(key=lambda pair: pair[0], reverse=descending)
+    having.sort(key=lambda pair: pair[0], reverse=order.descending)
     return [run for _, run in having] + lacking
 
 

@@ -6,23 +6,26 @@ from typing import Any
 
 from backhaul.depot.graphql import sweeps, viewers
 from backhaul.depot.graphql.collections import IN_PROJECT
-from backhaul.depot.graphql.connections import connection
+from backhaul.depot.graphql.connections import connection, page_of, window
 from backhaul.depot.graphql.context import Args, Context, Resolvers, text
-from backhaul.depot.graphql.filters import matches, parse_filters
+from backhaul.depot.graphql.filters import condition, parse_filters
 from backhaul.depot.graphql.identifiers import encode, of_project
-from backhaul.depot.graphql.ordering import ordered
+from backhaul.depot.graphql.listing import listed
+from backhaul.depot.graphql.ordering import parse_order
 from backhaul.depot.graphql.times import iso
 from backhaul.depot.model import Project, Run
 
 
-def _selected(project: Project, context: Context, args: Args) -> list[Run]:
-    wanted = parse_filters(text(args, "filters"))
-    runs = context.store.runs(project.id)
-    return [run for run in runs if matches(wanted, run, context)]
-
-
 def _runs(project: Project, context: Context, args: Args) -> Any:
-    return connection(ordered(_selected(project, context, args), text(args, "order"), context), args)
+    wanted, order = condition(parse_filters(text(args, "filters"))), parse_order(text(args, "order"))
+    start, size = window(args)
+    found = listed(project, wanted, order, (start, size), context)
+    return page_of(found.runs, start, found.total)
+
+
+def _run_count(project: Project, context: Context, args: Args) -> int:
+    wanted = condition(parse_filters(text(args, "filters")))
+    return listed(project, wanted, parse_order(None), (0, 0), context).total
 
 
 def _run(project: Project, context: Context, args: Args) -> Run | None:
@@ -55,7 +58,7 @@ PROJECT: Resolvers = {
     "description": _nothing,
     "access": lambda _p, _c, _a: "PRIVATE",
     "views": _nothing,
-    "runCount": lambda project, context, args: len(_selected(project, context, args)),
+    "runCount": _run_count,
     "runs": _runs,
     "run": _run,
     "bucket": _run,

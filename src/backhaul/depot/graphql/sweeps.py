@@ -15,7 +15,7 @@ from backhaul.depot import rows
 from backhaul.depot.graphql.artifacts import number_of
 from backhaul.depot.graphql.connections import connection
 from backhaul.depot.graphql.context import Args, Context, Resolvers, text
-from backhaul.depot.graphql.filters import matches, parse_filters
+from backhaul.depot.graphql.filters import condition, fulfils, parse_filters
 from backhaul.depot.graphql.identifiers import encode
 from backhaul.depot.graphql.places import place
 from backhaul.depot.graphql.times import iso
@@ -107,9 +107,11 @@ def _runs_of(sweep: Sweep, context: Context) -> list[Run]:
 
 
 def _prior_runs(sweep: Sweep, context: Context, args: Args) -> Any:
-    wanted = parse_filters(sweep.prior_runs) if sweep.prior_runs else None
-    found = [run for run in context.store.runs(sweep.project.id) if wanted and matches(wanted, run, context)]
-    return connection(found, args)
+    filters = parse_filters(sweep.prior_runs)
+    if not filters:
+        return connection([], args)
+    wanted = condition(filters)
+    return connection([run for run in context.store.runs(sweep.project.id) if fulfils(run, wanted, context)], args)
 
 
 def _best(sweep: Sweep, context: Context, _args: Args) -> float | None:

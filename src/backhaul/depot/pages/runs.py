@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from backhaul.depot.graphql.fields import value_of
-from backhaul.depot.graphql.filters import Filters, matches
-from backhaul.depot.graphql.ordering import ordered
-from backhaul.depot.model import Project, Run
+from backhaul.depot.graphql.filters import Filters, condition
+from backhaul.depot.graphql.listing import listed
+from backhaul.depot.graphql.ordering import parse_order
+from backhaul.depot.model import Run
 from backhaul.depot.pages import conditions, heading, places
 from backhaul.depot.pages.choices import ALWAYS, Choices
 from backhaul.depot.pages.visit import Visit
@@ -24,9 +25,13 @@ def view(visit: Visit) -> dict[str, Any]:
     project = visit.project()
     filters, wrong = _filters(visit)
     order = _order(visit.text("sort") or "-created_at")
-    found = ordered(_passing(visit, project, filters), order, visit.context)
-    pages = max(1, -(-len(found) // _PAGE))
-    page = visit.number("page", 1, 1, pages)
+    passing, by = condition(filters), parse_order(order)
+    page = visit.number("page", 1, 1)
+    found = listed(project, passing, by, ((page - 1) * _PAGE, _PAGE), visit.context)
+    pages = max(1, -(-found.total // _PAGE))
+    if page > pages:  # runs went, or an address was written by hand
+        page = pages
+        found = listed(project, passing, by, ((page - 1) * _PAGE, _PAGE), visit.context)
     choices = Choices(visit.store.runs(project.id, limit=_LOOKED_THROUGH))
     columns = _columns(visit, choices)
     return {
@@ -40,8 +45,8 @@ def view(visit: Visit) -> dict[str, Any]:
         "states": list(STATES),
         "columns": [_column(field) for field in (*ALWAYS, *columns)],
         "choices": [_column(field) for field in dict.fromkeys((*choices.offered, *columns))],
-        "runs": [_row(visit, run, columns) for run in found[(page - 1) * _PAGE : page * _PAGE]],
-        "total": len(found),
+        "runs": [_row(visit, run, columns) for run in found.runs],
+        "total": found.total,
         "page": page,
         "pages": pages,
     }
@@ -64,11 +69,6 @@ def _filters(visit: Visit) -> tuple[Filters, list[str]]:
 def _order(text: str) -> str:
     """`+field` or `-field`, the field as orders name it."""
     return ("-" if text.startswith("-") else "+") + conditions.field_of(text.lstrip("+- "))
-
-
-def _passing(visit: Visit, project: Project, filters: Filters) -> list[Run]:
-    context = visit.context
-    return [run for run in visit.store.runs(project.id) if matches(filters, run, context)]
 
 
 def _columns(visit: Visit, choices: Choices) -> list[str]:

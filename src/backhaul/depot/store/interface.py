@@ -24,6 +24,7 @@ from backhaul.depot.model import (
     Stretch,
     StretchDraft,
 )
+from backhaul.depot.selection import RunPage, Wanted
 from backhaul.depot.sweeps import Agent, Proposal, Sweep, SweepEdit
 
 
@@ -71,6 +72,12 @@ class Store(Protocol):
 
     def runs(self, project_id: int | None = None, limit: int | None = None) -> list[Run]:
         """The runs of a project (or of all), newest first, at most `limit`."""
+
+    def select(self, project_id: int, wanted: Wanted) -> RunPage | None:
+        """A page of the runs that fulfil a condition; None when the store cannot tell which do."""
+
+    def refresh_facets(self) -> bool:
+        """Prepares some runs that changed for `select`, which else does it itself; whether some are left."""
 
     def deliver(self, run_id: int, delivery: Delivery) -> None:
         """Stores one `file_stream` request: a line written again replaces the line of that number.

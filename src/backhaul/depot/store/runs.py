@@ -97,11 +97,18 @@ def get_or_none(connection: sqlite3.Connection, run_id: int) -> Run | None:
 
 def every(connection: sqlite3.Connection, project_id: int | None, limit: int | None) -> list[Run]:
     """The runs of a project or of all, newest first."""
+    home = "" if project_id is None else "AND runs.project_id = :project"
     rows = connection.execute(
-        f"{_RUN} AND (?1 IS NULL OR runs.project_id = ?1) ORDER BY runs.created_at DESC, runs.id DESC LIMIT ?2",
-        (project_id, -1 if limit is None else limit),
+        f"{_RUN} {home} ORDER BY runs.created_at DESC, runs.id DESC LIMIT :limit",
+        {"project": project_id, "limit": -1 if limit is None else limit},
     )
     return [_run(row) for row in rows]
+
+
+def some(connection: sqlite3.Connection, ids: list[int]) -> list[Run]:
+    """The runs of those row numbers, in their order; one that is gone is left out."""
+    found = {run_id: get_or_none(connection, run_id) for run_id in ids}
+    return [run for run in found.values() if run]
 
 
 def open_run(
@@ -129,7 +136,7 @@ def edit(connection: sqlite3.Connection, run_id: int, change: RunEdit, now: floa
     values: dict[str, Any] = {column: value for column, value in columns.items() if value is not None}
     if change.tags is not None:
         values["tags"] = json.dumps(list(change.tags))
-    values["updated_at"] = now
+    values |= {"updated_at": now, "facets_stale": 1}
     assignments = ", ".join(f"{column} = ?" for column in values)
     connection.execute(f"UPDATE runs SET {assignments} WHERE id = ?", (*values.values(), run_id))
     return get(connection, run_id)
@@ -154,7 +161,7 @@ def delete(connection: sqlite3.Connection, run_id: int, now: float) -> list[str]
     """
     get(connection, run_id)
     blobs = [blob for (blob,) in connection.execute("SELECT blob FROM files WHERE run_id = ?", (run_id,))]
-    for table in ("stretches", "batches", "files", "alerts"):
+    for table in ("stretches", "batches", "files", "alerts", "facets"):
         connection.execute(f"DELETE FROM {table} WHERE run_id = ?", (run_id,))
     connection.execute("UPDATE runs SET deleted_at = ?, config = '{}', summary = '{}' WHERE id = ?", (now, run_id))
     return blobs

@@ -21,13 +21,28 @@ from backhaul.depot.model import (
     Stretch,
     StretchDraft,
 )
-from backhaul.depot.store import files, lines, overview, resent, runs, states, streams, stretches, sweeps
+from backhaul.depot.selection import RunPage, Wanted
+from backhaul.depot.store import (
+    facets,
+    files,
+    lines,
+    overview,
+    resent,
+    runs,
+    selecting,
+    states,
+    streams,
+    stretches,
+    sweeps,
+)
 from backhaul.depot.store.database import Database
 from backhaul.depot.store.interface import Clock
 from backhaul.depot.store.sqlite_artifacts import SqliteArtifacts
 from backhaul.depot.store.uploads import SqliteUploads
 from backhaul.depot.store.users import Users
 from backhaul.depot.sweeps import Agent, Proposal, Sweep, SweepEdit
+
+_RUNS_AT_ONCE = 200  # whose facets are filed in one transaction, while other writes wait
 
 
 class SqliteStore:
@@ -110,6 +125,25 @@ class SqliteStore:
     def runs(self, project_id: int | None = None, limit: int | None = None) -> list[Run]:
         """See `Store`."""
         return self._database.read(lambda c: runs.every(c, project_id, limit))
+
+    def select(self, project_id: int, wanted: Wanted) -> RunPage | None:
+        """See `Store`."""
+        if selecting.uses_facets(wanted) and self._database.read(lambda c: facets.are_stale(c, project_id)):
+            while self._database.write(lambda c: facets.refresh(c, _RUNS_AT_ONCE, project_id)):
+                pass
+
+        def work(connection: sqlite3.Connection) -> RunPage | None:
+            try:
+                total, ids = selecting.select(connection, project_id, wanted)
+            except selecting.CannotTell:
+                return None
+            return RunPage(total, runs.some(connection, ids))
+
+        return self._database.read(work)
+
+    def refresh_facets(self) -> bool:
+        """See `Store`."""
+        return self._database.write(lambda c: facets.refresh(c, _RUNS_AT_ONCE))
 
     def deliver(self, run_id: int, delivery: Delivery) -> None:
         """See `Store`."""
@@ -242,6 +276,9 @@ def _deliver(connection: sqlite3.Connection, run_id: int, delivery: Delivery, no
         fresh = resent.without_known(connection, run_id, batches) if stream == HISTORY else batches
         streams.put(connection, run_id, stream, fresh)
     if delivery.summary is not None:
-        connection.execute("UPDATE runs SET summary = ?, updated_at = ? WHERE id = ?", (delivery.summary, now, run_id))
+        connection.execute(
+            "UPDATE runs SET summary = ?, updated_at = ?, facets_stale = 1 WHERE id = ?",
+            (delivery.summary, now, run_id),
+        )
     exit_code = delivery.exit_code if delivery.complete or state != run.state else run.exit_code
     runs.set_state(connection, run_id, state, exit_code, now)
