@@ -187,3 +187,48 @@ def test_a_lone_last_part_is_not_mended_into_a_record() -> None:
     framing = Framing(io.BytesIO(log))
     assert [data for _, data in framing] == [b"record"]
     assert framing.damage == [Damage(7, 11, framing.damage[0].kind)]
+
+
+@pytest.mark.parametrize("before", [100, 2_200_000], ids=["at the start", "behind the first reads"])
+def test_only_the_crafted_block_is_passed_over(before: int, framed: Made) -> None:
+    """Reading goes on with the chunk at the very start of the next block; the loss ends there to the byte."""
+    records = _records(before // 1000 + 1, (900, 1100))
+    log = framed(*records)
+    log += chunk(FULL, bytes(-(len(log) + 7) % _BLOCK))
+    crafted = ((_LONGEST + chunk(FULL, b"")) * (_BLOCK // 14)).ljust(_BLOCK, b"\xee")
+    after = chunk(FULL, b"at the start of the block") + chunk(FULL, b"end")
+    found, damage = _read(log + crafted + after)
+    assert found[: len(records)] == records
+    assert found[-2:] == [b"at the start of the block", b"end"]
+    assert len(found) < len(records) + 200
+    assert damage[0][0] == len(log)
+    assert damage[-1][0] + damage[-1][1] == len(log) + _BLOCK
+    assert len(log) % _BLOCK == 0
+
+
+def test_a_last_record_whose_type_and_payload_are_hurt_was_a_record(framed: Made) -> None:
+    """Its own length ends it with the file, so it is not taken for something that was appended."""
+    log = bytearray(framed(b"foo", b"barbaz"))
+    log[17 + 6] = 9
+    log[-1] ^= 1
+    assert _read(log) == ([b"foo"], [(17, 13, DamageKind.BAD_TYPE)])
+    assert _read(log + b"?") == ([b"foo"], [(17, 14, DamageKind.APPENDED)])
+
+
+def test_damage_before_a_second_log_ends_before_it(framed: Made) -> None:
+    """A hurt record far in front of it is a damage of its own."""
+    records = _records(20, (100, 200))
+    first, second = bytearray(framed(*records)), framed(b"second")
+    first[40] ^= 1
+    assert _read(first + second) == (
+        [*records[1:], b"second"],
+        [(7, 7 + len(records[0]), DamageKind.BAD_CHECKSUM), (len(first), 7, DamageKind.SECOND_HEADER)],
+    )
+
+
+def test_garbage_with_two_headers_is_a_second_log_from_the_first_one_on(framed: Made) -> None:
+    """What stands between the two is the second log's, too."""
+    first, second = framed(b"one"), framed(b"two")
+    found, damage = _read(first + _HEADER + b"\xee" * 50 + second)
+    assert found == [b"one", b"two"]
+    assert damage == [(len(first), 7 + 50 + 7, DamageKind.SECOND_HEADER)]
