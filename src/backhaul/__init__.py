@@ -1,6 +1,6 @@
 """Backhaul brings offline Weights & Biases runs home: every run, every row, with proof.
 
-The Python API reads a run as it lies on disk, without a server and without the wandb package::
+The Python API reads a run as it lies on disk, without a server and without the wandb package, and brings runs to one::
 
     import backhaul
 
@@ -9,6 +9,10 @@ The Python API reads a run as it lies on disk, without a server and without the 
     for row in run.history(): ...               # its rows, in constant memory
     frame = run.to_pandas()                     # or run.to_arrow()
     run.damage, run.end, run.is_complete        # what of the log could not be read
+
+    report = backhaul.sync("wandb", to="depot", on_event=print)
+    report.verified, report.exit_code           # is everything there?
+    for run in report.runs: ...                 # what came of each: state, lines, files, error, receipt
 
 Damage never raises. What does raise is a `BackhaulError`, which says what happened, what is safe and what to do next.
 Only the names in `__all__` are promised; nothing heavy is imported before one of them is used.
@@ -23,6 +27,10 @@ if TYPE_CHECKING:
     from backhaul.errors import BackhaulError
     from backhaul.runs.local_run import LocalRun, OutputLine, open_run
     from backhaul.runs.recorded_files import LoggedArtifact, LoggedFile
+    from backhaul.sync.door import sync
+    from backhaul.sync.event import Event, EventKind
+    from backhaul.sync.outcome import Outcome, RunState
+    from backhaul.sync.report import Report
     from backhaul.wandblog import Damage, DamageKind, LogEnd
 
     __version__: str
@@ -31,24 +39,35 @@ __all__ = [
     "BackhaulError",
     "Damage",
     "DamageKind",
+    "Event",
+    "EventKind",
     "LocalRun",
     "LogEnd",
     "LoggedArtifact",
     "LoggedFile",
+    "Outcome",
     "OutputLine",
+    "Report",
+    "RunState",
     "__version__",
     "open_run",
+    "sync",
 ]
 
 _HOMES = {
     "BackhaulError": "backhaul.errors",
     "Damage": "backhaul.wandblog",
     "DamageKind": "backhaul.wandblog",
+    "Event": "backhaul.sync.event",
+    "EventKind": "backhaul.sync.event",
     "LocalRun": "backhaul.runs.local_run",
     "LogEnd": "backhaul.wandblog",
     "LoggedArtifact": "backhaul.runs.recorded_files",
     "LoggedFile": "backhaul.runs.recorded_files",
+    "Outcome": "backhaul.sync.outcome",
     "OutputLine": "backhaul.runs.local_run",
+    "Report": "backhaul.sync.report",
+    "RunState": "backhaul.sync.outcome",
     "open_run": "backhaul.runs.local_run",
 }
 
@@ -58,6 +77,9 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("backhaul")
+    if name == "sync":
+        # The package itself, which can be called: the import system binds it here under this name.
+        return import_module("backhaul.sync")
     if name not in _HOMES:
         raise AttributeError(f"module 'backhaul' has no attribute {name!r}")
     value = getattr(import_module(_HOMES[name]), name)

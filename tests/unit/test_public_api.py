@@ -54,21 +54,27 @@ def test_the_public_names_are_these() -> None:
         "BackhaulError",
         "Damage",
         "DamageKind",
+        "Event",
+        "EventKind",
         "LocalRun",
         "LogEnd",
         "LoggedArtifact",
         "LoggedFile",
+        "Outcome",
         "OutputLine",
+        "Report",
+        "RunState",
         "__version__",
         "open_run",
+        "sync",
     }
     assert all(getattr(backhaul, name) is not None for name in backhaul.__all__)
     public = {name for name in dir(backhaul.LocalRun) if not name.startswith("_")}
     assert public == {
         "artifacts", "config", "console", "damage", "duration", "end", "event_lines", "events", "exit_code", "files",
-        "glance", "history", "history_lines", "identity", "is_complete", "line_counts", "log", "lost_records",
-        "metadata", "notes", "path", "python_version", "run_id", "sdk_version", "start_time", "state", "summary",
-        "to_arrow", "to_pandas",
+        "glance", "has_run_record", "history", "history_lines", "identity", "is_complete", "line_counts", "log",
+        "lost_records", "metadata", "notes", "path", "python_version", "run_id", "sdk_version", "start_time", "state",
+        "summary", "to_arrow", "to_pandas",
     }  # fmt: skip
 
 

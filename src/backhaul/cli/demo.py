@@ -18,9 +18,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from backhaul.cli.demo_runs import DemoFolder, record_damaged, record_healthy, record_killed
-from backhaul.cli.local_depot import LocalDepot, running_depot
 from backhaul.cli.render import STDERR
 from backhaul.errors import BackhaulError, ConfigurationError
+from backhaul.sync.local_depot import LocalDepot, running_depot
 
 _READ_BY_THE_SDK = """
 import json, sys, wandb

@@ -13,12 +13,13 @@ from pathlib import Path
 
 import click
 
-from backhaul.cli.depot_folder import ADDRESS_FILE, data_option, default_data_folder
+from backhaul.cli.depot_folder import data_option
 from backhaul.cli.depot_user import user
 from backhaul.cli.quantities import BYTES
 from backhaul.cli.render import STDERR
 from backhaul.depot import Depot, Reach, log
 from backhaul.errors import ConfigurationError, UsageError
+from backhaul.sync.depot_folder import ADDRESS_FILE, default_data_folder
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 

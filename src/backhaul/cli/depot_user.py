@@ -9,9 +9,10 @@ from pathlib import Path
 
 import click
 
-from backhaul.cli.depot_folder import data_option, default_data_folder
+from backhaul.cli.depot_folder import data_option
 from backhaul.depot import Depot, Refused, Role, User, Users, new_key
 from backhaul.errors import ConfigurationError, UsageError
+from backhaul.sync.depot_folder import default_data_folder
 
 _ROLES = click.Choice([role.value for role in Role])
 

@@ -13,7 +13,6 @@ import click
 
 from backhaul.cli.doctor_view import show_diagnosis, show_step
 from backhaul.cli.render import show_error
-from backhaul.cli.state_folder import state_folder
 from backhaul.doctor.examination import Diagnosis, examine
 from backhaul.doctor.network import Step, Way, findings_of
 from backhaul.doctor.patient import Surroundings
@@ -21,6 +20,7 @@ from backhaul.errors import BackhaulError
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.find import find_runs
 from backhaul.sync.ledger import read_ledger
+from backhaul.sync.state_folder import state_folder
 from backhaul.wire.remote import RunAddress
 from backhaul.wire.settings import load_settings
 

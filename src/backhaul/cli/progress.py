@@ -1,7 +1,8 @@
-"""The progress of a sync in a terminal: one line a run in work, and a line for what waits."""
+"""The progress of a sync in a terminal: a line for the whole, one a run in work, each with what it waits for."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -10,18 +11,23 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from backhaul.errors import BackhaulError
-from backhaul.runs.inspect import Inspection
-from backhaul.sync.outcome import Outcome
+from backhaul.cli.render import size
+from backhaul.sync.event import Event, EventKind
+from backhaul.sync.tally import Course, Tally
+
+# Without a terminal: how often, in seconds, a line says how far it is, and that the same trouble lasts.
+_LINE_EVERY = 15.0
 
 
-class ProgressReporter:
-    """Draws what a sync tells. Without a terminal only waits are printed, a line each."""
+class ProgressView:
+    """Draws the events of a sync over runs whose logs have so many bytes. Without a terminal, plain lines."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, log_sizes: Mapping[Path, int]) -> None:
         self._console = console
+        self._tally = Tally(log_sizes)
         self._tasks: dict[Path, TaskID] = {}
         self._followed: set[Path] = set()
+        self._last_line: float | None = None
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -31,6 +37,7 @@ class ProgressReporter:
             transient=True,
             disable=not console.is_terminal,
         )
+        self._whole = self._progress.add_task("all runs", total=None, doing="", visible=len(log_sizes) > 1)
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -41,44 +48,68 @@ class ProgressReporter:
     ) -> None:
         self._progress.stop()
 
-    def started(self, run: Inspection) -> None:
-        """Show a new line, or go on with that of a run which is followed."""
-        log = run.directory.log
-        if log in self._tasks:
-            self._progress.update(self._tasks[log], total=run.size or 1, doing="sending")
-            return
-        self._tasks[log] = self._progress.add_task(escape(run.identity.run_id), total=run.size or 1, doing="sending")
-
-    def sent(self, run: Inspection, lines: int, size: int, position: int) -> None:
-        """Move the bar to how far the log has been sent."""
-        self._progress.update(self._tasks[run.directory.log], completed=position, doing=f"{lines} lines sent")
-
-    def uploaded(self, run: Inspection, name: str, size: int) -> None:
-        """Name the file."""
-        self._progress.update(self._tasks[run.directory.log], doing=f"uploaded {escape(name)}")
-
-    def waiting(self, run: Inspection, error: BackhaulError, failing_for: float) -> None:
-        """Say what is waited for, and for how long it has lasted."""
-        text = f"{error.message} ({failing_for:.0f} s); trying again"
+    def on_event(self, event: Event) -> None:
+        """Show what happened."""
+        course = self._tally.take(event)
         if self._console.is_terminal:
-            self._progress.update(self._tasks[run.directory.log], doing=f"[yellow]{escape(text)}[/]")
+            self._draw(event, course)
         else:
-            self._console.print(f"{escape(run.identity.run_id)}: {escape(text)}")
+            self._say(event)
 
-    def following(self, run: Inspection, quiet_for: float) -> None:
-        """Say that more is waited for; without a terminal once."""
-        log = run.directory.log
-        if self._console.is_terminal:
-            self._progress.update(self._tasks[log], doing=f"recording; nothing new for {quiet_for:.0f} s")
-        elif log not in self._followed:
-            self._console.print(f"{escape(run.identity.run_id)}: what is whole was sent; following the log")
-        self._followed.add(log)
+    def _draw(self, event: Event, course: Course) -> None:
+        total = self._tally.read + self._tally.left
+        self._progress.update(self._whole, total=total or 1, completed=self._tally.read, doing=self._overall())
+        if event.kind is EventKind.FINISHED:
+            if (task := self._tasks.pop(event.path, None)) is not None:
+                self._progress.remove_task(task)
+            return
+        if event.path not in self._tasks:
+            self._tasks[event.path] = self._progress.add_task(escape(event.run_id), total=1, doing="")
+        self._progress.update(
+            self._tasks[event.path],
+            total=course.log_size or 1,
+            completed=course.position,
+            doing=_doing(event, course),
+        )
 
-    def verifying(self, run: Inspection) -> None:
-        """All is sent."""
-        self._progress.update(self._tasks[run.directory.log], completed=run.size or 1, doing="reading back")
+    def _say(self, event: Event) -> None:
+        if event.kind is EventKind.WAITING:
+            self._console.print(f"{escape(event.run_id)}: {_waiting(event)}")
+        elif event.kind is EventKind.FOLLOWING and event.path not in self._followed:
+            self._followed.add(event.path)
+            self._console.print(f"{escape(event.run_id)}: what is whole was sent; following the log")
+        if self._last_line is None:
+            self._last_line = event.at
+        elif event.at - self._last_line >= _LINE_EVERY:
+            self._last_line = event.at
+            self._console.print(self._overall(), soft_wrap=True)
 
-    def finished(self, run: Inspection | None, outcome: Outcome) -> None:
-        """Take the line away; the table at the end tells the rest."""
-        if run is not None and (task := self._tasks.pop(run.directory.log, None)) is not None:
-            self._progress.remove_task(task)
+    def _overall(self) -> str:
+        tally = self._tally
+        parts = [f"{tally.over} of {len(tally.courses)} runs done", f"{tally.lines} lines", size(tally.size)]
+        if tally.rate is not None:
+            parts.append(f"{size(tally.rate)}/s")
+        if tally.seconds_left is not None:
+            parts.append(f"about {tally.seconds_left:.0f} s left")
+        return ", ".join(parts)
+
+
+def _doing(event: Event, course: Course) -> str:
+    match event.kind:
+        case EventKind.STARTED:
+            return "sending"
+        case EventKind.LINES:
+            return f"{course.lines} lines, {size(course.size)}"
+        case EventKind.FILE:
+            return f"uploaded {escape(event.name)}, {size(course.size)}"
+        case EventKind.WAITING:
+            return f"[yellow]{_waiting(event)}[/]"
+        case EventKind.FOLLOWING:
+            return f"recording; nothing new for {event.at - (event.since or event.at):.0f} s"
+        case _:
+            return "reading back"
+
+
+def _waiting(event: Event) -> str:
+    reason = event.error.message if event.error is not None else ""
+    return escape(f"{reason} ({event.at - (event.since or event.at):.0f} s); trying again")

@@ -32,6 +32,12 @@ def show_error(error: BackhaulError, console: Console = STDERR) -> None:
     console.print(f"  next: {escape(error.next)}", soft_wrap=True)
 
 
+def show_warnings(warnings: Sequence[str], console: Console = STDERR) -> None:
+    """Print what is wrong with a user's settings files."""
+    for warning in warnings:
+        console.print(f"warning: {escape(warning)}", soft_wrap=True)
+
+
 def show_outcomes(outcomes: Sequence[Outcome], console: Console = STDERR) -> None:
     """Print a table of the runs, then the reason and the next step of each that is not wholly delivered."""
     console.print(_table(outcomes))

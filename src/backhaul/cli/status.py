@@ -10,11 +10,11 @@ from pathlib import Path
 import click
 
 from backhaul.cli.render import show_error
-from backhaul.cli.state_folder import state_folder
 from backhaul.cli.status_view import show_standings
 from backhaul.errors import BackhaulError
 from backhaul.runs.find import find_runs
 from backhaul.sync.standing import standings
+from backhaul.sync.state_folder import state_folder
 
 
 @click.command("status")

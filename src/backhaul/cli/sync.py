@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from backhaul.cli.connection import Connection, connection, destination, user_settings
 from backhaul.cli.plan_view import planned
-from backhaul.cli.progress import ProgressReporter
+from backhaul.cli.progress import ProgressView
 from backhaul.cli.quantities import BYTES
-from backhaul.cli.render import STDERR, show_error, show_outcomes
-from backhaul.cli.state_folder import state_folder
+from backhaul.cli.render import STDERR, show_error, show_outcomes, show_warnings
 from backhaul.errors import BackhaulError, Interrupted, Terminated
 from backhaul.runs.directory import RunDirectory
-from backhaul.runs.find import find_runs
-from backhaul.sync.engine import Engine
+from backhaul.sync.connection import Connection, Target, connected, destination_of, user_settings
+from backhaul.sync.door import deliver, wanted_runs
+from backhaul.sync.event import Event
 from backhaul.sync.options import SyncOptions
-from backhaul.sync.outcome import Outcome, overall_exit_code
+from backhaul.sync.report import Report
+from backhaul.sync.state_folder import state_folder
 
 
 @click.command("sync")
@@ -55,47 +54,61 @@ from backhaul.sync.outcome import Outcome, overall_exit_code
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be sent; no network.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@click.option("--json-lines", "as_lines", is_flag=True, help="A line of JSON on stdout for each thing that happens.")
 @click.pass_context
-def command(ctx: click.Context, /, paths: tuple[Path, ...], as_json: bool, dry_run: bool, **choices: Any) -> None:
+def command(
+    ctx: click.Context, /, paths: tuple[Path, ...], as_json: bool, as_lines: bool, dry_run: bool, **choices: Any
+) -> None:
     """Bring runs to a server, and prove that they arrived.
 
     PATH is a run directory, a .wandb file, a wandb folder or any folder above one; without it, $WANDB_DIR or the
     current folder. What was acknowledged is remembered beside the log, so the same command goes on where it stopped.
     """
+    tell = _teller(as_json=as_json, as_lines=as_lines)
+    target = Target(choices["to"], choices["entity"], choices["project"], choices["run_id"], choices["timeout"])
     try:
-        directories = find_runs(paths, env=os.environ, cwd=Path.cwd())
-        if choices["run_id"] and len(directories) > 1:
-            raise click.UsageError("--id is for one run, and there are more under this path.")
+        directories = wanted_runs(paths, target.run_id)
         if dry_run:
-            outcomes = planned(directories, destination(choices, user_settings()), state_folder())
-            exit_code = 0
+            settings = user_settings()
+            show_warnings(settings.warnings)
+            destination = destination_of(target, settings)
+            report, exit_code = Report(tuple(planned(directories, destination, state_folder()))), 0
         else:
-            outcomes = _deliver(directories, choices)
-            exit_code = overall_exit_code(outcomes)
+            report = _delivered(directories, target, _options(choices), as_lines=as_lines)
+            exit_code = report.exit_code
     except BackhaulError as error:
-        if as_json:
-            print(json.dumps({"runs": [], "error": error.as_json(), "exit_code": error.exit_code}))
+        tell({"runs": [], "error": error.as_json(), "exit_code": error.exit_code})
         show_error(error)
         ctx.exit(error.exit_code)
-    if as_json:
-        runs = [outcome.as_json() for outcome in outcomes]
-        print(json.dumps({"runs": runs, "exit_code": exit_code}, ensure_ascii=False))
-    show_outcomes(outcomes)
+    tell(report.as_json() | {"exit_code": exit_code})
+    show_outcomes(report.runs)
     ctx.exit(exit_code)
 
 
-def _deliver(directories: Sequence[RunDirectory], choices: dict[str, Any]) -> list[Outcome]:
-    with connection(choices) as there, ProgressReporter(STDERR) as reporter:
-        return asyncio.run(_sync(directories, choices, there, reporter))
+def _teller(*, as_json: bool, as_lines: bool) -> Callable[[dict[str, Any]], None]:
+    """How the document at the end is told: alone, as the last line of several, or not at all."""
+    if as_json and as_lines:
+        raise click.UsageError("--json and --json-lines are two forms of the same; choose one.")
+
+    def tell(document: dict[str, Any]) -> None:
+        if as_json:
+            print(json.dumps(document, ensure_ascii=False))
+        elif as_lines:
+            _print_line({"event": "report", **document})
+
+    return tell
 
 
-async def _sync(
-    directories: Sequence[RunDirectory], choices: dict[str, Any], there: Connection, reporter: ProgressReporter
-) -> list[Outcome]:
-    options = SyncOptions(
+def _print_line(document: dict[str, Any]) -> None:
+    # Flushed: whoever reads it wants to know now, and stdout is a pipe.
+    print(json.dumps(document, ensure_ascii=False), flush=True)
+
+
+def _options(choices: dict[str, Any]) -> SyncOptions:
+    return SyncOptions(
         state_folder=state_folder(),
         jobs=choices["jobs"],
-        exclude=(*there.settings.ignore_globs, *choices["exclude"]),
+        exclude=choices["exclude"],
         max_file_size=choices["max_file_size"],
         force=choices["force"],
         deadline=choices["deadline"],
@@ -103,13 +116,38 @@ async def _sync(
         live_every=choices["live_every"],
         dead_after=choices["dead_after"],
     )
+
+
+def _delivered(directories: Sequence[RunDirectory], target: Target, options: SyncOptions, *, as_lines: bool) -> Report:
+    with connected(target) as there:
+        show_warnings(there.settings.warnings)
+        with ProgressView(STDERR, _log_sizes(directories)) as view:
+
+            def on_event(event: Event) -> None:
+                view.on_event(event)
+                if as_lines:
+                    _print_line(event.as_json())
+
+            return asyncio.run(_until_stopped(directories, there, options, on_event))
+
+
+async def _until_stopped(
+    directories: Sequence[RunDirectory], there: Connection, options: SyncOptions, on_event: Callable[[Event], None]
+) -> Report:
     stopped = _stop_on_signals(asyncio.current_task())
-    async with there.server() as server:
-        engine = Engine(server, there.destination, options, reporter)
-        try:
-            return await engine.sync(directories)
-        except asyncio.CancelledError:
-            return engine.stopped(_interrupted(stopped))
+    return await deliver(directories, there, options, on_event, lambda: _interrupted(stopped))
+
+
+def _log_sizes(directories: Sequence[RunDirectory]) -> dict[Path, int]:
+    """The bytes of each log, by run directory; 0 where it cannot be looked at."""
+    return {directory.path: _size(directory.log) for directory in directories}
+
+
+def _size(log: Path) -> int:
+    try:
+        return log.stat().st_size
+    except OSError:
+        return 0
 
 
 def _stop_on_signals(task: asyncio.Task[Any] | None) -> list[int]:

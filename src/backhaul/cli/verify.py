@@ -6,24 +6,27 @@ import asyncio
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from backhaul.cli.connection import Connection, connection
-from backhaul.cli.progress import ProgressReporter
-from backhaul.cli.render import STDERR, show_error, show_outcomes
-from backhaul.cli.state_folder import state_folder
+from backhaul.cli.progress import ProgressView
+from backhaul.cli.render import STDERR, show_error, show_outcomes, show_warnings
 from backhaul.errors import BackhaulError
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.find import find_runs
 from backhaul.sync.audit import audit_runs
+from backhaul.sync.connection import Connection, Target, connected
 from backhaul.sync.options import SyncOptions
-from backhaul.sync.outcome import Outcome, overall_exit_code
+from backhaul.sync.outcome import Outcome
 from backhaul.sync.receipt_check import ReceiptOnFile, check_receipt, read_receipt
+from backhaul.sync.report import Report
+from backhaul.sync.reporter import Reporter
 from backhaul.sync.retry import Patience, Retrier
 from backhaul.sync.signature import own_fingerprint
+from backhaul.sync.state_folder import state_folder
 
 
 @click.command("verify")
@@ -48,30 +51,36 @@ def command(
     Works for runs that any program has sent. A run that is all there gets a receipt, and counts as verified from then
     on. PATH is what `backhaul sync` takes.
     """
+    target = Target(choices["to"], choices["entity"], choices["project"], choices["run_id"], choices["timeout"])
     try:
         if receipt is not None:
-            _check_receipt(receipt, choices, as_json=as_json)
+            _check_receipt(receipt, target, as_json=as_json)
             ctx.exit(0)
         directories = find_runs(paths, env=os.environ, cwd=Path.cwd(), include_online=True)
         if choices["run_id"] and len(directories) > 1:
             raise click.UsageError("--id is for one run, and there are more under this path.")
-        with connection(choices) as there, ProgressReporter(STDERR) as reporter:
-            outcomes = asyncio.run(_audit(directories, choices, there, reporter))
+        with connected(target) as there:
+            show_warnings(there.settings.warnings)
+            report = Report(tuple(_audited(directories, choices, there)))
     except BackhaulError as error:
         if as_json:
             print(json.dumps({"runs": [], "error": error.as_json(), "exit_code": error.exit_code}))
         show_error(error)
         ctx.exit(error.exit_code)
-    exit_code = overall_exit_code(outcomes)
     if as_json:
-        runs = [outcome.as_json() for outcome in outcomes]
-        print(json.dumps({"runs": runs, "exit_code": exit_code}, ensure_ascii=False))
-    show_outcomes(outcomes)
-    ctx.exit(exit_code)
+        print(json.dumps(report.as_json(), ensure_ascii=False))
+    show_outcomes(report.runs)
+    ctx.exit(report.exit_code)
+
+
+def _audited(directories: Sequence[RunDirectory], choices: dict[str, Any], there: Connection) -> list[Outcome]:
+    sizes = {directory.path: 0 for directory in directories}
+    with ProgressView(STDERR, sizes) as view:
+        return asyncio.run(_audit(directories, choices, there, Reporter(view.on_event)))
 
 
 async def _audit(
-    directories: Sequence[RunDirectory], choices: dict[str, Any], there: Connection, reporter: ProgressReporter
+    directories: Sequence[RunDirectory], choices: dict[str, Any], there: Connection, reporter: Reporter
 ) -> list[Outcome]:
     options = SyncOptions(state_folder=state_folder(), jobs=choices["jobs"], read_back_for=0)
     async with there.server() as server:
@@ -85,12 +94,12 @@ async def _audit(
         )
 
 
-def _check_receipt(path: Path, choices: dict[str, Any], *, as_json: bool) -> None:
+def _check_receipt(path: Path, target: Target, *, as_json: bool) -> None:
     """Check signature and destination; raises what is wrong with either."""
     receipt = read_receipt(path)
     # The user's own depot has another address each time it runs; the receipt names the one it had.
-    to = choices["to"] or receipt.url
-    with connection(choices | {"to": to}) as there:
+    with connected(replace(target, to=target.to or receipt.url)) as there:
+        show_warnings(there.settings.warnings)
         asyncio.run(_ask(receipt, there))
     own = receipt.signer == own_fingerprint(state_folder())
     whose = "your key" if own else f"the key {receipt.signer}, which is not yours"

@@ -31,7 +31,7 @@ from backhaul.sync.options import SyncOptions
 from backhaul.sync.outcome import Outcome, Quarantined
 from backhaul.sync.progress import LogStamp, Progress, no_lines
 from backhaul.sync.proof import Proof
-from backhaul.sync.reporter import Reporter, Silent
+from backhaul.sync.reporter import Reporter
 from backhaul.sync.retry import Retrier
 from backhaul.sync.row_comparison import RowComparison
 from backhaul.sync.upload import MADE_FROM_LOG, Uploader
@@ -188,7 +188,7 @@ async def audit_runs(
 ) -> list[Outcome]:
     """Hold every run against the destination; one outcome per directory, in their order. Nothing is sent."""
     listed = list(directories)
-    reporter = reporter or Silent()
+    reporter = reporter or Reporter()
     outcomes: dict[Path, Outcome] = {}
     inspected: list[Inspection] = []
     for directory in listed:

@@ -33,7 +33,7 @@ from backhaul.sync.fragments import fragments_by_run
 from backhaul.sync.mishap import told
 from backhaul.sync.options import SyncOptions
 from backhaul.sync.outcome import Outcome
-from backhaul.sync.reporter import Reporter, Silent
+from backhaul.sync.reporter import Reporter
 from backhaul.sync.retry import Retrier
 from backhaul.sync.size_limit import SizeLimit
 from backhaul.wire.server import Server
@@ -208,4 +208,4 @@ async def sync_runs(
     reporter: Reporter | None = None,
 ) -> list[Outcome]:
     """Bring the runs to the destination and prove that they arrived; one outcome per directory, in their order."""
-    return await Engine(server, destination, options, reporter or Silent()).sync(list(directories))
+    return await Engine(server, destination, options, reporter or Reporter()).sync(list(directories))

@@ -15,7 +15,7 @@ from backhaul.runs.life import Life
 from backhaul.sync.follower import Follower
 from backhaul.sync.options import SyncOptions
 from backhaul.sync.progress import LogStamp
-from backhaul.sync.reporter import Silent
+from backhaul.sync.reporter import Reporter
 
 
 class _World:
@@ -53,14 +53,18 @@ class _World:
     def waited(self, worked: float = 0.0, **options: Any) -> float:
         """Follow from now on; the second at which the next reading is due."""
         delivery = SimpleNamespace(
-            run=SimpleNamespace(directory=SimpleNamespace(log=self.log)),
+            run=SimpleNamespace(
+                directory=SimpleNamespace(log=self.log, path=self.log.parent),
+                identity=SimpleNamespace(run_id="abc"),
+                size=0,
+            ),
             stamp=LogStamp.of(self.log),
             address="e/p/r",
             server=self,
             retrier=self,
             life=lambda: Life(self.alive, ""),
         )
-        follower = Follower(SyncOptions(self.log.parent, **options), Silent(), lambda: self.now, self.sleep)
+        follower = Follower(SyncOptions(self.log.parent, **options), Reporter(), lambda: self.now, self.sleep)
         asyncio.run(follower.wait(cast(Any, delivery), worked))
         return self.now
 

@@ -1,18 +1,16 @@
-"""From what a user typed, and has set, to a server and a destination on it."""
+"""From what a user asks for, and has set, to a server and a destination on it."""
 
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from backhaul.cli.depot_folder import default_data_folder
-from backhaul.cli.local_depot import running_depot
+from backhaul.sync.depot_folder import default_data_folder
 from backhaul.sync.destination import Destination
+from backhaul.sync.local_depot import running_depot
 from backhaul.wire.credentials import find_api_key
 from backhaul.wire.server import Server
 from backhaul.wire.settings import Settings, load_settings
@@ -20,6 +18,21 @@ from backhaul.wire.traffic import Traffic
 from backhaul.wire.transport import HttpTransport
 
 OWN_DEPOT = "depot"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a user wants runs to be; what he does not say, the log and his settings do.
+
+    `to` is a server's address, or `depot` for his own on this machine. `timeout` is the longest time, in seconds,
+    without a byte in either direction.
+    """
+
+    to: str | None = None
+    entity: str | None = None
+    project: str | None = None
+    run_id: str | None = None
+    timeout: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,39 +71,36 @@ class Connection:
 
 
 @contextmanager
-def connection(choices: Mapping[str, Any]) -> Iterator[Connection]:
-    """The connection that the options `to`, `entity`, `project`, `run_id` and `timeout` ask for.
+def connected(target: Target) -> Iterator[Connection]:
+    """The connection to `target`, by the user's settings and credentials.
 
     The user's own depot runs for as long as the block lasts, if it does not run already. Raises ConfigurationError.
     """
     settings = user_settings()
-    if choices["to"] == OWN_DEPOT:
+    if target.to == OWN_DEPOT:
         with running_depot() as depot:
-            yield Connection(settings, destination(choices, settings, depot.url), depot.api_key, choices["timeout"])
+            yield Connection(settings, destination_of(target, settings, depot.url), depot.api_key, target.timeout)
         return
-    there = destination(choices, settings)
+    there = destination_of(target, settings)
     api_key = find_api_key(there.base_url, settings, os.environ, Path.home())
-    yield Connection(settings, there, api_key, choices["timeout"])
+    yield Connection(settings, there, api_key, target.timeout)
 
 
 def user_settings() -> Settings:
-    """What the user has set; what is wrong with a settings file is told."""
-    settings = load_settings(os.environ, Path.cwd(), Path.home())
-    for warning in settings.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
-    return settings
+    """What the user has set. Raises ConfigurationError."""
+    return load_settings(os.environ, Path.cwd(), Path.home())
 
 
-def destination(choices: Mapping[str, Any], settings: Settings, depot_url: str | None = None) -> Destination:
-    """The destination that the options name; `depot_url` is where the user's own depot is, if it runs."""
-    is_depot = choices["to"] == OWN_DEPOT
+def destination_of(target: Target, settings: Settings, depot_url: str | None = None) -> Destination:
+    """The destination that `target` names; `depot_url` is where the user's own depot is, if it runs."""
+    is_depot = target.to == OWN_DEPOT
     return Destination(
-        base_url=depot_url or choices["to"] or settings.base_url,
+        base_url=depot_url or target.to or settings.base_url,
         # The user's own depot is the same destination whatever port it has today.
         name=f"depot {default_data_folder()}" if is_depot else None,
-        entity=choices["entity"],
-        project=choices["project"],
-        run_id=choices["run_id"],
+        entity=target.entity,
+        project=target.project,
+        run_id=target.run_id,
         default_entity=settings.entity,
         default_project=settings.project,
     )

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TextIO
 from urllib.parse import SplitResult, urlsplit
 
-from backhaul.cli.depot_folder import ADDRESS_FILE, LOG_FILE, default_data_folder
 from backhaul.errors import ConfigurationError
+from backhaul.sync.depot_folder import ADDRESS_FILE, KEY_FILE, LOG_FILE, default_data_folder
 
 _SECONDS_TO_STOP = 10
 
@@ -80,10 +80,11 @@ def _started(process: subprocess.Popen[str], folder: Path) -> LocalDepot:
 
 
 def _key_of(folder: Path) -> str:
-    # Imported where it is needed: the depot's libraries take as long to import as all the rest of a sync.
-    from backhaul.depot import Depot
-
-    return Depot.key_of(folder)
+    """The operator's key, which a depot has made by the time it answers. Raises ConfigurationError."""
+    try:
+        return (folder / KEY_FILE).read_text().strip()
+    except OSError as error:
+        raise ConfigurationError(f"The key of the depot over {folder} cannot be read: {error.strerror}.") from error
 
 
 def _address(folder: Path) -> tuple[str, str] | None:
