@@ -21,6 +21,7 @@ from backhaul.sync.connection import Connection, Target, connected, destination_
 from backhaul.sync.door import deliver, wanted_runs
 from backhaul.sync.event import Event
 from backhaul.sync.options import SyncOptions
+from backhaul.sync.policy import ArtifactPolicy
 from backhaul.sync.report import Report
 from backhaul.sync.state_folder import state_folder
 
@@ -35,6 +36,8 @@ from backhaul.sync.state_folder import state_folder
 @click.option("--id", "run_id", help="Send under this run id (one run only).")
 @click.option("-j", "--jobs", type=click.IntRange(1, 64), default=4, show_default=True, help="Runs at a time.")
 @click.option("--exclude", multiple=True, metavar="GLOB", help="Leave out files whose name matches.")
+@click.option("--only-artifacts", multiple=True, metavar="NAME[:ALIAS,…]", help="Send only these artifacts.")
+@click.option("--no-artifacts", is_flag=True, help="Leave out all artifacts.")
 @click.option("--max-file-size", type=BYTES, metavar="SIZE", help="Leave out larger files (500K, 20M, 2G).")
 @click.option(
     "--timeout", type=click.FloatRange(min=0.1), default=60, show_default=True, help="Seconds without a byte."
@@ -110,6 +113,7 @@ def _options(choices: dict[str, Any]) -> SyncOptions:
         jobs=choices["jobs"],
         exclude=choices["exclude"],
         max_file_size=choices["max_file_size"],
+        artifacts=ArtifactPolicy.of(choices["only_artifacts"], none=choices["no_artifacts"]),
         force=choices["force"],
         deadline=choices["deadline"],
         live=choices["live"],

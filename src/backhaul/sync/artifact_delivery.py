@@ -23,6 +23,7 @@ from backhaul.runs.artifacts import CLIENT_REFERENCE, Artifact, ContentPlaces, E
 from backhaul.runs.payloads import Payload, digest_of
 from backhaul.sync.ledger import Ledger
 from backhaul.sync.outcome import Outcome, Quarantined
+from backhaul.sync.policy import ArtifactPolicy
 from backhaul.sync.progress import artifact_entry
 from backhaul.sync.retry import Retrier
 from backhaul.sync.together import together
@@ -52,12 +53,20 @@ class ArtifactDelivery:
     places: ContentPlaces
     retrier: Retrier
     outcome: Outcome
+    policy: ArtifactPolicy
 
     async def deliver(self, records: Sequence[Any], ledger: Ledger, key: str) -> dict[str, str]:
-        """Send what the ledger does not know as committed; returns server id → digest of each that must be there."""
+        """Send what is wanted and the ledger does not know as committed.
+
+        Returns server id → digest of each that must be there.
+        """
         there: dict[str, str] = {}
+        left_out = self.policy.left_out(records)
         for number, record in enumerate(records):
             known = ledger.progress(key).artifacts.get(str(number))
+            if known is None and number in left_out:
+                self.outcome.left_out.append(f"artifact {record.name}: {left_out[number]}")
+                continue
             if known is None:
                 known = await self._try_one(record)
                 if known is None:

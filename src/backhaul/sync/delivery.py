@@ -257,6 +257,7 @@ class Delivery:
             content_places(os.environ, Path.home(), self.run.directory.files),
             self.retrier,
             self.outcome,
+            self.options.artifacts,
         )
         self.outcome.artifacts_local = len(records)
         return await sender.deliver(records, ledger, self._key)

@@ -17,6 +17,7 @@ from backhaul.sync.connection import Connection, Target, connected
 from backhaul.sync.engine import Engine
 from backhaul.sync.event import OnEvent
 from backhaul.sync.options import SyncOptions
+from backhaul.sync.policy import ArtifactPolicy
 from backhaul.sync.report import Report
 from backhaul.sync.reporter import Reporter
 from backhaul.sync.state_folder import state_folder
@@ -34,6 +35,8 @@ def sync(
     run_id: str | None = None,
     jobs: int = 4,
     exclude: Iterable[str] = (),
+    only_artifacts: Iterable[str] = (),
+    no_artifacts: bool = False,
     max_file_size: int | None = None,
     timeout: float = 60.0,
     deadline: float | None = None,
@@ -57,6 +60,7 @@ def sync(
         jobs=jobs,
         exclude=tuple(exclude),
         max_file_size=max_file_size,
+        artifacts=ArtifactPolicy.of(only_artifacts, none=no_artifacts),
         deadline=deadline,
         force=force,
         live=live,

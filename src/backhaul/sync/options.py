@@ -7,6 +7,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from backhaul.sync.batch import BATCH_BYTES
+from backhaul.sync.policy import ArtifactPolicy
 from backhaul.sync.read_back import READ_BACK_FOR
 from backhaul.sync.retry import Patience
 
@@ -16,10 +17,10 @@ class SyncOptions:
     """How runs are sent.
 
     `state_folder` holds receipts, and ledgers that cannot lie beside their log. `exclude` are glob patterns of file
-    names, `max_file_size` bytes (None: any). `read_back_for` is how long, in seconds, the destination may take to show
-    what it acknowledged. `force` sends although the destination holds other content. `live` follows runs that are still
-    being recorded, with `live_every` seconds or more between two readings; a writer that cannot be seen counts as dead
-    when nothing has changed for `dead_after` seconds.
+    names, `max_file_size` bytes (None: any), `artifacts` says which of them are wanted. `read_back_for` is how long, in
+    seconds, the destination may take to show what it acknowledged. `force` sends although the destination holds other
+    content. `live` follows runs that are still being recorded, with `live_every` seconds or more between two readings;
+    a writer that cannot be seen counts as dead when nothing has changed for `dead_after` seconds.
     """
 
     state_folder: Path
@@ -27,6 +28,7 @@ class SyncOptions:
     uploads: int = 8
     exclude: tuple[str, ...] = ()
     max_file_size: int | None = None
+    artifacts: ArtifactPolicy = field(default_factory=ArtifactPolicy)
     force: bool = False
     deadline: float | None = None
     patience: Patience = field(default_factory=Patience)

@@ -70,6 +70,7 @@ class Proof:
             expected=expected,
             remote=remote,
             quarantined=self.outcome.quarantined,
+            left_out=self.outcome.left_out,
         )
 
     def _conclude(self, ledger: Ledger, key: str, address: RunAddress, stamp: LogStamp) -> None:

@@ -38,6 +38,7 @@ class Receipt:
     expected: Expected
     remote: Remote
     quarantined: Sequence[Quarantined] = ()
+    left_out: Sequence[str] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The receipt's content."""
@@ -51,6 +52,7 @@ class Receipt:
             "summary": _loaded(self.remote.summary),
             "config_keys": sorted(_loaded(self.remote.config)),
             "quarantined": [item.as_json() for item in self.quarantined],
+            "left_out": list(self.left_out),
             "artifacts": dict(sorted(self.expected.artifacts.items())),
             "files": {
                 name: {"size": digest.size, "md5": digest.md5} for name, digest in sorted(self.expected.files.items())
