@@ -2,7 +2,7 @@
 
 Run by hand: `scripts/test -m soak tests/compat/test_sdk_matrix*.py`. Each release gets an environment of its own from
 the package registry, some minutes for all. `BACKHAUL_SDKS=FOLDER` keeps the environments for the next time, and
-`BACKHAUL_SDK="VERSION …"` runs some releases alone. `scripts/sdk-matrix` writes the table for the documentation.
+`BACKHAUL_SDK="VERSION …"` runs some releases alone.
 """
 
 from __future__ import annotations

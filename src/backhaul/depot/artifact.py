@@ -64,7 +64,11 @@ class Membership:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What a client says of a version that it is about to bring."""
+    """What a client says of a version that it is about to bring.
+
+    With `reuse` any version of the same digest will do instead, without it the latest alone: SDKs before 0.15.10 do not
+    ask for it when they log, and promise that what equals the latest version is no new one.
+    """
 
     entity: str
     project: str

@@ -31,7 +31,6 @@ class Assembly:
 
     def begin(self, artifact_id: int, md5: str, parts: tuple[str, ...], expires_at: float) -> Upload:
         """The upload of those bytes; one that is under way goes on."""
-        self.sweep()
         upload, needless = self._uploads.begin(artifact_id, md5, parts, expires_at)
         self._remove(needless)
         return upload
@@ -56,10 +55,6 @@ class Assembly:
     def put_part(self, upload_id: int, number: int, blob: Blob) -> str | None:
         """Keeps a part; returns the name of a blob that is not needed. Refused with 404 when the upload is over."""
         return self._uploads.put_part(upload_id, number, blob)
-
-    def sweep(self) -> None:
-        """Ends the uploads whose addresses have expired, and frees what came of them."""
-        self._remove(self._uploads.expire())
 
     def _joined(self, upload: Upload) -> Blob:
         def accept(blob: Blob) -> None:

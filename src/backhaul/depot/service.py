@@ -142,8 +142,6 @@ class Depot:
 
     def services(self, public_url: str | None = None) -> Services:
         """What the application works with."""
-        assembly = Assembly(self._store.uploads, self._blobs)
-        assembly.sweep()
         return Services(
             self._store,
             self._blobs,
@@ -151,7 +149,7 @@ class Depot:
             self._digester,
             self._manifests,
             self._signer,
-            assembly,
+            Assembly(self._store.uploads, self._blobs),
             self._entity,
             time.time,
             public_url,

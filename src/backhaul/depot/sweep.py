@@ -6,7 +6,7 @@ While it runs, a blob goes when it was without a name in two sweeps, which lie a
 to name it, or a reader that has just read its name, takes no hour.
 
 The contents of deleted artifacts go when no other version of the project needs them. Versions that were begun and not
-committed within a week are deleted.
+committed within a week are deleted. The parts of an upload go when its addresses have expired.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ class Sweep:
     def start(self) -> None:
         """Removes all that nothing names, then goes on from time to time. Only before the first request."""
         self._blobs.clear_incoming()
+        self._expire()
         self._forget()
         self._remove(self._find_unnamed())
         self._thread.start()
@@ -54,7 +55,8 @@ class Sweep:
         self._thread.join()
 
     def tick(self, whole: bool = False) -> None:
-        """Forgets what deleted versions left, and ends the removed blobs; if `whole`, also those without a name."""
+        """Ends expired uploads, leavings of deletions and removed blobs; if `whole`, also blobs without a name."""
+        self._expire()
         deletions = self._store.artifacts.deletions
         if whole or deletions != self._deletions:
             self._forget()
@@ -87,6 +89,10 @@ class Sweep:
             self._blobs.destroy(name)
         if names:
             _LOG.info("swept", extra={"facts": {"blobs": len(names)}})
+
+    def _expire(self) -> None:
+        """Ends the uploads whose addresses have expired; nobody but them reads their parts, which go at once."""
+        self._remove(set(self._store.uploads.expire()))
 
     def _forget(self) -> None:
         """Forgets manifests and contents of versions that are deleted."""

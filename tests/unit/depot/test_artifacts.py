@@ -103,6 +103,22 @@ def test_asking_twice_makes_one_version(client: Client, project: str) -> None:
     assert _create(client, project, clientID="c" * 128) == _create(client, project, clientID="c" * 128)
 
 
+def test_without_deduplication_only_the_latest_version_is_found_again(client: Client, project: str) -> None:
+    """Old SDKs log without asking for it, and promise no new version for what equals the latest."""
+
+    def log(digest: str) -> tuple[str, int | None]:
+        made = _create(client, project, digest=digest, enableDigestDeduplication=False)
+        client.request("PUT", _manifest_address(client, project, made["id"]), _MANIFEST)
+        client.request("PUT", _file_address(client, made["id"]) or "", b"content")
+        _commit(client, made["id"])
+        return made["state"], made["versionIndex"]
+
+    old, new = "d" * 32, "e" * 32
+    assert [log(digest) for digest in (old, new)] == [("PENDING", None)] * 2
+    assert log(new) == ("COMMITTED", 1)
+    assert log(old) == ("PENDING", None)
+
+
 def test_other_bytes_than_announced_are_refused(client: Client, project: str) -> None:
     """Files and manifests must have the MD5 that their address was made for."""
     artifact = _create(client, project)

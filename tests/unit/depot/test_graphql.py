@@ -197,7 +197,7 @@ def test_opening_and_resuming_are_told_the_true_counts(client: Client, project: 
     counts = [bucket[name] for name in ("historyLineCount", "eventsLineCount", "logLineCount")]
     assert (counts, json.loads(bucket["wandbConfig"])) == ([2, 0, 0], {"t": {"1": [1]}})
     assert json.loads(bucket["historyTail"]) == ['{"_step":1,"a":NaN}']
-    assert json.loads(bucket["eventsTail"]) == []
+    assert json.loads(bucket["eventsTail"]) == ["{}"]
     assert client.open_run(project, "r1")["historyLineCount"] == 2
 
 

@@ -66,6 +66,16 @@ def test_two_agents_share_a_grid_and_the_sweep_ends_with_its_last_run(client: Cl
     assert tried == [[names[0], names[2]], [names[1]]]
 
 
+def test_a_run_that_an_agent_was_told_to_start_is_the_sweeps(client: Client, project: str) -> None:
+    """Also where the client does not say so; another run of the project is not."""
+    sweep = _sweep(client, project)
+    (command,) = _told(client, _agent(client, project, sweep))
+    client.open_run(project, "other")
+    client.open_run(project, command["run_id"])
+    found = _shown(client, project, sweep, "runs { edges { node { name } } }")
+    assert found == {"runs": {"edges": [{"node": {"name": command["run_id"]}}]}}
+
+
 @pytest.mark.parametrize(
     ("state", "idle", "busy"),
     [

@@ -13,9 +13,11 @@ import pytest
 
 from backhaul.depot.artifact import Draft
 from backhaul.depot.assembly import Assembly
+from backhaul.depot.manifests import Manifests
 from backhaul.depot.refusal import Refused
 from backhaul.depot.store.folder import FolderBlobs
 from backhaul.depot.store.sqlite import SqliteStore
+from backhaul.depot.sweep import Sweep
 
 from ...depot_client import Client
 
@@ -251,17 +253,17 @@ def test_an_upload_that_nobody_completes_is_swept_when_its_time_is_over(
     """Its parts are freed; not a moment earlier, and asking again gives it more time."""
     blobs = FolderBlobs(tmp_path / "blobs")
     version, upload = _stored(store, blobs, _PARTS)
-    assembly = Assembly(store.uploads, blobs)
+    sweep = Sweep(store, blobs, Manifests(blobs), lambda: now[0])
     kept = store.uploads.get(upload)
     assert kept is not None
     paths = [blobs.path(name) for name in kept.received.values()]
     now[0] = 100.0
-    assembly.begin(version, kept.md5, kept.parts, expires_at=200)
+    Assembly(store.uploads, blobs).begin(version, kept.md5, kept.parts, expires_at=200)
     now[0] = 200.0
-    assembly.sweep()
+    sweep.tick()
     assert all(path.exists() for path in paths)
     now[0] = 200.1
-    assembly.sweep()
+    sweep.tick()
     assert not any(path.exists() for path in paths)
     with pytest.raises(Refused):
         store.uploads.put_part(upload, 1, blobs.keep(b"late"))

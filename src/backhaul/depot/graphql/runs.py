@@ -23,8 +23,11 @@ def _history_count(run: Run, context: Context, _args: Args) -> int:
 
 
 def _tail(stream: str) -> Any:
-    """A JSON list of the last line, as text in a text: the client reads the next step from it."""
-    return lambda run, context, _args: json.dumps(context.history.tail(run, stream))
+    """A JSON list of the last line, as text in a text: the client reads the next step from it.
+
+    Without lines it is an empty row: the Python engine from 0.16 on takes an empty list for a row, and breaks.
+    """
+    return lambda run, context, _args: json.dumps(context.history.tail(run, stream) or ["{}"])
 
 
 def _history(run: Run, context: Context, args: Args) -> list[str]:

@@ -221,8 +221,12 @@ def _known(connection: sqlite3.Connection, series: Collection, draft: Draft) -> 
     same = "a.collection_id = ? AND a.client_id = ? AND a.deleted_at IS NULL"
     if draft.client_id and (known := _one(connection, same, series.id, draft.client_id)):
         return known
-    condition = "a.collection_id = ? AND a.committed AND a.deleted_at IS NULL AND a.digest = ? ORDER BY a.version DESC"
-    return _one(connection, condition, series.id, draft.digest) if draft.reuse else None
+    condition = (
+        "a.collection_id = ? AND a.committed AND a.deleted_at IS NULL AND a.digest = ? AND (? OR a.id ="
+        " (SELECT l.artifact_id FROM aliases l WHERE l.collection_id = a.collection_id AND l.alias = ?))"
+        " ORDER BY a.version DESC"
+    )
+    return _one(connection, condition, series.id, draft.digest, draft.reuse, LATEST)
 
 
 def _one(connection: sqlite3.Connection, condition: str, *values: Any) -> Artifact | None:

@@ -35,6 +35,10 @@ class Store(Protocol):
     def artifacts(self) -> Artifacts:
         """The artifacts."""
 
+    @property
+    def uploads(self) -> Uploads:
+        """The uploads of artifacts that come in parts."""
+
     def make_project(self, entity: str, name: str) -> Project:
         """The project of that name, made if it is new."""
 
