@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from backhaul.depot.artifact import Artifact
 from backhaul.depot.model import EVENTS, HISTORY, OUTPUT, Run
 from backhaul.depot.store.folder import FolderBlobs
 from backhaul.depot.store.sqlite import SqliteStore
@@ -26,6 +27,7 @@ class Held:
     output: dict[int, str]
     files: dict[str, bytes]
     alerts: int
+    logged: list[Artifact]
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -73,7 +75,7 @@ def held_or_none(data: Path, project: str, run_id: str, entity: str = ENTITY) ->
         alerts = store._database.read(
             lambda c: c.execute("SELECT count(*) FROM alerts WHERE run_id = ?", (run.id,)).fetchone()[0]
         )
-        return Held(run, *streams, files, alerts)
+        return Held(run, *streams, files, alerts, store.artifacts.logged(run.id))
 
 
 def delete(data: Path, project: str, run_id: str, entity: str = ENTITY) -> None:

@@ -21,22 +21,30 @@ _LONGEST_WAIT = 5.0
 async def read_back(
     server: Server, address: RunAddress, expected: Expected, retrier: Retrier, patience: float
 ) -> tuple[list[Difference], Remote]:
-    """What differs between log and destination after at most `patience` seconds, and what the destination holds."""
+    """What differs between log and destination after at most `patience` seconds, and what the destination holds.
+
+    Raises NotFound when it does not show the run by then.
+    """
     began, wait = retrier.clock(), _FIRST_WAIT
     while True:
         remote = await _read(server, address, expected, retrier)
-        differences = compare(expected, remote)
-        if not differences or retrier.clock() - began + wait > patience:
-            return differences, remote
+        over = retrier.clock() - began + wait > patience
+        if remote is not None:
+            differences = compare(expected, remote)
+            if not differences or over:
+                return differences, remote
+        elif over:
+            raise NotFound(f"{address} was sent, and the server says that there is no such run.")
         await retrier.sleep(wait)
         wait = min(2 * wait, _LONGEST_WAIT)
 
 
-async def _read(server: Server, address: RunAddress, expected: Expected, retrier: Retrier) -> Remote:
+async def _read(server: Server, address: RunAddress, expected: Expected, retrier: Retrier) -> Remote | None:
+    """What the destination holds; None while it does not even show the run."""
     status = await retrier.run(lambda: server.run_status(address.entity, address.project, address.run_id))
     run = await retrier.run(lambda: server.run(address))
     if status is None or run is None:
-        raise NotFound(f"{address} was sent, and the server says that there is no such run.")
+        return None
     files = await retrier.run(lambda: server.run_files(address))
     artifacts = {}
     for artifact_id in expected.artifacts:
