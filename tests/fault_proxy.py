@@ -193,7 +193,7 @@ class FaultProxy:
         """The requests of a kind so far."""
         return [seen for seen in list(self.seen) if seen.kind == kind]
 
-    def wait_for(self, kind: str, count: int = 1, timeout: float = 30) -> None:
+    def wait_for(self, kind: str, count: int = 1, timeout: float = 90) -> None:
         """Return when so many requests of `kind` have been answered or met with a fault's beginning."""
         with self._changed:
             assert self._changed.wait_for(lambda: len(self.of(kind)) >= count, timeout), f"no {count} {kind}"
