@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import json
 import socket
 import ssl
@@ -240,8 +241,10 @@ class FaultProxy:
     async def _forward(self, request: web.Request, body: bytes) -> web.Response:
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _OF_THE_CONNECTION}
         url = self.target.rstrip("/") + request.raw_path
+        # aiohttp warns of bytes that are large: sending them would hold up its loop.
+        data = io.BytesIO(body) if len(body) >= 1 << 20 else body
         async with self._session.request(
-            request.method, url, data=body, headers=headers, allow_redirects=False
+            request.method, url, data=data, headers=headers, allow_redirects=False
         ) as there:
             content = await there.read()
             kept = {name: value for name, value in there.headers.items() if name.lower() not in _OF_THE_CONNECTION}

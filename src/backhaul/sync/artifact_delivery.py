@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,7 +20,7 @@ from backhaul.errors import (
 )
 from backhaul.runs.artifacts import CLIENT_REFERENCE, Artifact, ContentPlaces, Entry, artifact_of, digest_base64
 from backhaul.runs.payloads import Payload, digest_of
-from backhaul.sync.ledger import Ledger
+from backhaul.sync.content_sender import Content, ContentSender
 from backhaul.sync.outcome import Outcome, Quarantined
 from backhaul.sync.policy import ArtifactPolicy
 from backhaul.sync.progress import artifact_entry
@@ -34,10 +33,6 @@ from backhaul.wire.server import Server
 
 _FILES_AT_ONCE = 500
 _UPLOADS_AT_ONCE = 8
-# As the official client: larger files go in parts, of a size that at most 10,000 of them are needed.
-_PARTS_FROM = 2 << 30
-_PART_SIZE = 100 << 20
-_MOST_PARTS = 10_000
 
 
 @dataclass(slots=True)
@@ -54,14 +49,16 @@ class ArtifactDelivery:
     retrier: Retrier
     outcome: Outcome
     policy: ArtifactPolicy
+    sender: ContentSender
 
-    async def deliver(self, records: Sequence[Any], ledger: Ledger, key: str) -> dict[str, str]:
+    async def deliver(self, records: Sequence[Any]) -> dict[str, str]:
         """Send what is wanted and the ledger does not know as committed.
 
         Returns server id → digest of each that must be there.
         """
         there: dict[str, str] = {}
         left_out = self.policy.left_out(records)
+        ledger, key = self.sender.ledger, self.sender.key
         for number, record in enumerate(records):
             known = ledger.progress(key).artifacts.get(str(number))
             if known is None and number in left_out:
@@ -188,85 +185,42 @@ class ArtifactDelivery:
         """Send the files that the server lacks; returns by path the artifact under which each is stored."""
         births: dict[str, str] = {}
         digests = {entry.path: entry.digest for entry in artifact.entries}
-        paths = list(contents)
+        wanted = [
+            Content(path, digests[path], _slice(payload), artifact_id, manifest_id)
+            for path, payload in contents.items()
+        ]
         slots = asyncio.Semaphore(_UPLOADS_AT_ONCE)
-        for start in range(0, len(paths), _FILES_AT_ONCE):
-            some = paths[start : start + _FILES_AT_ONCE]
-            specs = [
-                await asyncio.to_thread(_spec, artifact_id, manifest_id, path, digests[path], contents[path])
-                for path in some
-            ]
+        for start in range(0, len(wanted), _FILES_AT_ONCE):
+            some = wanted[start : start + _FILES_AT_ONCE]
+            specs = [await self.sender.spec(content) for content in some]
             targets = await self.retrier.run(partial(self.server.artifacts.create_files, specs))
             await together(
-                self._put(contents[path], spec, target, slots)
-                for path, spec, target in zip(some, specs, targets, strict=True)
+                self._put(content, spec, target, slots)
+                for content, spec, target in zip(some, specs, targets, strict=True)
             )
-            births |= {path: target.birth_artifact_id for path, target in zip(some, targets, strict=True)}
+            births |= {content.name: target.birth_artifact_id for content, target in zip(some, targets, strict=True)}
         return births
 
     async def _put(
-        self, content: Payload, spec: dict[str, Any], first: ArtifactFileTarget, slots: asyncio.Semaphore
+        self, content: Content, spec: dict[str, Any], first: ArtifactFileTarget, slots: asyncio.Semaphore
     ) -> None:
         """Send one file; at each further try a new address is asked for, since the old one may have expired."""
-        addresses = [first]
+        addresses = [(spec, first)]
 
         async def attempt() -> None:
-            where = addresses.pop() if addresses else (await self.server.artifacts.create_files([spec]))[0]
-            if where.parts:
-                await self._put_parts(content, spec, where)
-            elif where.target is not None:
-                await self.server.put_file(where.target, _slice(content), spec["md5"])
+            if addresses:
+                wanted, where = addresses.pop()
+            else:
+                wanted = await self.sender.spec(content, was_cut=True)
+                where = (await self.server.artifacts.create_files([wanted]))[0]
+            await self.sender.send(content, wanted, where)
 
         async with slots:
             await self.retrier.run(attempt)
-        self.outcome.sent_bytes += _slice(content).length
-
-    async def _put_parts(self, content: Payload, spec: dict[str, Any], where: ArtifactFileTarget) -> None:
-        whole = _slice(content)
-        size = part_size(whole.length)
-        etags = []
-        for number, target in enumerate(where.parts):
-            offset = number * size
-            body = FileSlice(whole.path, offset, min(size, whole.length - offset))
-            md5 = b64encode(bytes.fromhex(spec["uploadPartsInput"][number]["hexMD5"])).decode()
-            etags.append(await self.server.put_part(target, body, md5))
-        await self.server.artifacts.complete_parts(where.birth_artifact_id, where, etags)
+        self.outcome.sent_bytes += content.whole.length
 
     def _quarantine(self, name: str, error: BackhaulError) -> None:
         self.outcome.quarantined.append(Quarantined(f"artifact {name}", error.message, error.next))
-
-
-def part_size(size: int) -> int:
-    """Bytes per part of a file of `size` bytes: 100 MiB, or more in steps of 4 KiB when that makes too many parts."""
-    if size <= _PART_SIZE * _MOST_PARTS:
-        return _PART_SIZE
-    return (-(-size // _MOST_PARTS) + 4095) // 4096 * 4096
-
-
-def _spec(artifact_id: str, manifest_id: str, path: str, digest: str, content: Payload) -> dict[str, Any]:
-    """The CreateArtifactFileSpecInput of one file, with the MD5 of each part when it is to go in parts."""
-    return {
-        "artifactID": artifact_id,
-        "artifactManifestID": manifest_id,
-        "name": path,
-        "md5": digest,
-        "mimetype": None,
-        "uploadPartsInput": _parts(_slice(content)),
-    }
-
-
-def _parts(whole: FileSlice) -> list[dict[str, Any]] | None:
-    if whole.length < _PARTS_FROM:
-        return None
-    size, parts = part_size(whole.length), []
-    with whole.path.open("rb") as file:
-        for number in range(1, -(-whole.length // size) + 1):
-            md5, left = hashlib.md5(usedforsecurity=False), size
-            while left and (block := file.read(min(left, 1 << 20))):
-                md5.update(block)
-                left -= len(block)
-            parts.append({"partNumber": number, "hexMD5": md5.hexdigest()})
-    return parts
 
 
 def _slice(content: Payload) -> FileSlice:

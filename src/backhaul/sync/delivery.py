@@ -20,6 +20,7 @@ from backhaul.runs.life import Life, life_of
 from backhaul.runs.rows import NUMBERED, Stream
 from backhaul.sync.artifact_delivery import ArtifactDelivery
 from backhaul.sync.batch import BatchMaker, end_body
+from backhaul.sync.content_sender import ContentSender
 from backhaul.sync.destination import Destination
 from backhaul.sync.digests import Digests
 from backhaul.sync.first_contact import counts_of
@@ -258,9 +259,10 @@ class Delivery:
             self.retrier,
             self.outcome,
             self.options.artifacts,
+            ContentSender(self.server, ledger, self._key),
         )
         self.outcome.artifacts_local = len(records)
-        return await sender.deliver(records, ledger, self._key)
+        return await sender.deliver(records)
 
     async def _send_alerts(self, ledger: Ledger, address: RunAddress, maker: BatchMaker) -> None:
         """Each alert once: it becomes somebody's mail."""

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from backhaul.runs.payloads import Digest
 from backhaul.runs.rows import NUMBERED, Stream
+from backhaul.sync.parts import PartsSent, part_entry, parts_after
 
 
 def no_lines() -> dict[Stream, int]:
@@ -44,10 +45,10 @@ class Progress:
 
     `begun` says that numbering is settled: line n of the fragment is line `base` + n on the server, steps start at
     `starting_step`, console lines are JSON if `structured`. `lines` are acknowledged lines of the fragment per stream,
-    `refused` those of them that are stand-ins, by stream and number;
-    `files` the acknowledged files, `artifacts` the committed ones (number in the log → id there, digest); `alerts` how
-    many were sent; `completed` that the end of the run was acknowledged. `verified` is the log that was read back
-    whole, with the path of the receipt and the entity and project under which the server has the run.
+    `refused` those of them that are stand-ins, by stream and number; `files` the acknowledged files, `artifacts` the
+    committed ones (number in the log → id there, digest), `parts` what arrived of contents that go in parts, by their
+    MD5; `alerts` how many were sent; `completed` that the end of the run was acknowledged. `verified` is the log that
+    was read back whole, with the path of the receipt and the entity and project under which the server has the run.
     """
 
     begun: bool = False
@@ -59,6 +60,7 @@ class Progress:
     files: Mapping[str, Digest] = field(default_factory=dict)
     artifacts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     alerts: int = 0
+    parts: Mapping[str, PartsSent] = field(default_factory=dict)
     completed: bool = False
     verified: LogStamp | None = None
     receipt: str | None = None
@@ -80,13 +82,11 @@ class Progress:
                     completed=False,
                 )
             case "forgotten":
-                kept = Progress(files=self.files, artifacts=self.artifacts, alerts=self.alerts)
+                kept = Progress(files=self.files, artifacts=self.artifacts, alerts=self.alerts, parts=self.parts)
                 return replace(kept, entity=self.entity, project=self.project)
             case "lines":
                 lines = _lines(entry["lines"])
-                # What the server no longer holds is sent again: stand-ins go with the lines that they stand for.
-                refused = {place: why for place, why in self.refused.items() if place[1] < lines[place[0]]}
-                return replace(self, lines=lines, refused=refused)
+                return replace(self, lines=lines, refused=_refused_before(self.refused, lines))
             case "refused" | "taken":
                 return replace(self, refused=_refused_after(self.refused, entry))
             case "files":
@@ -95,6 +95,8 @@ class Progress:
             case "artifact":
                 artifact = {str(int(entry["number"])): (str(entry["id"]), str(entry["digest"]))}
                 return replace(self, artifacts={**self.artifacts, **artifact})
+            case "part" | "whole":
+                return replace(self, parts=parts_after(self.parts, entry))
             case "alerts":
                 return replace(self, alerts=int(entry["count"]))
             case "completed":
@@ -114,6 +116,8 @@ class Progress:
         if self.files:
             entries.append(files_entry(self.files))
         entries += [artifact_entry(int(number), *known) for number, known in self.artifacts.items()]
+        for md5, sent in self.parts.items():
+            entries += [part_entry(md5, sent.upload, number, etag) for number, etag in sent.etags.items()]
         if self.alerts:
             entries.append({"what": "alerts", "count": self.alerts})
         if self.completed:
@@ -171,6 +175,13 @@ def verified_entry(log: LogStamp, receipt: str, entity: str | None, project: str
     """The run was read back and equals the log."""
     where = {"entity": entity, "project": project}
     return {"what": "verified", "size": log.size, "mtime_ns": log.mtime_ns, "receipt": receipt, **where}
+
+
+def _refused_before(
+    refused: Mapping[tuple[Stream, int], Refusal], lines: Mapping[Stream, int]
+) -> dict[tuple[Stream, int], Refusal]:
+    """What the server no longer holds is sent again: stand-ins go with the lines that they stand for."""
+    return {place: why for place, why in refused.items() if place[1] < lines[place[0]]}
 
 
 def _refused_after(

@@ -18,6 +18,7 @@ from backhaul.errors import DiskFull, LedgerUnwritable, RunBusy
 from backhaul.runs.payloads import Digest
 from backhaul.runs.rows import Stream
 from backhaul.sync.ledger import Ledger, read_ledger
+from backhaul.sync.parts import PartsSent, part_entry, whole_entry
 from backhaul.sync.progress import (
     LogStamp,
     Progress,
@@ -67,6 +68,11 @@ _STORY = [
     taken_entry(Stream.OUTPUT, 1),
     files_entry({"a.txt": Digest(3, "kAFQmDzST7DWlj99KOF/cg==")}),
     {"what": "alerts", "count": 2},
+    part_entry("bWQ1", "u1", 1, '"e0"'),
+    part_entry("bWQ1", "u2", 1, '"e1"'),
+    part_entry("bWQ1", "u2", 3, '"e3"'),
+    part_entry("b3RoZXI=", "u3", 1, '"e"'),
+    whole_entry("b3RoZXI="),
     artifact_entry(0, "QXJ0aWZhY3Q6MQ==", "0123"),
     {"what": "completed", "completed": True},
     verified_entry(LogStamp(13, 99), "/receipt", "e", "p"),
@@ -103,6 +109,7 @@ def test_what_was_recorded_is_known_after_reopening(log: Path, state: Path) -> N
         files={"a.txt": Digest(3, "kAFQmDzST7DWlj99KOF/cg==")},
         artifacts={"0": ("QXJ0aWZhY3Q6MQ==", "0123")},
         alerts=2,
+        parts={"bWQ1": PartsSent("u2", {1: '"e1"', 3: '"e3"'})},
         completed=True,
         verified=LogStamp(13, 99),
         receipt="/receipt",
