@@ -42,6 +42,7 @@ from backhaul.sync.state_folder import state_folder
 @click.option(
     "--timeout", type=click.FloatRange(min=0.1), default=60, show_default=True, help="Seconds without a byte."
 )
+@click.option("--bwlimit", metavar="RATE", help="Bytes a second (512k, 2M), or a timetable: '08:00,512k 19:00,off'.")
 @click.option("--deadline", type=click.FloatRange(min=0), help="Stop after so many seconds; keep trying until then.")
 @click.option("--force", is_flag=True, help="Overwrite what the destination holds under this run id.")
 @click.option("--live", is_flag=True, help="Follow runs that are still being recorded, until they end.")
@@ -68,7 +69,14 @@ def command(
     current folder. What was acknowledged is remembered beside the log, so the same command goes on where it stopped.
     """
     tell = _teller(as_json=as_json, as_lines=as_lines)
-    target = Target(choices["to"], choices["entity"], choices["project"], choices["run_id"], choices["timeout"])
+    target = Target(
+        choices["to"],
+        choices["entity"],
+        choices["project"],
+        choices["run_id"],
+        choices["timeout"],
+        choices["bwlimit"],
+    )
     try:
         directories = wanted_runs(paths, target.run_id)
         if dry_run:

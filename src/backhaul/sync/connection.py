@@ -12,6 +12,7 @@ from backhaul.sync.depot_folder import default_data_folder
 from backhaul.sync.destination import Destination
 from backhaul.sync.local_depot import running_depot
 from backhaul.wire.credentials import find_api_key
+from backhaul.wire.pace import Pace, Timetable
 from backhaul.wire.server import Server
 from backhaul.wire.settings import Settings, load_settings
 from backhaul.wire.traffic import Traffic
@@ -25,7 +26,7 @@ class Target:
     """Where a user wants runs to be; what he does not say, the log and his settings do.
 
     `to` is a server's address, or `depot` for his own on this machine. `timeout` is the longest time, in seconds,
-    without a byte in either direction.
+    without a byte in either direction; `bwlimit` what may leave: bytes a second or a timetable, as the option has it.
     """
 
     to: str | None = None
@@ -33,6 +34,7 @@ class Target:
     project: str | None = None
     run_id: str | None = None
     timeout: float = 60.0
+    bwlimit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class Connection:
     destination: Destination
     api_key: str
     timeout: float
+    pace: Pace | None
 
     @asynccontextmanager
     async def server(self) -> AsyncIterator[Server]:
@@ -54,6 +57,7 @@ class Connection:
                 http_proxy=settings.http_proxy,
                 https_proxy=settings.https_proxy,
                 insecure=settings.insecure_disable_ssl or None,
+                pace=self.pace,
             )
         )
         try:
@@ -77,13 +81,14 @@ def connected(target: Target) -> Iterator[Connection]:
     The user's own depot runs for as long as the block lasts, if it does not run already. Raises ConfigurationError.
     """
     settings = user_settings()
+    pace = Pace(Timetable.of(target.bwlimit)) if target.bwlimit is not None else None
     if target.to == OWN_DEPOT:
         with running_depot() as depot:
-            yield Connection(settings, destination_of(target, settings, depot.url), depot.api_key, target.timeout)
+            yield Connection(settings, destination_of(target, settings, depot.url), depot.api_key, target.timeout, pace)
         return
     there = destination_of(target, settings)
     api_key = find_api_key(there.base_url, settings, os.environ, Path.home())
-    yield Connection(settings, there, api_key, target.timeout)
+    yield Connection(settings, there, api_key, target.timeout, pace)
 
 
 def user_settings() -> Settings:

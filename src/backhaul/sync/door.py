@@ -38,6 +38,7 @@ def sync(
     only_artifacts: Iterable[str] = (),
     no_artifacts: bool = False,
     max_file_size: int | None = None,
+    bwlimit: str | None = None,
     timeout: float = 60.0,
     deadline: float | None = None,
     force: bool = False,
@@ -65,7 +66,7 @@ def sync(
         force=force,
         live=live,
     )
-    with connected(Target(to, entity, project, run_id, timeout)) as there:
+    with connected(Target(to, entity, project, run_id, timeout, bwlimit)) as there:
         return _in_own_thread(deliver(directories, there, options, on_event))
 
 

@@ -89,16 +89,8 @@ class Progress:
                 return replace(self, lines=lines, refused=_refused_before(self.refused, lines))
             case "refused" | "taken":
                 return replace(self, refused=_refused_after(self.refused, entry))
-            case "files":
-                files = {str(name): Digest(int(size), str(md5)) for name, (size, md5) in entry["files"].items()}
-                return replace(self, files={**self.files, **files})
-            case "artifact":
-                artifact = {str(int(entry["number"])): (str(entry["id"]), str(entry["digest"]))}
-                return replace(self, artifacts={**self.artifacts, **artifact})
-            case "part" | "whole":
-                return replace(self, parts=parts_after(self.parts, entry))
-            case "alerts":
-                return replace(self, alerts=int(entry["count"]))
+            case "files" | "part" | "whole" | "artifact" | "alerts":
+                return self._after_payload(entry)
             case "completed":
                 return replace(self, completed=bool(entry["completed"]))
             case "verified":
@@ -106,6 +98,18 @@ class Progress:
                 entity, project = entry.get("entity"), entry.get("project")
                 return replace(self, verified=stamp, receipt=str(entry["receipt"]), entity=entity, project=project)
         raise ValueError(entry["what"])
+
+    def _after_payload(self, entry: Mapping[str, Any]) -> Progress:
+        match entry["what"]:
+            case "files":
+                return replace(self, files={**self.files, **_files(entry)})
+            case "artifact":
+                artifact = {str(int(entry["number"])): (str(entry["id"]), str(entry["digest"]))}
+                return replace(self, artifacts={**self.artifacts, **artifact})
+            case "part" | "whole":
+                return replace(self, parts=parts_after(self.parts, entry))
+            case _:
+                return replace(self, alerts=int(entry["count"]))
 
     def entries(self) -> list[dict[str, Any]]:
         """The fewest entries that give this progress again."""
@@ -195,6 +199,10 @@ def _refused_after(
 
 def _place(entry: Mapping[str, Any]) -> tuple[Stream, int]:
     return Stream[str(entry["stream"]).upper()], int(entry["line"])
+
+
+def _files(entry: Mapping[str, Any]) -> dict[str, Digest]:
+    return {str(name): Digest(int(size), str(md5)) for name, (size, md5) in entry["files"].items()}
 
 
 def _names(lines: Mapping[Stream, int]) -> dict[str, int]:

@@ -11,10 +11,13 @@ from aiohttp.abc import AbstractStreamWriter
 
 from backhaul.errors import BackhaulError, PayloadMissing, UnreadableFile
 from backhaul.wire.message import FileSlice
+from backhaul.wire.pace import Pace
 from backhaul.wire.stall import StallWatch
 
 _PIECE = 64 * 1024
 _READ = 1024 * 1024
+# Shorter than any limit on silence that makes sense, so that the watch hears of the wait in time.
+_LONGEST_HOLD = 0.05
 
 
 class BodyPayload(Payload):
@@ -22,10 +25,11 @@ class BodyPayload(Payload):
 
     _autoclose = True
 
-    def __init__(self, body: bytes | FileSlice, watch: StallWatch) -> None:
+    def __init__(self, body: bytes | FileSlice, watch: StallWatch, pace: Pace | None = None) -> None:
         super().__init__(body)
         self._body = body
         self._watch = watch
+        self._pace = pace
         self.failure: BackhaulError | None = None
 
     @property
@@ -44,12 +48,21 @@ class BodyPayload(Payload):
             async for block in _blocks(self._body):
                 for start in range(0, len(block), _PIECE):
                     piece = block[start : start + _PIECE]
+                    await self._held_back(len(piece))
                     await writer.write(piece)
                     await writer.drain()
                     self._watch.count(len(piece))
         except BackhaulError as failure:
             self.failure = failure
             raise
+
+    async def _held_back(self, size: int) -> None:
+        """Wait until the user's limit allows `size` bytes more."""
+        left = 0.0 if self._pace is None else self._pace.wait_before(size)
+        while left > 0:
+            await asyncio.sleep(min(left, _LONGEST_HOLD))
+            self._watch.hold()
+            left -= _LONGEST_HOLD
 
 
 async def _blocks(body: bytes | FileSlice) -> AsyncIterator[bytes | memoryview]:

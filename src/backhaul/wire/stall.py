@@ -50,6 +50,10 @@ class StallWatch:
         """Note that `size` bytes were handed to the connection or came from it."""
         self._counted += size
 
+    def hold(self) -> None:
+        """Note that it is we who hold back: that is no stall of the other side."""
+        self._seen = None
+
     def attach(self, transport: asyncio.WriteTransport | None) -> None:
         """Watch the buffers of `transport` from now on; a new connection counts as progress."""
         self._transport = transport

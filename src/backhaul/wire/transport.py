@@ -14,6 +14,7 @@ from backhaul.errors import ProxyRefused, TimedOut, UnexpectedAnswer
 from backhaul.wire.body import BodyPayload
 from backhaul.wire.breakage import breakage
 from backhaul.wire.message import FileSlice, Request, Response, Transport
+from backhaul.wire.pace import Pace
 from backhaul.wire.proxy import proxy_for
 from backhaul.wire.stall import StallWatch
 from backhaul.wire.tls import tls_context
@@ -34,7 +35,7 @@ class HttpTransport:
     `connect_timeout` (seconds) covers TCP and TLS, `progress_timeout` the longest time in which no byte moves either
     way; the whole may last as long as it needs. A connection unused for `idle_timeout` is closed. `max_answer` (bytes)
     bounds an answer's body. Proxies and certificate bundles come from `env`; `http_proxy`, `https_proxy` and `insecure`
-    are wandb's settings and default to its variables there.
+    are wandb's settings and default to its variables there. `pace` holds back request bodies of all connections.
     """
 
     def __init__(
@@ -49,11 +50,13 @@ class HttpTransport:
         http_proxy: str | None = None,
         https_proxy: str | None = None,
         insecure: bool | None = None,
+        pace: Pace | None = None,
     ) -> None:
         self._env = os.environ if env is None else env
         self._http_proxy = http_proxy or self._env.get("WANDB_HTTP_PROXY")
         self._https_proxy = https_proxy or self._env.get("WANDB_HTTPS_PROXY")
         self._insecure = is_true(self._env.get("WANDB_INSECURE_DISABLE_SSL")) if insecure is None else insecure
+        self._pace = pace
         self._connect_timeout = connect_timeout
         self._progress_timeout = progress_timeout
         self._idle_timeout = idle_timeout
@@ -90,7 +93,7 @@ class HttpTransport:
 
     async def _exchange(self, session: aiohttp.ClientSession, request: Request, proxy: str | None) -> Response:
         watch = StallWatch(self._progress_timeout)
-        body = None if request.body is None else BodyPayload(request.body, watch)
+        body = None if request.body is None else BodyPayload(request.body, watch, self._pace)
         try:
             async with watch:
                 return await self._ask(session, request, body, proxy, watch)
