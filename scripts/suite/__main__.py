@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -36,6 +37,8 @@ def _arguments() -> tuple[argparse.Namespace, list[str]]:
 def main() -> int:
     """0 when every test that needs a server passed, 1 when one failed, 2 when nothing could be run."""
     args, rest = _arguments()
+    # A job in the background inherits that SIGINT is ignored, and tests of agents would wait for it in vain.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="conformance-") as temporary:
         work = (args.work or Path(temporary)).resolve()
         python = tree.environment(args.checkout.resolve(), work, args.sdk)
