@@ -389,7 +389,8 @@ def live_through(seed: int, parts: Sequence[Inspection], state: Path) -> None:
                 disk.power_off()
             if [outcome.state for outcome in outcomes] == [RunState.VERIFIED] * len(parts):
                 break
-            ever_verified |= any(outcome.state is RunState.VERIFIED for outcome in outcomes)
+            # Who was told that all is there is not asked about backups that are older.
+            ever_verified |= any(b'"verified"' in file.content for file in disk.files.values())
             if not ever_verified and chance.random() < 0.05:
                 server.forget()
         else:

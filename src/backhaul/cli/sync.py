@@ -34,7 +34,7 @@ from backhaul.sync.state_folder import state_folder
 @click.option("-e", "--entity", help="Send to this entity, whatever the log says.")
 @click.option("-p", "--project", help="Send to this project, whatever the log says.")
 @click.option("--id", "run_id", help="Send under this run id (one run only).")
-@click.option("-j", "--jobs", type=click.IntRange(1, 64), default=4, show_default=True, help="Runs at a time.")
+@click.option("-j", "--jobs", type=click.IntRange(1, 64), default=16, show_default=True, help="Runs at a time.")
 @click.option("--exclude", multiple=True, metavar="GLOB", help="Leave out files whose name matches.")
 @click.option("--only-artifacts", multiple=True, metavar="NAME[:ALIAS,…]", help="Send only these artifacts.")
 @click.option("--no-artifacts", is_flag=True, help="Leave out all artifacts.")

@@ -84,7 +84,7 @@ class Delivery:
         """Send what the destination lacks, read it back, write the receipt. Raises what ends it early."""
         log = self.run.directory.log
         with ExitStack() as stack:
-            ledger = stack.enter_context(Ledger.open(log, self.options.state_folder))
+            ledger = stack.enter_context(await asyncio.to_thread(Ledger.open, log, self.options.state_folder))
             life = await asyncio.to_thread(self.life)
             self.stamp = stamp = LogStamp.of(log)
             progress = ledger.progress(self._key)
@@ -232,7 +232,8 @@ class Delivery:
         if rows.exit is not None and not rows.exit.complete:
             exit_code = None
         summary = await self._send_end(address, partial(end_body, sorted(files), exit_code, rows.preempting), summary)
-        ledger.record(self._key, {"what": "completed", "completed": exit_code is not None})
+        completed = {"what": "completed", "completed": exit_code is not None}
+        await asyncio.to_thread(ledger.record, self._key, completed)
         self._set_aside(maker)
         self.end = {stream: progress.base[stream] + self.outcome.local.get(stream, 0) for stream in NUMBERED}
         return Expected(self.end, last_line, summary, config, files, artifacts, finished=exit_code is not None)

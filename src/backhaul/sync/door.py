@@ -33,7 +33,7 @@ def sync(
     entity: str | None = None,
     project: str | None = None,
     run_id: str | None = None,
-    jobs: int = 4,
+    jobs: int = 16,
     exclude: Iterable[str] = (),
     only_artifacts: Iterable[str] = (),
     no_artifacts: bool = False,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -40,6 +41,9 @@ from backhaul.wire.server import Server
 
 # What befalls one run befalls all of them; a quota is that of one entity.
 _FOR_ALL = (HostNotFound, ConnectionRefused, ConfigurationError)
+# A run waits for the network most of the time, so many are on their way at once; but of large logs each has its batches
+# in memory, so that only some may be.
+_LARGE, _LARGE_AT_ONCE = 16 << 20, 4
 # How often, in seconds, a log without a record is looked at.
 _POLL = 1.0
 
@@ -58,6 +62,7 @@ class Engine:
     _digests: Digests = field(default_factory=Digests)
     _outcomes: dict[Path, Outcome] = field(default_factory=dict)
     _finished: set[Path] = field(default_factory=set)
+    _large: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_LARGE_AT_ONCE))
 
     async def sync(self, directories: Sequence[RunDirectory]) -> list[Outcome]:
         """Deliver every run; one outcome per directory, in their order. Only a bug of ours raises."""
@@ -138,7 +143,7 @@ class Engine:
         """Deliver a fragment; with `live` again and again for as long as it grows."""
         follower = Follower(self.options, self.reporter)
         while True:
-            async with slots:
+            async with slots, self._large if run.size > _LARGE else nullcontext():
                 began = time.monotonic()
                 delivery = self._delivery(run, deadline, after, later)
                 self._outcomes[run.directory.log] = delivery.outcome

@@ -65,7 +65,7 @@ class Numbering:
         )
         if settled.displaces:
             await asyncio.to_thread(self._forget_later_numbers, key)
-        return ledger.record(key, settled.entry)
+        return await asyncio.to_thread(ledger.record, key, settled.entry)
 
     def _forget_later_numbers(self, key: str) -> None:
         """Before the first line goes where a later fragment's are: that fragment may not count on them any more."""

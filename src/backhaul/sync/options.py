@@ -24,7 +24,7 @@ class SyncOptions:
     """
 
     state_folder: Path
-    jobs: int = 4
+    jobs: int = 16
     uploads: int = 8
     exclude: tuple[str, ...] = ()
     max_file_size: int | None = None

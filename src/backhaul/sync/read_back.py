@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 
 from backhaul.errors import NotFound
@@ -41,11 +42,16 @@ async def read_back(
 
 async def _read(server: Server, address: RunAddress, expected: Expected, retrier: Retrier) -> Remote | None:
     """What the destination holds; None while it does not even show the run."""
-    status = await retrier.run(lambda: server.run_status(address.entity, address.project, address.run_id))
-    run = await retrier.run(lambda: server.run(address))
+    try:
+        status, run, files = await asyncio.gather(
+            retrier.run(lambda: server.run_status(address.entity, address.project, address.run_id)),
+            retrier.run(lambda: server.run(address)),
+            retrier.run(lambda: server.run_files(address)),
+        )
+    except NotFound:
+        return None
     if status is None or run is None:
         return None
-    files = await retrier.run(lambda: server.run_files(address))
     artifacts = {}
     for artifact_id in expected.artifacts:
         artifact = await retrier.run(partial(server.artifacts.read, artifact_id))

@@ -21,7 +21,7 @@ from backhaul.sync.reporter import Reporter
 from backhaul.sync.retry import Retrier
 from backhaul.sync.together import together
 from backhaul.wire.message import FileSlice
-from backhaul.wire.remote import RunAddress, UploadTarget
+from backhaul.wire.remote import RemoteFile, RunAddress, UploadTarget
 from backhaul.wire.server import Server
 
 _NAMES_AT_ONCE = 200
@@ -59,7 +59,7 @@ class Uploader:
             for payload in self._wanted(rows, console_text)
             if made_from_log or payload.name not in MADE_FROM_LOG
         ]
-        held = {file.name: file for file in await self.retrier.run(lambda: self.server.run_files(self.address))}
+        held = {file.name: file for file in await self._held()}
         there: dict[str, Digest] = {}
         for start in range(0, len(payloads), _NAMES_AT_ONCE):
             some = await self._digested(payloads[start : start + _NAMES_AT_ONCE])
@@ -75,6 +75,12 @@ class Uploader:
             there |= {payload.name: digest for payload, digest in some if payload.name not in refused}
         self.outcome.files_local = len(payloads)
         return there
+
+    async def _held(self) -> list[RemoteFile]:
+        """The files that are there; a run that this sync made has none, which need not be asked."""
+        if self.address.inserted:
+            return []
+        return await self.retrier.run(lambda: self.server.run_files(self.address))
 
     async def digested(self, rows: Rows, console_text: IO[bytes]) -> dict[str, Digest]:
         """Every file that belongs to the run, with its digest; nothing is sent."""

@@ -67,6 +67,7 @@ class Server:
         self._base_url = base_url.rstrip("/")
         self._storage = storage.StorageDoor(transport, self._base_url)
         self._clock = clock
+        self._features: frozenset[str] | None = None
         basic = base64.b64encode(f"api:{api_key}".encode()).decode("ascii")
         self._secrets = (basic, api_key)
         self._headers = {**(extra_headers or {}), "User-Agent": _user_agent()}
@@ -104,8 +105,14 @@ class Server:
     async def features(self) -> frozenset[str]:
         """Return the names of the features that are switched on; none when the server refuses the question.
 
-        An answer that is about something else (401, 429, 502 …) is raised, so that it is not taken for "no features".
+        They are asked for once. An answer that is about something else (401, 429, 502 …) is raised, so that it is not
+        taken for "no features".
         """
+        if self._features is None:
+            self._features = await self._ask_for_features()
+        return self._features
+
+    async def _ask_for_features(self) -> frozenset[str]:
         doing = "Asking for the server's features"
         response = await self._graphql.send(documents.SERVER_FEATURES, {}, doing)
         error = self._graphql.error_of(response, doing)

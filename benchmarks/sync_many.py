@@ -1,0 +1,204 @@
+#!/usr/bin/env python3
+"""Many small runs over a slow line: `backhaul sync` against the official `wandb sync` into the same depot.
+
+Usage: .venv/bin/python benchmarks/sync_many.py [--runs 1000] [--rows 20] [--round-trip 0.05] [--descriptors 0]
+                                                [--only backhaul]
+
+One small run is recorded with the installed SDK; the others are its log under other run ids. All of them are sent in
+one call, through a proxy that makes every round trip last so many seconds. Told per client: wall time, CPU time,
+requests per run, and how many runs the depot holds whole. With --descriptors both clients work under that limit of open
+files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from sync_one import _Depot, _environment
+
+from backhaul.wandblog import LogReader, LogWriter
+from backhaul.wandblog.schema import Record
+
+_RECORD = """
+import sys, wandb
+settings = wandb.Settings(x_disable_stats=True, console="off")
+with wandb.init(mode="offline", project="benchmark", id="small-0", settings=settings) as run:
+    for step in range(int(sys.argv[1])):
+        run.log({"loss": 1 / (step + 1), "epoch": step})
+"""
+_REQUEST = re.compile(rb"^(?:GET|POST|PUT) [^ \r\n]+ HTTP/1\.1\r\n", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What one client needed."""
+
+    wall: float
+    cpu: float
+    memory_mib: float
+    requests: float
+    whole: int
+
+
+def main() -> None:
+    arguments = _arguments()
+    clients = {
+        "wandb sync": ["wandb", "sync", "--project"],
+        "backhaul sync": ["backhaul", "sync", "--project"],
+    }
+    chosen = [client for client in clients if arguments.only in client]
+    with tempfile.TemporaryDirectory(prefix="backhaul-benchmark-") as name:
+        folder = Path(name)
+        _record(folder / "runs", arguments.runs, arguments.rows)
+        with _Depot(folder / "depot") as depot:
+            figures = {client: _measure(clients[client], folder, depot, arguments) for client in chosen}
+    for client, found in figures.items():
+        print(
+            f"  {client:14} {found.wall:7.1f} s wall {found.cpu:6.1f} s CPU {found.memory_mib:5.0f} MiB "
+            f"{found.requests:5.1f} requests per run, {found.whole} of {arguments.runs} runs whole"
+        )
+    if len(figures) == 2:
+        ours, theirs = figures["backhaul sync"], figures["wandb sync"]
+        print(f"  backhaul / official: wall {ours.wall / theirs.wall:.2f}, CPU {ours.cpu / theirs.cpu:.2f}")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=1000)
+    parser.add_argument("--rows", type=int, default=20)
+    parser.add_argument("--round-trip", type=float, default=0.05)
+    parser.add_argument("--descriptors", type=int, default=0)
+    parser.add_argument("--only", default="sync", help="backhaul or wandb")
+    return parser.parse_args()
+
+
+def _record(home: Path, runs: int, rows: int) -> None:
+    home.mkdir(parents=True)
+    subprocess.run([sys.executable, "-c", _RECORD, str(rows)], cwd=home, env=_environment(home / "home"), check=True)
+    template = next(home.glob("wandb/offline-run-*"))
+    records = [record.data for record in LogReader(next(template.glob("*.wandb")))]
+    for number in range(1, runs):
+        run_id = f"small-{number}"
+        copy = Path(shutil.copytree(template, template.with_name(template.name.replace("small-0", run_id))))
+        next(copy.glob("*.wandb")).unlink()
+        with (copy / f"run-{run_id}.wandb").open("wb") as file:
+            writer = LogWriter(file)
+            for data in records:
+                writer.write(_renamed(data, run_id))
+
+
+def _renamed(data: bytes, run_id: str) -> bytes:
+    record = Record.FromString(data)
+    if record.WhichOneof("record_type") != "run":
+        return data
+    record.run.run_id = run_id
+    return bytes(record.SerializeToString())
+
+
+def _measure(command: list[str], folder: Path, depot: _Depot, arguments: argparse.Namespace) -> Figures:
+    project = command[0]
+    copies = folder / project / "wandb"
+    shutil.copytree(folder / "runs" / "wandb", copies)
+    program = str(Path(sys.executable).with_name(command[0]))
+    paths = sorted(map(str, copies.glob("offline-run-*")))
+    with _slow_line(depot.url, arguments.round_trip) as line, (folder / f"{project}.out").open("wb") as output:
+        environment = _environment(folder / f"home-{project}") | {
+            "WANDB_BASE_URL": line.url,
+            "WANDB_API_KEY": depot.key,
+        }
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            [program, *command[1:], project, *paths],
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            preexec_fn=(lambda: _limit(arguments.descriptors)) if arguments.descriptors else None,
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - began
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        print(f"{command[0]} ended with {process.returncode}: {Path(output.name).read_text()[-1000:]}")
+    whole = sum(depot.rows(project, f"small-{number}") == arguments.rows for number in range(arguments.runs))
+    requests = line.requests / arguments.runs
+    return Figures(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, requests, whole)
+
+
+def _limit(descriptors: int) -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
+
+
+class _SlowLine:
+    """A TCP proxy in a thread that delivers every byte half a round trip late, and counts requests."""
+
+    def __init__(self, target: str, round_trip: float) -> None:
+        self._port = int(target.rpartition(":")[2])
+        self._delay = round_trip / 2
+        self.requests = 0
+        self.url = ""
+
+    async def serve(self, ready: threading.Event, stop: asyncio.Event) -> None:
+        """Listen until `stop`."""
+        server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        ready.set()
+        await stop.wait()
+        server.close()
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._port)
+        await asyncio.gather(
+            self._carry(reader, there_writer, count=True), self._carry(there_reader, writer, count=False)
+        )
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, count: bool) -> None:
+        late: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+
+        async def deliver() -> None:
+            while (arriving := await late.get())[1]:
+                await asyncio.sleep(max(0.0, arriving[0] - loop.time()))
+                writer.write(arriving[1])
+                await writer.drain()
+
+        delivering = asyncio.create_task(deliver())
+        with suppress(ConnectionError):
+            while data := await reader.read(1 << 16):
+                self.requests += len(_REQUEST.findall(data)) if count else 0
+                late.put_nowait((loop.time() + self._delay, data))
+        late.put_nowait((0.0, b""))
+        with suppress(ConnectionError):
+            await delivering
+        writer.close()
+
+
+@contextmanager
+def _slow_line(target: str, round_trip: float) -> Iterator[_SlowLine]:
+    line, ready, stop = _SlowLine(target, round_trip), threading.Event(), asyncio.Event()
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=lambda: loop.run_until_complete(line.serve(ready, stop)), daemon=True)
+    thread.start()
+    ready.wait()
+    try:
+        yield line
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+
+
+if __name__ == "__main__":
+    main()
