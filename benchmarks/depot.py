@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""How fast the depot is: lines taken in, files taken in, charts, lists of runs.
+"""How fast the depot is: lines taken in, files taken in, charts and keys of a long run, lists of many runs.
 
     benchmarks/depot.py                         everything, over a depot of its own in a temporary folder
     benchmarks/depot.py intake --lines 100      one part; requests of 100 lines
+    benchmarks/depot.py chart                   charts and keys of a run of a million rows
+    benchmarks/depot.py list                    pages of a project of 100,000 runs
     benchmarks/depot.py --data DIR              the data stay there, and are found again
     benchmarks/depot.py intake upload --url URL --key KEY      another server that speaks W&B
 
@@ -15,96 +17,23 @@ from __future__ import annotations
 import argparse
 import base64
 import hashlib
-import http.client
 import json
 import os
 import random
 import socket
-import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
-import psutil
+from depot_reading import chart, lists, make_runs
+from depot_server import ENTITY, Server, at_once, own_depot, send
 
-_ENTITY = "bench"
 _DISTINCT_ROWS = 20_000
 _MIB = 1 << 20
-
-
-class Server:
-    """A server that speaks W&B; `process` when it is ours to measure."""
-
-    def __init__(self, url: str, key: str, process: psutil.Process | None = None) -> None:
-        self.url = url
-        self.key = key
-        self.process = process
-        self.headers = {"Authorization": "Basic " + base64.b64encode(f"api:{key}".encode()).decode()}
-
-    def connect(self) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=600)
-
-    def query(self, text: str, **variables: Any) -> Any:
-        answer = self.ask("POST", "/graphql", json.dumps({"query": text, "variables": variables}).encode())
-        return json.loads(answer)["data"]
-
-    def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> bytes:
-        connection = self.connect()
-        try:
-            return send(connection, method, path, body, self.headers | {"Content-Type": "application/json"} | headers)
-        finally:
-            connection.close()
-
-    def open_run(self, project: str, run: str) -> None:
-        self.query(
-            "mutation U($i: UpsertBucketInput!) { upsertBucket(input: $i) { bucket { id } } }",
-            i={"name": run, "modelName": project, "entityName": _ENTITY},
-        )
-
-    def cpu(self) -> float:
-        """Seconds of processor time that the server has had."""
-        if self.process is None:
-            return float("nan")
-        times = [each.cpu_times() for each in (self.process, *self.process.children(recursive=True))]
-        return sum(time.user + time.system for time in times)
-
-
-def send(connection: http.client.HTTPConnection, method: str, path: str, body: Any, headers: dict[str, str]) -> bytes:
-    connection.request(method, path, body, headers)
-    answer = connection.getresponse()
-    data = answer.read()
-    if answer.status != 200:
-        raise RuntimeError(f"{method} {path}: {answer.status} {data[:300]!r}")
-    return data
-
-
-@contextmanager
-def own_depot(data: Path) -> Iterator[Server]:
-    """A depot as users start it, in a process of its own."""
-    program = Path(sys.executable).with_name("backhaul")
-    command = [program, "depot", "--port", "0", "--data", data, "--entity", _ENTITY]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        assert process.stdout
-        url = process.stdout.readline().strip()
-        try:
-            yield Server(url, (data / "api-key").read_text().strip(), psutil.Process(process.pid))
-        finally:
-            process.terminate()
-
-
-def at_once(count: int, work: Callable[[int], None]) -> float:
-    """Runs `work` in that many threads; the seconds until the last is done."""
-    with ThreadPoolExecutor(count) as threads:
-        start = time.perf_counter()
-        list(threads.map(work, range(count)))
-        return time.perf_counter() - start
 
 
 def history_rows(count: int, metrics: int, seed: int = 1) -> list[str]:
@@ -141,7 +70,7 @@ def intake(server: Server, options: argparse.Namespace) -> None:
                 )
                 + b'"content":[%s]}}}' % json.dumps(rows[turn]).encode()
             )
-            path = f"/files/{_ENTITY}/{project}/run-{number}/file_stream"
+            path = f"/files/{ENTITY}/{project}/run-{number}/file_stream"
             send(connection, "POST", path, body, server.headers | {"Content-Type": "application/json"})
         connection.close()
 
@@ -160,7 +89,7 @@ def _check_lines(server: Server, project: str, clients: int, wanted: int) -> Non
     text = "query($p: String!, $e: String!, $r: String!) {project(name: $p, entityName: $e)"
     text += " {run(name: $r) {historyLineCount}}}"
     for number in range(clients):
-        found = server.query(text, p=project, e=_ENTITY, r=f"run-{number}")["project"]["run"]["historyLineCount"]
+        found = server.query(text, p=project, e=ENTITY, r=f"run-{number}")["project"]["run"]["historyLineCount"]
         if found != wanted:
             print(f"          run-{number} has {found} lines instead of {wanted}")
 
@@ -193,7 +122,7 @@ def _upload_addresses(server: Server, clients: int, count: int) -> list[list[str
     for number in range(clients):
         server.open_run(project, f"run-{number}")
         names = [f"file-{index}" for index in range(count)]
-        answer = server.query(text, p=project, e=_ENTITY, r=f"run-{number}", f=names)
+        answer = server.query(text, p=project, e=ENTITY, r=f"run-{number}", f=names)
         urls = [urlsplit(file["uploadUrl"]) for file in answer["createRunFiles"]["files"]]
         found.append([f"{url.path}?{url.query}" for url in urls])
     return found
@@ -256,7 +185,12 @@ def _keep_bare(connection: socket.socket, path: Path, left: int) -> None:
         os.fsync(file.fileno())
 
 
-PARTS: dict[str, Callable[[Server, argparse.Namespace], None]] = {"intake": intake, "upload": upload}
+PARTS: dict[str, Callable[[Server, argparse.Namespace], None]] = {
+    "intake": intake,
+    "upload": upload,
+    "chart": chart,
+    "list": lists,
+}
 
 
 def main() -> None:
@@ -267,6 +201,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000, help="lines in all (%(default)s)")
     parser.add_argument("--lines", type=int, default=1000, help="lines a request (%(default)s)")
     parser.add_argument("--metrics", type=int, default=3, help="metrics a row, beside step and times (%(default)s)")
+    parser.add_argument("--runs", type=int, default=100_000, help="runs in the project that is listed (%(default)s)")
     parser.add_argument("--data", type=Path, help="the depot's folder; default: a temporary one")
     parser.add_argument("--url", help="measure this server instead of a depot of its own")
     parser.add_argument("--key", default="", help="the API key there")
@@ -276,6 +211,8 @@ def main() -> None:
         if options.url:
             _measure(Server(options.url, options.key), options)
         else:
+            if "list" in (options.parts or PARTS):
+                make_runs(options.data, options.runs)
             with own_depot(options.data) as server:
                 _measure(server, options)
 

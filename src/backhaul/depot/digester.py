@@ -11,6 +11,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
+from itertools import chain
 
 from backhaul.depot import columns, stretches
 from backhaul.depot.model import EVENTS, HISTORY, BatchRef
@@ -34,7 +35,7 @@ class Digester:
         self._waiting: dict[int, None] = {}  # an ordered set: each run is digested once, however often it is noted
         self._changed = threading.Condition()
         self._closing = threading.Event()
-        self._noted_at = 0.0
+        self._noted_at = -_QUIET
         self._thread = threading.Thread(target=self._work, name="depot-digester")
         self._thread.start()
 
@@ -53,15 +54,27 @@ class Digester:
         self._thread.join()
 
     def _work(self) -> None:
+        self._do(self._filing())  # a store that an older depot filled has all its runs unfiled
         while (run_id := self._next()) is not None:
-            try:
-                for seconds in digest(self._store, run_id):
-                    busy = time.monotonic() - self._noted_at < _QUIET
-                    if self._closing.wait(_SHARE * seconds if busy else 0):
-                        return
-                self._store.refresh_facets()
-            except (Refused, sqlite3.Error) as error:
-                _LOG.warning("run %d could not be digested: %s", run_id, error)
+            self._do(chain(digest(self._store, run_id), self._filing()))
+
+    def _do(self, pieces: Iterator[float]) -> None:
+        """Works piece by piece, each of which says how long it took; ends early when the digester closes."""
+        try:
+            for seconds in pieces:
+                busy = time.monotonic() - self._noted_at < _QUIET
+                if self._closing.wait(_SHARE * seconds if busy else 0):
+                    return
+        except (Refused, sqlite3.Error) as error:
+            _LOG.warning("what came in could not be digested: %s", error)
+
+    def _filing(self) -> Iterator[float]:
+        """Files the facets of the runs that changed, some at a time."""
+        more = True
+        while more:
+            start = time.perf_counter()
+            more = self._store.refresh_facets()
+            yield time.perf_counter() - start
 
     def _next(self) -> int | None:
         with self._changed:

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -17,7 +17,7 @@ from backhaul.depot.digester import Digester, digest
 from backhaul.depot.history import HistoryReader
 from backhaul.depot.model import HISTORY, Delivery, Run, RunEdit
 from backhaul.depot.series import SeriesReader, View
-from backhaul.depot.store import database
+from backhaul.depot.store import Store, database
 from backhaul.depot.store.lines import pack
 from backhaul.depot.store.sqlite import SqliteStore
 
@@ -85,6 +85,17 @@ def test_a_chart_of_a_digested_run_keeps_its_spikes_where_they_are(store: Sqlite
     found = {value: x for x, value in zip(series.x, series.y, strict=True) if abs(value) > 1}
     expected = {value: 3.0 * number if axis == "_step" else 1e9 + number / 7 for number, value in spikes.items()}
     assert found == expected
+
+
+def test_a_spike_in_a_row_without_a_step_stands_over_its_line_number(store: SqliteStore) -> None:
+    """Lines are counted from the start of the run, not from the start of the stretch that the row lies in."""
+    number = 5 * 997 - 1
+    run = _write(store, [_line(each) for each in range(_ROWS)])
+    _write(store, ['{"loss":99}'], offset=number)
+    _digest(store, run)
+    assert store.stretches(run.id)[0].stop <= number
+    series = SeriesReader(store, HistoryReader(store)).series(run, "loss", View(points=100))
+    assert series.x[series.y.index(99.0)] == number
 
 
 def test_a_zoom_into_a_digested_run_shows_every_row(store: SqliteStore) -> None:
@@ -197,3 +208,27 @@ def test_a_store_of_version_2_is_brought_forward(tmp_path: Path) -> None:
         assert (run.display_name, HistoryReader(store).last_step(run)) == ("old", 5999)
         _digest(store, run)
         assert HistoryReader(store).page(run, 5998, 7000) == lines[5998:]
+
+
+def test_the_digester_files_the_facets_that_a_store_lacks_when_it_starts(store: SqliteStore) -> None:
+    """After an import or an upgrade nobody who opens a list waits until all runs are filed."""
+    for number in range(450):
+        store.open_run("me", "p", f"r{number}", RunEdit())
+    done = threading.Event()
+
+    class Watched:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(store, name)
+
+        def refresh_facets(self) -> bool:
+            more = store.refresh_facets()
+            if not more:
+                done.set()
+            return more
+
+    digester = Digester(cast("Store", Watched()))
+    try:
+        assert done.wait(30)
+    finally:
+        digester.close()
+    assert not store.refresh_facets()

@@ -147,8 +147,7 @@ async def _write(draft: Path, chunks: AsyncIterator[bytes]) -> tuple[int, str]:
                 await asyncio.to_thread(_append, file, digest, b"".join(waiting))
                 size += gathered
                 waiting, gathered = [], 0
-        await asyncio.to_thread(_append, file, digest, b"".join(waiting))
-        await asyncio.to_thread(os.fsync, file.fileno())
+        await asyncio.to_thread(_finish, file, digest, b"".join(waiting))
     return size + gathered, digest.hexdigest()
 
 
@@ -157,6 +156,12 @@ def _append(file: BinaryIO, digest: hashlib._Hash, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[file.write(view) :]
+
+
+def _finish(file: BinaryIO, digest: hashlib._Hash, data: bytes) -> None:
+    """The last bytes; then all of the file is on the disk."""
+    _append(file, digest, data)
+    os.fsync(file.fileno())
 
 
 def _settle(draft: Path, place: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from itertools import islice
 from typing import Any
 
 from backhaul.depot.model import CRASHED_AFTER
@@ -56,8 +57,11 @@ def select(connection: sqlite3.Connection, project_id: int, wanted: Wanted) -> t
     """How many runs pass, and the row numbers of those on the page. Raises CannotTell."""
     terms = _Terms(connection, project_id, wanted)
     where = f"{_LISTED} AND {terms.of(wanted.condition)}"
+    if wanted.size and wanted.order.field.name not in _OWN:
+        passing = terms.passing(where)
+        return len(passing), terms.by_facet(passing)
     (total,) = connection.execute(f"SELECT count(*) FROM runs WHERE {where}", terms.values).fetchone()
-    return total, terms.page(where)
+    return total, terms.page(where) if wanted.size else []
 
 
 class _Terms:
@@ -81,34 +85,34 @@ class _Terms:
         return self._compared(condition)
 
     def page(self, where: str) -> list[int]:
-        """The row numbers on the page, in their order."""
+        """The row numbers on the page, ordered by the runs' own columns."""
         order, direction = self._wanted.order, "DESC" if self._wanted.order.descending else "ASC"
         if order.field.name == "created_at":
-            return self._ids("runs", where, f"created_at {direction}, id {direction}")
-        if order.field.name in _OWN:
-            return self._ids("runs", where, f"{_OWN[order.field.name]} {direction}, id")
-        return self._by_facet(where, self._name(order.field), direction)
+            return self._ids(where, f"created_at {direction}, id {direction}")
+        return self._ids(where, f"{_OWN[order.field.name]} {direction}, id")
 
-    def _by_facet(self, where: str, name: str, direction: str) -> list[int]:
-        """Those that have the value, then those that lack it."""
-        having = f"project_id = :project AND name = {name} AND value < x''"
-        inside = having  # a deleted run has no facets, so that this alone is right for all runs
-        if self._wanted.condition != Every():
-            inside += f" AND run_id IN (SELECT id FROM runs WHERE {where})"
-        found = self._ids("facets", inside, f"value {direction}, run_id", "run_id")
-        if len(found) == self._wanted.size:
-            return found
-        (count,) = self._connection.execute(f"SELECT count(*) FROM facets WHERE {inside}", self.values).fetchone()
-        start = max(0, self._wanted.start - count)
-        lacking = f"{where} AND id NOT IN (SELECT run_id FROM facets WHERE {having})"
-        return found + self._ids("runs", lacking, "id", start=start, size=self._wanted.size - len(found))
+    def passing(self, where: str) -> set[int]:
+        """The row numbers of all runs that pass."""
+        return {number for (number,) in self._connection.execute(f"SELECT id FROM runs WHERE {where}", self.values)}
 
-    def _ids(
-        self, table: str, where: str, order: str, column: str = "id", start: int | None = None, size: int | None = None
-    ) -> list[int]:
-        page = self._wanted
-        window = {"start": page.start if start is None else start, "size": page.size if size is None else size}
-        query = f"SELECT {column} FROM {table} WHERE {where} ORDER BY {order} LIMIT :size OFFSET :start"
+    def by_facet(self, passing: set[int]) -> list[int]:
+        """The row numbers on the page, ordered by facets: runs that have the value, then those that lack it.
+
+        The values are read in their order, and runs that do not pass are skipped: the condition is looked at once.
+        """
+        field, direction = self._wanted.order.field, "DESC" if self._wanted.order.descending else "ASC"
+        having = f"project_id = :project AND name = {self._name(field)} AND value < x''"
+        query = f"SELECT run_id FROM facets WHERE {having} ORDER BY value {direction}, run_id"
+        ordered = (number for (number,) in self._connection.execute(query, self.values) if number in passing)
+        start, stop = self._wanted.start, self._wanted.start + self._wanted.size
+        found = list(islice(ordered, stop))
+        if len(found) < stop:
+            found += sorted(passing.difference(found))
+        return found[start:stop]
+
+    def _ids(self, where: str, order: str) -> list[int]:
+        window = {"start": self._wanted.start, "size": self._wanted.size}
+        query = f"SELECT id FROM runs WHERE {where} ORDER BY {order} LIMIT :size OFFSET :start"
         return [number for (number,) in self._connection.execute(query, self.values | window)]
 
     def _compared(self, comparison: Comparison) -> str:
