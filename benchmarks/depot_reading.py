@@ -39,9 +39,10 @@ def chart(server: Server, options: argparse.Namespace) -> None:
     project = f"chart-{time.time_ns()}"
     server.open_run(project, "long")
     _send_rows(server, f"/files/{ENTITY}/{project}/long/file_stream", options.rows)
+    cookie = server.sign_in()
     page = f"/{ENTITY}/{project}/runs/long/series?"
     for name, wanted in (("a chart", {"key": "loss"}), ("over time", {"key": "loss", "axis": "_timestamp"})):
-        _told(f"chart     {name}, just taken in", lambda wanted=wanted: _asked(server, page, wanted), 1)
+        _told(f"chart     {name}, just taken in", lambda wanted=wanted: _asked(server, cookie, page, wanted), 1)
     settle(server)
     zoom = {"key": "loss", "from": options.rows // 2, "to": options.rows // 2 + 5000}
     for name, wanted in (
@@ -49,7 +50,7 @@ def chart(server: Server, options: argparse.Namespace) -> None:
         ("over time", {"key": "loss", "axis": "_timestamp"}),
         ("5,000 steps of it", zoom),
     ):
-        _told(f"chart     {name}, digested", lambda wanted=wanted: _asked(server, page, wanted))
+        _told(f"chart     {name}, digested", lambda wanted=wanted: _asked(server, cookie, page, wanted))
     _told("keys      digested", lambda: server.query(_KEYS, p=project, e=ENTITY, r="long"))
 
 
@@ -83,13 +84,14 @@ def lists(server: Server, _options: argparse.Namespace) -> None:
     ):
         asked = {"p": _PROJECT, "e": ENTITY, "f": json.dumps(filters), "o": order}
         _told(f"list      {name}", lambda asked=asked: server.query(_RUNS, **asked))
+    cookie = server.sign_in()
     page = f"/{ENTITY}/{_PROJECT}?"
     for name, wanted in (
         ("newest", {}),
         ("by summary", {"sort": "+summary_metrics.loss"}),
         ("broad filter, by config", {"where": "config.lr > 0.01", "sort": "-config.lr"}),
     ):
-        _told(f"page      {name}", lambda wanted=wanted: _asked(server, page, wanted))
+        _told(f"page      {name}", lambda wanted=wanted: _asked(server, cookie, page, wanted))
 
 
 def make_runs(data: Path, count: int) -> None:
@@ -136,8 +138,8 @@ def settle(server: Server) -> None:
     print(f"          {time.perf_counter() - start:10.1f} s until the server was idle")
 
 
-def _asked(server: Server, path: str, wanted: dict[str, Any]) -> None:
-    server.ask("GET", path + urlencode(wanted | {"format": "json"}))
+def _asked(server: Server, cookie: str, path: str, wanted: dict[str, Any]) -> None:
+    server.ask("GET", path + urlencode(wanted | {"format": "json"}), Cookie=cookie)
 
 
 def _told(name: str, ask: Callable[[], Any], times: int = _TIMES) -> None:

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import psutil
 
@@ -48,6 +48,15 @@ class Server:
             "mutation U($i: UpsertBucketInput!) { upsertBucket(input: $i) { bucket { id } } }",
             i={"name": run, "modelName": project, "entityName": ENTITY},
         )
+
+    def sign_in(self) -> str:
+        """The cookie with which the pages are read."""
+        connection = self.connect()
+        try:
+            connection.request("POST", "/login", urlencode({"key": self.key}).encode())
+            return (connection.getresponse().getheader("Set-Cookie") or "").partition(";")[0]
+        finally:
+            connection.close()
 
     def cpu(self) -> float:
         """Seconds of processor time that the server has had."""
