@@ -8,7 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from backhaul.errors import BackhaulError, PayloadMissing, QuarantineError, RefusedError, UnexpectedAnswer
+from backhaul.errors import (
+    BackhaulError,
+    PayloadMissing,
+    QuarantineError,
+    RefusedError,
+    UnexpectedAnswer,
+    UnreadableFile,
+)
 from backhaul.runs.inspect import Inspection
 from backhaul.runs.payloads import Digest, Payload, recorded_payloads
 from backhaul.runs.rows import Rows
@@ -25,6 +32,8 @@ from backhaul.wire.remote import RemoteFile, RunAddress, UploadTarget
 from backhaul.wire.server import Server
 
 _NAMES_AT_ONCE = 200
+# A file that is written to all the time would otherwise be sent for ever.
+_MOST_VERSIONS = 4
 _SUMMARY, _CONFIG, _METADATA, _OUTPUT = "wandb-summary.json", "config.yaml", "wandb-metadata.json", "output.log"
 # Every program that sends a run makes these of its log, and each in its own words.
 MADE_FROM_LOG = frozenset({_SUMMARY, _CONFIG, _METADATA, _OUTPUT})
@@ -72,7 +81,7 @@ class Uploader:
             if sent:
                 await asyncio.to_thread(ledger.record, key, files_entry(sent))
             refused = {payload.name for payload, _ in lacking} - sent.keys()
-            there |= {payload.name: digest for payload, digest in some if payload.name not in refused}
+            there |= {payload.name: digest for payload, digest in some if payload.name not in refused} | sent
         self.outcome.files_local = len(payloads)
         return there
 
@@ -120,34 +129,50 @@ class Uploader:
             for target in await self.retrier.run(lambda: self.server.create_run_files(self.address, names))
         }
         results = await together(self._put(payload, digest, targets.get(payload.name)) for payload, digest in lacking)
-        return {payload.name: digest for (payload, digest), sent in zip(lacking, results, strict=True) if sent}
+        return {payload.name: sent for (payload, _), sent in zip(lacking, results, strict=True) if sent is not None}
 
-    async def _put(self, payload: Payload, digest: Digest, first: UploadTarget | None) -> bool:
-        """Send one file; True when it is there. A used-up or expired address is asked for anew at each further try."""
+    async def _put(self, payload: Payload, digest: Digest, first: UploadTarget | None) -> Digest | None:
+        """Send one file; the digest of what is there then, None when it is not.
+
+        A used-up or expired address is asked for anew at each further try. A file that has changed meanwhile is sent
+        as it is then: the destination compares what it received with that version's digest.
+        """
         if first is None:
             self._quarantine(f"file {payload.name}", UnexpectedAnswer("the server gave no address to upload it to"))
-            return False
+            return None
         addresses: list[UploadTarget] = [first]
-        body = FileSlice(payload.path, 0, digest.size) if payload.path is not None else payload.content
+        versions = [digest]
 
         async def attempt() -> None:
+            version = await asyncio.to_thread(self.digests.of, payload)
+            if version != versions[-1]:
+                versions.append(version)
+            if len(versions) > _MOST_VERSIONS:
+                raise UnreadableFile(
+                    f"{payload.path} changes again and again while it is sent",
+                    next="Wait until nothing writes to this file any more, then run the same command again.",
+                )
             fresh = addresses or await self.server.create_run_files(self.address, [payload.name])
             target = fresh[0]
             addresses.clear()
-            await self.server.put_file(target, body, digest.md5)
+            await self.server.put_file(target, _body(payload, version), version.md5)
 
         try:
             async with self._slots:
                 await self.retrier.run(attempt)
         except (RefusedError, QuarantineError) as error:
             self._quarantine(f"file {payload.name}", error)
-            return False
-        self.outcome.sent_bytes += digest.size
-        self.reporter.uploaded(self.run, payload.name, digest.size)
-        return True
+            return None
+        self.outcome.sent_bytes += versions[-1].size
+        self.reporter.uploaded(self.run, payload.name, versions[-1].size)
+        return versions[-1]
 
     def _quarantine(self, what: str, error: BackhaulError) -> None:
         self.outcome.quarantined.append(Quarantined(what, error.message, error.next))
+
+
+def _body(payload: Payload, version: Digest) -> bytes | FileSlice:
+    return payload.content if payload.path is None else FileSlice(payload.path, 0, version.size)
 
 
 def _made_from_log(rows: Rows, console_text: IO[bytes]) -> Iterator[Payload]:

@@ -68,7 +68,7 @@ _STORY = [
     taken_entry(Stream.OUTPUT, 1),
     files_entry({"a.txt": Digest(3, "kAFQmDzST7DWlj99KOF/cg==")}),
     {"what": "alerts", "count": 2},
-    part_entry("bWQ1", "u1", 1, '"e0"'),
+    part_entry("bWQ1", "u1", 2, '"e0"'),
     part_entry("bWQ1", "u2", 1, '"e1"'),
     part_entry("bWQ1", "u2", 3, '"e3"'),
     part_entry("b3RoZXI=", "u3", 1, '"e"'),
