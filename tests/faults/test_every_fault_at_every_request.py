@@ -93,7 +93,6 @@ REQUESTS = [
     ("file_stream", 1),
     ("RunResumeStatus", 1),
     ("Run", 0),
-    ("RunFiles", 1),
 ]
 
 
@@ -145,7 +144,7 @@ def _meet(depot: DepotProcess, original: Path, folder: Path, fault: str, kind: s
 @pytest.mark.parametrize(
     ("fault", "kind", "skip"),
     [
-        (fault, *REQUESTS[(3 * place) % len(REQUESTS)])
+        (fault, *REQUESTS[(5 * place) % len(REQUESTS)])
         for place, fault in enumerate(name for name in FAULTS if name != "dripping")
     ],
 )
