@@ -27,9 +27,9 @@ _FLAGS = [
 ]
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A browser for this folder alone: while it is open, its event loop runs in this thread, and none else may."""
+    """A browser for one module: while it is open, its event loop runs in this thread, and none else may."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     assert chromium, "these tests need the system's chromium (apt-get install chromium)"
     with sync_playwright() as playwright:
@@ -38,7 +38,7 @@ def browser() -> Iterator[Browser]:
         launched.close()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def signed_in(browser: Browser, depot: DepotProcess) -> Any:
     """The cookies of a browser that signed in with the key, as a storage state."""
     context = browser.new_context(base_url=depot.url)

@@ -19,7 +19,7 @@ from backhaul.depot.artifact import Artifact, Collection, Draft, Membership
 from backhaul.depot.model import Project, Run, RunEdit, User
 from backhaul.depot.refusal import not_found
 from backhaul.depot.store import Store
-from backhaul.depot.store.interface import Artifacts
+from backhaul.depot.store.interface import Artifacts, Uploads
 from backhaul.depot.sweeps import Agent, Sweep, SweepEdit
 
 READS = frozenset({
@@ -72,6 +72,11 @@ class _SeenStore(_Seen):
     @property
     def artifacts(self) -> Artifacts:
         return cast("Artifacts", _SeenArtifacts(self._part.artifacts, self._user))
+
+    @property
+    def uploads(self) -> Uploads:
+        """Nobody's to see: parts come in at signed addresses, which the depot looks at with its own store."""
+        raise AttributeError("uploads")
 
     def was_deleted(self, entity: str, project: str, name: str) -> bool:
         return self._user.sees(entity) and self._part.was_deleted(entity, project, name)

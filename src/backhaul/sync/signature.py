@@ -17,13 +17,17 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from backhaul.runs.new_file import sync_folder
+from backhaul.errors import UsageError
+from backhaul.runs.new_file import new_file
 
 _MEMBER = "signature"
 
 
 def signed(document: Mapping[str, Any], state_folder: Path) -> dict[str, Any]:
-    """The document with the signature of this user's key. Raises OSError when the key can be neither read nor made."""
+    """The document with the signature of this user's key.
+
+    Raises OSError, and what `new_file` raises, when the key can be neither read nor made.
+    """
     key = _key(state_folder / "receipt-key")
     signature = key.sign(_canonical(document))
     public = key.public_key().public_bytes_raw()
@@ -55,20 +59,15 @@ def _key(path: Path) -> Ed25519PrivateKey:
         pass
     key = Ed25519PrivateKey.generate()
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(key.private_bytes_raw().hex() + "\n")
-        file.flush()
-        os.fsync(file.fileno())
     try:
-        path.hardlink_to(part)
-    except FileExistsError:
-        # Another sync of this user was first; its key is the one.
+        with new_file(path) as file:
+            os.fchmod(file.fileno(), 0o600)
+            file.write(key.private_bytes_raw().hex().encode() + b"\n")
+    except UsageError:
+        if not path.exists():
+            raise
+        # Another run of this sync, or another sync of this user, was first; its key is the one.
         return _key(path)
-    finally:
-        part.unlink()
-    sync_folder(path.parent)
     return key
 
 

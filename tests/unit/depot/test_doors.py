@@ -384,7 +384,7 @@ def test_every_method_of_the_store_has_a_rule() -> None:
         "named_blobs", "deletions", "refresh_facets",
         "make_sweep", "edit_sweep", "make_agent", "beat", "propose",
     }  # fmt: skip
-    guarded = {"get", "collection_of", "manifest", "artifacts", "sweep_of", "agent"}
+    guarded = {"get", "collection_of", "manifest", "artifacts", "uploads", "sweep_of", "agent"}
     methods = {name for part in (Store, Artifacts) for name in vars(part) if not name.startswith("_")}
     assert methods == writes | access.READS | guarded
     by_entity = {
