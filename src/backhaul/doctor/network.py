@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from backhaul.doctor.finding import Finding
 from backhaul.errors import BackhaulError, CredentialsRefused
+from backhaul.sync.destination import DEFAULT_PROJECT
 from backhaul.wire.credentials import find_api_key
 from backhaul.wire.message import Request, Response
 from backhaul.wire.probe import connect, look_up, signer_of
@@ -146,11 +147,11 @@ class Way:
 
     async def _place(self, transport: HttpTransport) -> str:
         # A run that cannot be there: the server answers whether this key may look where runs would go.
-        await self._server(transport).run_status(self.entity, self.project or "uncategorized", "backhaul-doctor-asks")
-        return f"{self.entity}/{self.project or 'uncategorized'} may be asked"
+        await self._server(transport).run_status(self.entity, self.project or DEFAULT_PROJECT, "backhaul-doctor-asks")
+        return f"{self.entity}/{self.project or DEFAULT_PROJECT} may be asked"
 
     async def _large(self, transport: HttpTransport) -> str:
-        # A question with a long comment: it changes nothing, and shows whether large bodies pass, and how fast.
+        # A question with one long variable: it changes nothing, and shows whether large bodies pass, and how fast.
         began = time.perf_counter()
         await self._server(transport).ask_with_ballast(_LARGE_BODY)
         rate = _LARGE_BODY / (time.perf_counter() - began)

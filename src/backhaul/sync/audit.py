@@ -18,6 +18,7 @@ from backhaul.runs.directory import RunDirectory
 from backhaul.runs.inspect import Inspection, inspect
 from backhaul.runs.payloads import Digest
 from backhaul.runs.rows import NUMBERED, Stream
+from backhaul.sync.address import address_of
 from backhaul.sync.batch import BatchMaker
 from backhaul.sync.destination import Destination
 from backhaul.sync.digests import Digests
@@ -63,9 +64,7 @@ class Audit:
     end: Mapping[Stream, int] = field(default_factory=no_lines)
 
     def __post_init__(self) -> None:
-        identity, to = self.run.identity, self.destination
-        self.outcome = Outcome(self.run.directory.path, to.run_id_of(identity), identity.display_name)
-        self.outcome.entity, self.outcome.project = to.entity_of(identity), to.project_of(identity)
+        self.outcome = Outcome.at(self.destination, self.run)
 
     async def examine(self) -> None:
         """Compare, and keep receipt, ledger entry and marker when all is equal. Raises VerificationFailed otherwise."""
@@ -78,12 +77,13 @@ class Audit:
                 self.run, self.destination, self.server, self.options, self.retrier, self.after, self.later
             )
             status = await numbering.status()
-            if status is None or (ledger.progress(key).begun is False and not any(counts_of(status).values())):
+            if status is None or (not ledger.progress(key).begun and not any(counts_of(status).values())):
                 raise VerificationFailed(f"{self._where()} is not at the destination.", next=_MISSING_NEXT)
             progress = await numbering.begin(ledger, key, status)
             console_text = stack.enter_context(tempfile.NamedTemporaryFile(prefix="backhaul-console-"))
             overtaken = await asyncio.to_thread(numbering.overtaken_at, status, progress) is not None
-            address = await self._address(progress)
+            address = await address_of(self.run.identity, self.destination, progress, self.server, self.retrier)
+            self.outcome.entity, self.outcome.project = address.entity, address.project
             expected = await self._expected(progress, address, console_text, overtaken=overtaken)
             digest = await asyncio.to_thread(sha256_of, log, stamp.size)
             proof = Proof(
@@ -93,16 +93,6 @@ class Audit:
 
     def _where(self) -> str:
         return "/".join(part for part in (self.outcome.entity, self.outcome.project, self.outcome.run_id) if part)
-
-    async def _address(self, progress: Progress) -> RunAddress:
-        identity, to = self.run.identity, self.destination
-        entity = progress.entity or to.entity_of(identity)
-        if entity is None:
-            viewer = await self.retrier.run(self.server.viewer)
-            entity = viewer.entity if viewer is not None else ""
-        address = RunAddress(entity, progress.project or to.project_of(identity), to.run_id_of(identity))
-        self.outcome.entity, self.outcome.project = address.entity, address.project
-        return address
 
     async def _expected(
         self, progress: Progress, address: RunAddress, console_text: IO[bytes], *, overtaken: bool

@@ -18,6 +18,7 @@ from backhaul.runs.artifacts import content_places
 from backhaul.runs.inspect import Inspection
 from backhaul.runs.life import Life, life_of
 from backhaul.runs.rows import NUMBERED, Stream
+from backhaul.sync.address import address_of
 from backhaul.sync.artifact_delivery import ArtifactDelivery
 from backhaul.sync.batch import BatchMaker, end_body
 from backhaul.sync.content_sender import ContentSender
@@ -75,10 +76,8 @@ class Delivery:
     _key: str = field(init=False)
 
     def __post_init__(self) -> None:
-        identity, to = self.run.identity, self.destination
-        self._key = to.key(identity)
-        self.outcome = Outcome(self.run.directory.path, to.run_id_of(identity), identity.display_name)
-        self.outcome.entity, self.outcome.project = to.entity_of(identity), to.project_of(identity)
+        self._key = self.destination.key(self.run.identity)
+        self.outcome = Outcome.at(self.destination, self.run)
 
     async def deliver(self) -> Outcome:
         """Send what the destination lacks, read it back, write the receipt. Raises what ends it early."""
@@ -155,9 +154,7 @@ class Delivery:
         self, ledger: Ledger, progress: Progress, console_text: IO[bytes], stamp: LogStamp, digest: str
     ) -> None:
         """Deliver what is only this fragment's: config, summary and end of the run are the later fragments' by now."""
-        identity, to = self.run.identity, self.destination
-        entity = progress.entity or to.entity_of(identity) or await self._own_entity()
-        address = RunAddress(entity, progress.project or to.project_of(identity), to.run_id_of(identity))
+        address = await address_of(self.run.identity, self.destination, progress, self.server, self.retrier)
         self.outcome.entity, self.outcome.project = address.entity, address.project
         maker = self._maker(progress, console_text)
         while (batch := await asyncio.to_thread(maker.next)) is not None:
@@ -170,10 +167,6 @@ class Delivery:
         self._set_aside(maker)
         expected = Expected(self.end, None, None, "{}", files, artifacts, finished=False, overtaken=True)
         await self._proof().give(ledger, self._key, address, expected, stamp, digest)
-
-    async def _own_entity(self) -> str:
-        viewer = await self._ask(self.server.viewer)
-        return viewer.entity if viewer is not None else ""
 
     def _proof(self) -> Proof:
         return Proof(self.run, self.destination, self.server, self.options, self.reporter, self.retrier, self.outcome)

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from backhaul.errors import BackhaulError, ConfigurationError, QuarantineError, StillRecording, TemporaryError
+from backhaul.runs.inspect import Inspection
 from backhaul.runs.rows import NUMBERED, Stream
+from backhaul.sync.destination import Destination
 from backhaul.wandblog import Damage
 
 
@@ -68,6 +70,18 @@ class Outcome:
     url: str | None = None
     sent_lines: int = 0
     sent_bytes: int = 0
+
+    @classmethod
+    def at(cls, to: Destination, run: Inspection) -> Self:
+        """The outcome of a run before anything is done: where it is to go, as far as that is known without asking."""
+        identity = run.identity
+        return cls(
+            run.directory.path,
+            to.run_id_of(identity),
+            identity.display_name,
+            entity=to.entity_of(identity),
+            project=to.project_of(identity),
+        )
 
     @property
     def exit_code(self) -> int:

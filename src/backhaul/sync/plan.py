@@ -22,8 +22,7 @@ def plan_fragment(run: Inspection, destination: Destination, state_folder: Path)
     """
     known = read_ledger(run.directory.log, state_folder)
     progress = known.get(destination.key(run.identity), Progress())
-    outcome = Outcome(run.directory.path, destination.run_id_of(run.identity), run.identity.display_name)
-    outcome.entity, outcome.project = destination.entity_of(run.identity), destination.project_of(run.identity)
+    outcome = Outcome.at(destination, run)
     outcome.remote = progress.lines
     outcome.files_remote = len(progress.files)
     outcome.receipt = progress.receipt

@@ -21,6 +21,7 @@ from backhaul.errors import UsageError
 from backhaul.runs.new_file import new_file
 
 _MEMBER = "signature"
+_KEY_FILE = "receipt-key"
 
 
 def signed(document: Mapping[str, Any], state_folder: Path) -> dict[str, Any]:
@@ -28,7 +29,7 @@ def signed(document: Mapping[str, Any], state_folder: Path) -> dict[str, Any]:
 
     Raises OSError, and what `new_file` raises, when the key can be neither read nor made.
     """
-    key = _key(state_folder / "receipt-key")
+    key = _key(state_folder / _KEY_FILE)
     signature = key.sign(_canonical(document))
     public = key.public_key().public_bytes_raw()
     return {**document, _MEMBER: {"ed25519": _text(public), "value": _text(signature)}}
@@ -48,7 +49,7 @@ def signer_of(document: Mapping[str, Any]) -> str | None:
 
 def own_fingerprint(state_folder: Path) -> str | None:
     """The fingerprint of this user's key; None when there is none yet."""
-    path = state_folder / "receipt-key"
+    path = state_folder / _KEY_FILE
     return _fingerprint(_key(path).public_key().public_bytes_raw()) if path.exists() else None
 
 
