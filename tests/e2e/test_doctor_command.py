@@ -145,7 +145,7 @@ def test_only_a_lock_whose_owner_is_gone_is_removed(backhaul: Backhaul, tmp_path
 
 def test_a_lock_that_the_kernel_knows_is_held_even_when_no_name_shows_it(tmp_path: Path) -> None:
     """A lock taken through another name of the file counts."""
-    from backhaul.doctor.file_holders import holders_of
+    from backhaul.runs.open_files import holders_of
 
     lock, other = tmp_path / "a.lock", tmp_path / "b"
     lock.touch()

@@ -12,7 +12,7 @@ from backhaul.doctor.patient import Patient, Surroundings
 from backhaul.errors import BackhaulError
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.local_run import LocalRun
-from backhaul.runs.writer_alive import files_open_for_writing
+from backhaul.runs.open_files import files_open_for_writing
 from backhaul.sync.ledger import read_ledger
 from backhaul.wandblog import LogEnd
 

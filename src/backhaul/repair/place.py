@@ -16,7 +16,7 @@ from pathlib import Path
 
 from backhaul.errors import RunBusy
 from backhaul.runs.directory import RunDirectory, is_run_directory_name
-from backhaul.runs.writer_alive import is_open_for_writing
+from backhaul.runs.open_files import is_open_for_writing
 
 FOLDER = "repaired"
 _PREFIX = "offline-repaired-"

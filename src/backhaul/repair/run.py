@@ -19,7 +19,7 @@ from backhaul.repair.source import Kind, kind_of, readable
 from backhaul.repair.survey import Survey, survey
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.new_file import already_there, new_file, sync_folder, unwritable
-from backhaul.runs.writer_alive import is_open_for_writing
+from backhaul.runs.open_files import is_open_for_writing
 from backhaul.wandblog import Damage, DamageKind
 from backhaul.wandblog.writer import LogWriter
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backhaul.runs.directory import RunDirectory
-from backhaul.runs.writer_alive import is_open_for_writing
+from backhaul.runs.open_files import is_open_for_writing
 
 # A run's first files are written within this time (seconds) of its start, also by a slow file system.
 _FIRST_FILES_WITHIN = 600.0

@@ -21,11 +21,11 @@ from backhaul.runs.events import event_line
 from backhaul.runs.glance import Glance
 from backhaul.runs.history import HistoryRows
 from backhaul.runs.identity import RunIdentity
+from backhaul.runs.open_files import is_open_for_writing
 from backhaul.runs.reading import Condition, Reading, Watch, read_log
 from backhaul.runs.recorded_files import LoggedArtifact, LoggedFile, logged_artifact, logged_files
 from backhaul.runs.rows import Stream
 from backhaul.runs.single import single_run
-from backhaul.runs.writer_alive import is_open_for_writing
 from backhaul.wandblog import Batch, Damage, LogEnd, LogReader, LogRecord
 from backhaul.wandblog.reader import check_header
 

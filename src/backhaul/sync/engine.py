@@ -24,8 +24,8 @@ from backhaul.errors import (
 )
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.inspect import Inspection, inspect
+from backhaul.runs.open_files import is_open_for_writing
 from backhaul.runs.rows import Stream
-from backhaul.runs.writer_alive import is_open_for_writing
 from backhaul.sync.delivery import Delivery
 from backhaul.sync.destination import Destination
 from backhaul.sync.digests import Digests

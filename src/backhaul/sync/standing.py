@@ -11,8 +11,8 @@ from typing import Any
 from backhaul.errors import BackhaulError, EmptyLog
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.inspect import Inspection, inspect
+from backhaul.runs.open_files import files_open_for_writing
 from backhaul.runs.rows import NUMBERED
-from backhaul.runs.writer_alive import files_open_for_writing
 from backhaul.sync.ledger import read_ledger
 from backhaul.sync.mishap import told
 from backhaul.sync.outcome import RunState

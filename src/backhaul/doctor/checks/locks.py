@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from backhaul.doctor.file_holders import holders_of
 from backhaul.doctor.file_system import is_shared
 from backhaul.doctor.finding import Finding
 from backhaul.doctor.patient import Surroundings
+from backhaul.runs.open_files import holders_of
 
 _PATTERNS = ("*.lock", "offline-run-*/*.lock", "run-*/*.lock", "offline-run-*/*.backhaul.owner")
 
