@@ -213,6 +213,9 @@ def _locked(path: Path) -> int:
 def _listening(host: str, port: int) -> Iterator[socket.socket]:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, port), family=family, backlog=_BACKLOG) as sock:
+        # Connections inherit it. asyncio sets it only on sockets that name their protocol, which these do not: the end
+        # of an answer would wait some 40 ms for the client to acknowledge its beginning.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         yield sock
 
 

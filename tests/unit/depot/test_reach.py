@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -13,6 +16,9 @@ from backhaul.depot import Reach
 
 from ...depot_thread import served_depot
 from .conftest import Client
+
+if TYPE_CHECKING:
+    from tests.conftest import DepotProcess
 
 _CERT = Path("cert.pem")
 
@@ -98,3 +104,16 @@ def test_wrong_keys_count_for_the_client_behind_a_trusted_proxy(served: Served) 
     told = [wrong.keyed("POST", "/graphql", b"{}", **{"X-Forwarded-For": "203.0.113.9"}).status for _ in range(31)]
     assert told == [401] * 30 + [429]
     assert wrong.keyed("POST", "/graphql", b"{}", **{"X-Forwarded-For": "203.0.113.10"}).status == 401
+
+
+def test_no_answer_waits_for_the_acknowledgement_of_its_beginning(depot: DepotProcess) -> None:
+    """Head and body are written one after the other: held back by the system, each answer would take 40 ms."""
+    connection = HTTPConnection(urlsplit(depot.url).netloc, timeout=30)
+    seconds = []
+    for _ in range(30):  # the first are acknowledged at once, whatever the sender does
+        began = time.perf_counter()
+        connection.request("POST", "/graphql", b"{}")
+        connection.getresponse().read()
+        seconds.append(time.perf_counter() - began)
+    connection.close()
+    assert min(seconds[20:]) < 0.03
