@@ -10,7 +10,7 @@ import textwrap
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 RECORDED = Path(__file__).parent / "recorded"
 
@@ -62,12 +62,15 @@ class Backhaul:
         """`backhaul sync PATH --json …`."""
         return self("sync", path, "--json", *arguments, timeout=timeout, prefix=prefix)
 
-    def start(self, *arguments: object, new_session: bool = False) -> subprocess.Popen[str]:
-        """Start and come back at once."""
+    def start(
+        self, *arguments: object, new_session: bool = False, stdin: IO[str] | None = None
+    ) -> subprocess.Popen[str]:
+        """Start and come back at once; `stdin` is its keyboard."""
         return subprocess.Popen(
             self._line(arguments),
             env=self.env,
             cwd=self.cwd,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

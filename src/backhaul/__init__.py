@@ -1,6 +1,7 @@
 """Backhaul brings offline Weights & Biases runs home: every run, every row, with proof.
 
-The Python API reads a run as it lies on disk, without a server and without the wandb package, and brings runs to one::
+The Python API reads a run as it lies on disk, without a server and without the wandb package; it brings runs to a
+server, and asks one what it holds::
 
     import backhaul
 
@@ -13,6 +14,7 @@ The Python API reads a run as it lies on disk, without a server and without the 
     report = backhaul.sync("wandb", to="depot", on_event=print)
     report.verified, report.exit_code           # is everything there?
     for run in report.runs: ...                 # what came of each: state, lines, files, error, receipt
+    backhaul.verify("wandb", deep=True)         # is it there still, row by row? The same kind of report
 
 Damage never raises. What does raise is a `BackhaulError`, which says what happened, what is safe and what to do next.
 Only the names in `__all__` are promised; nothing heavy is imported before one of them is used.
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from backhaul.errors import BackhaulError
     from backhaul.runs.local_run import LocalRun, OutputLine, open_run
     from backhaul.runs.recorded_files import LoggedArtifact, LoggedFile
-    from backhaul.sync.door import sync
+    from backhaul.sync.door import sync, verify
     from backhaul.sync.event import Event, EventKind
     from backhaul.sync.outcome import Outcome, RunState
     from backhaul.sync.report import Report
@@ -52,6 +54,7 @@ __all__ = [
     "__version__",
     "open_run",
     "sync",
+    "verify",
 ]
 
 _HOMES = {
@@ -69,6 +72,7 @@ _HOMES = {
     "Report": "backhaul.sync.report",
     "RunState": "backhaul.sync.outcome",
     "open_run": "backhaul.runs.local_run",
+    "verify": "backhaul.sync.door",
 }
 
 

@@ -28,7 +28,8 @@
     │   ├── NotAWandbLog                6
     │   ├── EmptyLog                    6
     │   ├── RemoteConflict              6
-    │   └── PayloadMissing              6
+    │   ├── PayloadMissing              6
+    │   └── NotProven                   6
     ├── RefusedError                    7  the server said no for good
     │   ├── BadRequest                  7
     │   ├── Forbidden                   7
@@ -292,6 +293,14 @@ class PayloadMissing(QuarantineError):
 
     code = "payload-missing"
     next_by_default = "Copy the file to the place named above and run the same command again."
+
+
+class NotProven(QuarantineError):
+    """The run stays here: it is not proved that all of it is at the destination."""
+
+    code = "not-proven"
+    safe_by_default = "Nothing of this run was deleted."
+    next_by_default = "Run `backhaul sync` on it, or `backhaul verify` if it was sent already."
 
 
 class RefusedError(BackhaulError):

@@ -39,10 +39,13 @@ async def notebook():
     note_handlers()
     report = backhaul.sync(sys.argv[1], project=sys.argv[2], on_event=on_event)
     note_handlers()
-    return report
-report = asyncio.run(notebook())
+    proof = backhaul.verify(sys.argv[1], project=sys.argv[2], deep=True)
+    note_handlers()
+    return report, proof
+report, proof = asyncio.run(notebook())
 print(json.dumps({"report": report.as_json(), "verified": report.verified, "events": seen,
-                  "signals": len(set(handlers)) == 1}))
+                  "signals": len(set(handlers)) == 1,
+                  "proof": proof.as_json()}))
 """
 
 
@@ -55,6 +58,9 @@ def test_a_notebook_syncs_and_is_told_everything(
     assert (told["report"]["exit_code"], told["verified"], run["state"], told["signals"]) == (0, True, "verified", True)
     there = held(depot.data, project, "healthy")
     assert len(there.rows) == 300
+    (proved,) = told["proof"]["runs"]
+    assert (told["proof"]["exit_code"], proved["state"], proved["streams"]) == (0, "verified", run["streams"])
+    assert Path(proved["receipt"]).exists()
     events = told["events"]
     assert [events[0]["event"], events[-2]["event"], events[-1]["event"]] == ["started", "verifying", "finished"]
     lines = sum(event["lines"] for event in events if event["event"] == "lines")

@@ -72,7 +72,7 @@ def test_a_run_that_is_not_there_is_told_whatever_its_marker_says(backhaul: Back
 def test_what_was_taken_away_or_changed_on_the_server_is_named(
     backhaul: Backhaul, run: Path, project: str, depot: DepotProcess
 ) -> None:
-    """A deleted file, a changed summary, a changed row in the middle: the last is seen by `--deep` alone."""
+    """A deleted file, a changed summary, a changed row in the middle, seen by `--deep` alone; a sync mends the rest."""
     assert backhaul.sync(run, "-p", project).exit_code == 0
     assert backhaul("verify", run, "-p", project, "--deep", "--json").exit_code == 0
     row = held(depot.data, project, id_of(run)).rows[150] | {"loss": 77.0}
@@ -101,6 +101,9 @@ run.summary.update()
     told = _told(backhaul("verify", run, "-p", project, "--json"))
     assert "file saved.txt" in told
     assert "summary 'loss'" in told
+    mended = backhaul.sync(run, "-p", project)
+    assert (mended.exit_code, mended.only["state"]) == (0, "verified")
+    assert "saved.txt" in held(depot.data, project, id_of(run)).files
 
 
 def test_a_run_that_broke_off_is_not_verified_and_a_sync_completes_it(
@@ -120,7 +123,7 @@ run.finish()
 def test_fragments_of_one_run_are_verified_in_their_order(
     backhaul: Backhaul, sdk_env: dict[str, str], tmp_path: Path, project: str
 ) -> None:
-    """Two parts of a resumed run: each is proved at its own line numbers."""
+    """Two parts of a resumed run: each is proved at its own line numbers, and both may go then."""
     script = """
         import wandb
         run = wandb.init(project="p", id="parts", resume="allow")
@@ -132,6 +135,8 @@ def test_fragments_of_one_run_are_verified_in_their_order(
     assert backhaul.sync(tmp_path, "-p", project).exit_code == 0
     done = backhaul("verify", first, second, "-p", project, "--deep", "--json")
     assert [(run["state"], run["error"]) for run in done.document["runs"]] == [("verified", None), ("verified", None)]
+    cleaned = backhaul("clean", tmp_path, "-p", project, "--yes", "--json")
+    assert [run["fate"] for run in cleaned.document["runs"]] == ["deleted", "deleted"]
 
 
 def test_artifacts_are_part_of_the_proof(

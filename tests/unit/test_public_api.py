@@ -67,6 +67,7 @@ def test_the_public_names_are_these() -> None:
         "__version__",
         "open_run",
         "sync",
+        "verify",
     }
     assert all(getattr(backhaul, name) is not None for name in backhaul.__all__)
     public = {name for name in dir(backhaul.LocalRun) if not name.startswith("_")}

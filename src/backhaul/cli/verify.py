@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,14 +15,10 @@ from backhaul.cli.progress import ProgressView
 from backhaul.cli.render import STDERR, show_error, show_outcomes, show_warnings
 from backhaul.errors import BackhaulError
 from backhaul.runs.directory import RunDirectory
-from backhaul.runs.find import find_runs
-from backhaul.sync.audit import audit_runs
 from backhaul.sync.connection import Connection, Target, connected
-from backhaul.sync.options import SyncOptions
-from backhaul.sync.outcome import Outcome
+from backhaul.sync.door import confirm, wanted_runs
 from backhaul.sync.receipt_check import ReceiptOnFile, check_receipt, read_receipt
 from backhaul.sync.report import Report
-from backhaul.sync.reporter import Reporter
 from backhaul.sync.retry import Patience, Retrier
 from backhaul.sync.signature import own_fingerprint
 from backhaul.sync.state_folder import state_folder
@@ -56,12 +51,10 @@ def command(
         if receipt is not None:
             _check_receipt(receipt, target, as_json=as_json)
             ctx.exit(0)
-        directories = find_runs(paths, env=os.environ, cwd=Path.cwd(), include_online=True)
-        if choices["run_id"] and len(directories) > 1:
-            raise click.UsageError("--id is for one run, and there are more under this path.")
+        directories = wanted_runs(paths, choices["run_id"], include_online=True)
         with connected(target) as there:
             show_warnings(there.settings.warnings)
-            report = Report(tuple(_audited(directories, choices, there)))
+            report = _report(directories, choices, there)
     except BackhaulError as error:
         if as_json:
             print(json.dumps({"runs": [], "error": error.as_json(), "exit_code": error.exit_code}))
@@ -73,25 +66,11 @@ def command(
     ctx.exit(report.exit_code)
 
 
-def _audited(directories: Sequence[RunDirectory], choices: dict[str, Any], there: Connection) -> list[Outcome]:
+def _report(directories: Sequence[RunDirectory], choices: dict[str, Any], there: Connection) -> Report:
     sizes = {directory.path: 0 for directory in directories}
     with ProgressView(STDERR, sizes) as view:
-        return asyncio.run(_audit(directories, choices, there, Reporter(view.on_event)))
-
-
-async def _audit(
-    directories: Sequence[RunDirectory], choices: dict[str, Any], there: Connection, reporter: Reporter
-) -> list[Outcome]:
-    options = SyncOptions(state_folder=state_folder(), jobs=choices["jobs"], read_back_for=0)
-    async with there.server() as server:
-        return await audit_runs(
-            directories,
-            server=server,
-            destination=there.destination,
-            options=options,
-            reporter=reporter,
-            deep=choices["deep"],
-        )
+        asked = confirm(directories, there, jobs=choices["jobs"], deep=choices["deep"], on_event=view.on_event)
+        return asyncio.run(asked)
 
 
 def _check_receipt(path: Path, target: Target, *, as_json: bool) -> None:

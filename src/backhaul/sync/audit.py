@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from backhaul.errors import BackhaulError, PayloadMissing, UnreadableFile, VerificationFailed
+from backhaul.errors import BackhaulError, NotFound, PayloadMissing, UnreadableFile, VerificationFailed
 from backhaul.runs.artifacts import artifact_of
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.inspect import Inspection, inspect
@@ -25,12 +25,13 @@ from backhaul.sync.digests import Digests
 from backhaul.sync.first_contact import counts_of
 from backhaul.sync.fragments import fragments_by_run
 from backhaul.sync.ledger import Ledger
+from backhaul.sync.line_sender import quarantined, set_aside
 from backhaul.sync.log_digest import sha256_of
 from backhaul.sync.mishap import told
 from backhaul.sync.numbering import Numbering
 from backhaul.sync.options import SyncOptions
-from backhaul.sync.outcome import Outcome, Quarantined
-from backhaul.sync.progress import LogStamp, Progress, no_lines
+from backhaul.sync.outcome import Outcome, Quarantined, RunState
+from backhaul.sync.progress import LogStamp, Progress, no_lines, unproven_entry
 from backhaul.sync.proof import Proof
 from backhaul.sync.reporter import Reporter
 from backhaul.sync.retry import Retrier
@@ -67,10 +68,29 @@ class Audit:
         self.outcome = Outcome.at(self.destination, self.run)
 
     async def examine(self) -> None:
-        """Compare, and keep receipt, ledger entry and marker when all is equal. Raises VerificationFailed otherwise."""
+        """Compare, and keep receipt, ledger entry and marker when all is equal. Raises VerificationFailed otherwise.
+
+        Then the ledger no longer counts the run as verified, so that a sync asks and sends anew.
+        """
         log, key = self.run.directory.log, self.destination.key(self.run.identity)
+        with Ledger.open(log, self.options.state_folder) as ledger:
+            try:
+                await self._compare(ledger, key)
+            except (VerificationFailed, NotFound):
+                self._take_back_proof(ledger, key)
+                raise
+            if self.outcome.state is RunState.QUARANTINED:
+                self._take_back_proof(ledger, key)
+
+    def _take_back_proof(self, ledger: Ledger, key: str) -> None:
+        # Where more lines are than ours, a later part of the run may have come: a sync would not know better.
+        overgrown = any(self.outcome.remote.get(stream, 0) > self.end[stream] for stream in NUMBERED)
+        if ledger.progress(key).verified is not None and not overgrown:
+            ledger.record(key, unproven_entry())
+
+    async def _compare(self, ledger: Ledger, key: str) -> None:
+        log = self.run.directory.log
         with ExitStack() as stack:
-            ledger = stack.enter_context(Ledger.open(log, self.options.state_folder))
             stamp = LogStamp.of(log)
             self.reporter.started(self.run)
             numbering = Numbering(
@@ -127,6 +147,7 @@ class Audit:
                 first = batch.first[Stream.HISTORY]
                 await comparison.take([line for number, line in enumerate(lines, first) if number not in refused])
         self.outcome.damage = maker.reader.damage
+        self.outcome.quarantined += [*quarantined(progress), *set_aside(maker.rows)]
         if comparison is not None and comparison.differences:
             told = "; ".join(map(str, comparison.differences))
             raise VerificationFailed(f"{address} was read back row by row and differs from the log: {told}.")

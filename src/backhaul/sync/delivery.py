@@ -26,7 +26,7 @@ from backhaul.sync.destination import Destination
 from backhaul.sync.digests import Digests
 from backhaul.sync.first_contact import counts_of
 from backhaul.sync.ledger import Ledger
-from backhaul.sync.line_sender import LineSender, quarantined
+from backhaul.sync.line_sender import LineSender, quarantined, set_aside
 from backhaul.sync.log_digest import sha256_of
 from backhaul.sync.numbering import Numbering
 from backhaul.sync.options import SyncOptions
@@ -268,8 +268,7 @@ class Delivery:
                 ledger.record(self._key, {"what": "alerts", "count": count})
 
     def _set_aside(self, maker: BatchMaker) -> None:
-        nothing_lost = "The log still has it; nothing is lost. Export it from there if you need it."
-        self.outcome.quarantined += [Quarantined(item.what, item.reason, nothing_lost) for item in maker.rows.set_aside]
+        self.outcome.quarantined += set_aside(maker.rows)
         if maker.reader.tear is not None and not maker.recording:
             self.outcome.notes.append(maker.reader.tear.sentence)
 

@@ -1,4 +1,4 @@
-"""The one door to a sync: the command line and the Python API come in here."""
+"""The one door to a sync and to a verification: the command line and the Python API come in here."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from typing import Any, TypeVar
 from backhaul.errors import BackhaulError, Interrupted, UsageError
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.find import find_runs
+from backhaul.sync.audit import audit_runs
 from backhaul.sync.connection import Connection, Target, connected
 from backhaul.sync.engine import Engine
 from backhaul.sync.event import OnEvent
 from backhaul.sync.options import SyncOptions
+from backhaul.sync.outcome import Outcome
 from backhaul.sync.policy import ArtifactPolicy
 from backhaul.sync.report import Report
 from backhaul.sync.reporter import Reporter
@@ -55,7 +57,7 @@ def sync(
 
     Raises BackhaulError when there is no run, no credential, or something is wrong with the settings.
     """
-    directories = wanted_runs([paths] if isinstance(paths, str | os.PathLike) else paths, run_id)
+    directories = wanted_runs(paths, run_id)
     options = SyncOptions(
         state_folder=state_folder(),
         jobs=jobs,
@@ -70,9 +72,37 @@ def sync(
         return _in_own_thread(deliver(directories, there, options, on_event))
 
 
-def wanted_runs(paths: Iterable[AnyPath], run_id: str | None) -> list[RunDirectory]:
+def verify(
+    paths: AnyPath | Iterable[AnyPath] = (),
+    *,
+    to: str | None = None,
+    entity: str | None = None,
+    project: str | None = None,
+    run_id: str | None = None,
+    jobs: int = 4,
+    deep: bool = False,
+    timeout: float = 60.0,
+    on_event: OnEvent | None = None,
+) -> Report:
+    """Ask a server whether it holds runs whole, whoever sent them, and say what came of each. Nothing is sent.
+
+    `paths` and the options are those of `backhaul verify`; `timeout` is in seconds. A run that is all there has the
+    state VERIFIED and a receipt from then on; what is missing or different is in its `error` and never raised.
+    Threads, events and KeyboardInterrupt are as for `sync`.
+
+    Raises BackhaulError when there is no run, no credential, or something is wrong with the settings.
+    """
+    directories = wanted_runs(paths, run_id, include_online=True)
+    with connected(Target(to, entity, project, run_id, timeout)) as there:
+        return _in_own_thread(confirm(directories, there, jobs=jobs, deep=deep, on_event=on_event))
+
+
+def wanted_runs(
+    paths: AnyPath | Iterable[AnyPath], run_id: str | None, *, include_online: bool = False
+) -> list[RunDirectory]:
     """The runs under `paths`. Raises NoRunsFound; UsageError when several are to go under one `run_id`."""
-    directories = find_runs([Path(path) for path in paths], env=os.environ, cwd=Path.cwd())
+    listed = [Path(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
+    directories = find_runs(listed, env=os.environ, cwd=Path.cwd(), include_online=include_online)
     if run_id and len(directories) > 1:
         raise UsageError("--id is for one run, and there are more under this path.")
     return directories
@@ -97,6 +127,29 @@ async def deliver(
             outcomes = await engine.sync(directories)
         except asyncio.CancelledError:
             outcomes = engine.stopped(why_stopped())
+    return _report(outcomes, there, reporter)
+
+
+async def confirm(
+    directories: Sequence[RunDirectory],
+    there: Connection,
+    *,
+    jobs: int,
+    deep: bool = False,
+    on_event: OnEvent | None = None,
+) -> Report:
+    """Hold the runs against what is there. Raises what `on_event` raised, when all runs are done."""
+    reporter = Reporter(on_event)
+    # What was acknowledged long ago is shown by now: nothing is waited for.
+    options = SyncOptions(state_folder=state_folder(), jobs=jobs, read_back_for=0)
+    async with there.server() as server:
+        outcomes = await audit_runs(
+            directories, server=server, destination=there.destination, options=options, reporter=reporter, deep=deep
+        )
+    return _report(outcomes, there, reporter)
+
+
+def _report(outcomes: Sequence[Outcome], there: Connection, reporter: Reporter) -> Report:
     if reporter.failure is not None:
         raise reporter.failure
     return Report(tuple(outcomes), there.settings.warnings)

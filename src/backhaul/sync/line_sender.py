@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from backhaul.errors import BackhaulError, BadRequest, TooLarge
 from backhaul.runs.inspect import Inspection
-from backhaul.runs.rows import NUMBERED, Stream
+from backhaul.runs.rows import NUMBERED, Rows, Stream
 from backhaul.sync.batch import Batch, BatchMaker
 from backhaul.sync.ledger import Ledger
 from backhaul.sync.outcome import Outcome, Quarantined
@@ -135,3 +135,9 @@ class LineSender:
 def quarantined(progress: Progress) -> list[Quarantined]:
     """The refused lines that a destination holds stand-ins for."""
     return [Quarantined(refusal.what, refusal.reason, _NEXT) for refusal in progress.refused.values()]
+
+
+def set_aside(rows: Rows) -> list[Quarantined]:
+    """What of the log is in no line, because no server takes it."""
+    nothing_lost = "The log still has it; nothing is lost. Export it from there if you need it."
+    return [Quarantined(item.what, item.reason, nothing_lost) for item in rows.set_aside]

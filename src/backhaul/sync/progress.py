@@ -97,6 +97,8 @@ class Progress:
                 stamp = LogStamp(int(entry["size"]), int(entry["mtime_ns"]))
                 entity, project = entry.get("entity"), entry.get("project")
                 return replace(self, verified=stamp, receipt=str(entry["receipt"]), entity=entity, project=project)
+            case "unproven":
+                return replace(self, verified=None, receipt=None)
         raise ValueError(entry["what"])
 
     def _after_payload(self, entry: Mapping[str, Any]) -> Progress:
@@ -179,6 +181,11 @@ def verified_entry(log: LogStamp, receipt: str, entity: str | None, project: str
     """The run was read back and equals the log."""
     where = {"entity": entity, "project": project}
     return {"what": "verified", "size": log.size, "mtime_ns": log.mtime_ns, "receipt": receipt, **where}
+
+
+def unproven_entry() -> dict[str, Any]:
+    """The run was read back again, and is no longer there as it was."""
+    return {"what": "unproven"}
 
 
 def _refused_before(

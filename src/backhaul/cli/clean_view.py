@@ -1,0 +1,64 @@
+"""How a cleaning looks in a terminal: how much can go or is gone, and why the rest stays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.markup import escape
+
+from backhaul.clean.verdict import Clearing, Fate, Verdict
+from backhaul.cli.render import STDERR, size
+from backhaul.cli.visible import visible
+
+_HEADING = {
+    Fate.DELETED: ("green", "deleted", "the receipt beside each is kept"),
+    Fate.PROVEN: ("yellow", "can go", "proved here and confirmed by the server: backhaul clean deletes them"),
+}
+
+
+def show_clearing(clearing: Clearing, console: Console = STDERR) -> None:
+    """Print the verdict in one line, then the runs, those that stay grouped by the reason."""
+    console.print(f"[bold]{_verdict(clearing)}[/]", soft_wrap=True)
+    for path in clearing.finished:
+        console.print(f"  an interrupted deletion was brought to its end: {_shown(path)}", soft_wrap=True)
+    for fate in _HEADING:
+        if runs := clearing.of(fate):
+            _show_going(fate, runs, console)
+    reasons: dict[str, list[Verdict]] = {}
+    for run in clearing.of(Fate.KEPT):
+        reasons.setdefault(f"{run.error.message}\n{run.error.next}" if run.error else "", []).append(run)
+    for reason, runs in reasons.items():
+        _show_kept(reason, runs, console)
+
+
+def _verdict(clearing: Clearing) -> str:
+    counts = {fate: clearing.of(fate) for fate in (Fate.DELETED, Fate.PROVEN, Fate.KEPT)}
+    words = {Fate.DELETED: "deleted", Fate.PROVEN: "can go", Fate.KEPT: "kept"}
+    told = [
+        f"{len(runs)} {words[fate]}" + ("" if fate is Fate.KEPT else f" ({size(sum(run.frees for run in runs))})")
+        for fate, runs in counts.items()
+        if runs
+    ]
+    number = len(clearing.runs)
+    return f"{number} {'run' if number == 1 else 'runs'}: {', '.join(told) or 'nothing to do'}"
+
+
+def _show_going(fate: Fate, runs: Sequence[Verdict], console: Console) -> None:
+    colour, heading, meaning = _HEADING[fate]
+    console.print(f"\n[bold {colour}]{heading}[/]  [dim]{meaning}[/]", soft_wrap=True)
+    for run in runs:
+        console.print(f"{size(run.frees):>11}  {_shown(run.directory.path)}", soft_wrap=True)
+        console.print(f"{'':>11}  [dim]receipt {_shown(run.receipt)}[/]", soft_wrap=True)
+
+
+def _show_kept(reason: str, runs: Sequence[Verdict], console: Console) -> None:
+    message, _, what_next = reason.partition("\n")
+    console.print(f"\n[bold]kept[/]  {escape(visible(message))}", soft_wrap=True)
+    console.print(f"  next: {escape(visible(what_next))}", soft_wrap=True)
+    for run in runs:
+        console.print(f"  [dim]{_shown(run.directory.path)}[/]", soft_wrap=True)
+
+
+def _shown(path: object) -> str:
+    return escape(visible(str(path)))

@@ -1,0 +1,7 @@
+"""The run that is recorded once a session."""
+
+from __future__ import annotations
+
+from ...sync_fixtures import healthy_original
+
+__all__ = ["healthy_original"]
