@@ -6,7 +6,6 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
@@ -24,6 +23,7 @@ from backhaul.depot.pages.assets import Assets
 from backhaul.depot.pages.login import Tickets
 from backhaul.depot.refusal import Refused, not_found, of_disk
 from backhaul.depot.storage import BadDigest, Storage, target_of
+from backhaul.depot.threads import in_thread
 
 _LOG = logging.getLogger("backhaul.depot")
 
@@ -83,7 +83,9 @@ class App:
         """The endpoint for those who show the key; the cookie of the pages counts only for reading."""
 
         async def guarded(request: Request) -> Response:
-            user = await run_in_threadpool(self._user, request, cookie)
+            key = shown_key(request.headers.get("authorization") or "")
+            known = self._people.remembered(key) if key else None
+            user = known.user if known else await in_thread(self._user, request, key, cookie)
             if user is None:
                 raise Refused("user is not logged in", 401)
             request.state.user = user
@@ -92,9 +94,8 @@ class App:
 
         return guarded
 
-    def _user(self, request: Request, cookie: bool) -> User | None:
-        """Whose key the request shows, or whose cookie where that counts."""
-        key = shown_key(request.headers.get("authorization") or "")
+    def _user(self, request: Request, key: str | None, cookie: bool) -> User | None:
+        """Whose key it is, or whose cookie where that counts."""
         account = None if key is None else self._people.by_key(key, caller(request))
         if account is not None:
             return account.user
@@ -102,7 +103,7 @@ class App:
 
     async def _answer_graphql(self, request: Request) -> Response:
         data = await body.read(request)
-        return await run_in_threadpool(self._execute, request, data, _context(request))
+        return await in_thread(self._execute, request, data, _context(request))
 
     def _execute(self, request: Request, data: bytes, context: Context) -> Response:
         asked = body.parse_object(data)
@@ -113,12 +114,12 @@ class App:
 
     async def _take_lines(self, request: Request) -> Response:
         data = await body.read(request)
-        stop = await run_in_threadpool(_deliver, request.state.services, request.path_params, data)
+        stop = await in_thread(_deliver, request.state.services, request.path_params, data)
         return JSONResponse(file_stream.ANSWER | {"stopped": True} if stop else file_stream.ANSWER)
 
     async def _give_file(self, request: Request) -> Response:
         store = request.state.services.store
-        return await run_in_threadpool(self._storage.file_response, store, target_of(request))
+        return await in_thread(self._storage.file_response, store, target_of(request))
 
 
 def _deliver(services: Services, where: Mapping[str, str], data: bytes) -> bool:

@@ -49,15 +49,16 @@ def _content(name: str, part: Any) -> tuple[int, list[str | None]]:
     offset, content = part.get("offset", 0), part.get("content") or []
     if not isinstance(offset, int) or not 0 <= offset < _HIGHEST_LINE or not isinstance(content, list):
         raise Refused(f"file_stream: the 'offset' of {name!r} must be a line number, its 'content' a list of lines")
-    return offset, [_line(line) for line in content]
+    lines: list[str | None] = content if set(map(type, content)) <= {str} else [_line(line) for line in content]
+    longest = max((len(line) for line in lines if line), default=0)
+    if longest > _LONGEST_LINE:
+        raise Refused(f"file_stream: a line has {longest} characters; {_LONGEST_LINE} are allowed", 413)
+    return offset, lines
 
 
 def _line(line: Any) -> str | None:
     """A null is a line that is not sent; anything but text is kept as its JSON."""
-    text = line if line is None or isinstance(line, str) else json.dumps(line)
-    if text is not None and len(text) > _LONGEST_LINE:
-        raise Refused(f"file_stream: a line has {len(text)} characters; {_LONGEST_LINE} are allowed", 413)
-    return text
+    return line if line is None or isinstance(line, str) else json.dumps(line)
 
 
 def _last_line(part: tuple[int, list[str | None]] | None) -> str | None:

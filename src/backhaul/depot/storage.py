@@ -6,7 +6,6 @@ import mimetypes
 from collections.abc import Callable
 from urllib.parse import quote
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
@@ -17,6 +16,7 @@ from backhaul.depot.manifests import to_hex
 from backhaul.depot.model import Blob, Run
 from backhaul.depot.refusal import Refused, not_found
 from backhaul.depot.store import Store
+from backhaul.depot.threads import in_thread
 
 
 class BadDigest(Refused):
@@ -37,8 +37,11 @@ class Storage:
         """Takes in a file at a signed address. It shows when it is whole and durable; until then the old one does."""
         target = target_of(request)
         self._check(request, "PUT", target)
-        run = await run_in_threadpool(_run, self._store, target)
-        return await self._receive(request, None, lambda blob: self._store.put_file(run.id, target.name, blob))
+
+        def keep(blob: Blob) -> str | None:
+            return self._store.put_file(_run(self._store, target).id, target.name, blob)
+
+        return await self._receive(request, None, keep)
 
     async def put_content(self, request: Request) -> Response:
         """Takes in bytes of an artifact; they must have the MD5 that the address names."""
@@ -54,7 +57,7 @@ class Storage:
         """Takes in one part of an upload; it must have the MD5 that was announced. 404 when that is over."""
         target = PartTarget(request.path_params["upload"], request.path_params["number"])
         self._check(request, "PUT", target)
-        upload = await run_in_threadpool(self._assembly.upload, target.upload_id)
+        upload = await in_thread(self._assembly.upload, target.upload_id)
         if upload is None or not 1 <= target.number <= len(upload.parts):
             raise not_found("upload")
         md5 = upload.parts[target.number - 1]
@@ -64,14 +67,14 @@ class Storage:
         """Takes in an artifact's manifest; it must have the MD5 that was announced."""
         target = _manifest_of(request)
         self._check(request, "PUT", target)
-        manifest = await run_in_threadpool(self._store.artifacts.manifest, target.manifest_id)
+        manifest = await in_thread(self._store.artifacts.manifest, target.manifest_id)
         if manifest is None:
             raise not_found("artifact manifest")
         md5 = to_hex(manifest.digest)
         return await self._receive(request, md5, lambda blob: self._store.artifacts.put_manifest(manifest.id, blob))
 
     async def _receive(self, request: Request, md5: str | None, keep: Callable[[Blob], str | None]) -> Response:
-        """Stores the body; `keep` names it, and returns the blob that is no longer needed."""
+        """Stores the body; `keep` names it, as `Blobs` says."""
         announced = request.headers.get("content-md5")
         expected = {digest for digest in (md5, to_hex(announced.strip()) if announced else None) if digest}
 
@@ -79,44 +82,35 @@ class Storage:
             if expected and expected != {blob.md5}:
                 raise BadDigest(f"the MD5 of what arrived is {blob.md5}, not {' or '.join(sorted(expected))}")
 
-        blob = await self._blobs.receive(body.whole(request, self._max_file_size), accept)
-        try:
-            needless = await run_in_threadpool(keep, blob)
-        except Exception:  # not a cancellation: then the row may still come, and the sweep decides
-            self._blobs.destroy(blob.name)
-            raise
-        if needless == blob.name:
-            self._blobs.destroy(needless)  # nobody knows of it
-        elif needless:
-            self._blobs.remove(needless)
+        blob = await self._blobs.receive(body.whole(request, self._max_file_size), accept, keep)
         return Response(status_code=200, headers={"ETag": f'"{blob.md5}"'})
 
     async def get(self, request: Request) -> Response:
         """Gives a file at a signed address; ranges are honoured."""
         target = target_of(request)
         self._check(request, "GET", target)
-        return await run_in_threadpool(self.file_response, self._store, target)
+        return await in_thread(self.file_response, self._store, target)
 
     async def get_content(self, request: Request) -> Response:
         """Gives bytes of an artifact at a signed address."""
         target = _content_of(request)
         self._check(request, "GET", target)
-        return await run_in_threadpool(self._content_response, target.project_id, target.md5)
+        return await in_thread(self._content_response, target.project_id, target.md5)
 
     async def get_entry(self, request: Request) -> Response:
         """Gives bytes of an artifact to a client with the key, by names and digest (storage layout V2)."""
         where = request.path_params
         store: Store = request.state.services.store
-        project = await run_in_threadpool(store.project, where["entity"], where["project"])
+        project = await in_thread(store.project, where["entity"], where["project"])
         if project is None:
             raise not_found("project")
-        return await run_in_threadpool(self._content_response, project.id, where["md5"], where["name"])
+        return await in_thread(self._content_response, project.id, where["md5"], where["name"])
 
     async def get_manifest(self, request: Request) -> Response:
         """Gives a manifest at a signed address."""
         target = _manifest_of(request)
         self._check(request, "GET", target)
-        manifest = await run_in_threadpool(self._store.artifacts.manifest, target.manifest_id)
+        manifest = await in_thread(self._store.artifacts.manifest, target.manifest_id)
         if manifest is None or manifest.blob is None:
             raise not_found("artifact manifest")
         return self._bytes(manifest.blob, "manifest.json", to_hex(manifest.digest))

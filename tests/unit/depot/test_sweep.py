@@ -45,7 +45,7 @@ class House:
         async def body() -> AsyncIterator[bytes]:
             yield data
 
-        return asyncio.run(self.blobs.receive(body(), lambda _blob: None))
+        return asyncio.run(self.blobs.receive(body(), lambda _blob: None, lambda _blob: None))
 
     def pass_time(self, seconds: float = GRACE) -> None:
         """Wait, then look."""

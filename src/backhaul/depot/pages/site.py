@@ -11,7 +11,6 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -40,6 +39,7 @@ from backhaul.depot.pages.visit import Visit
 from backhaul.depot.refusal import Refused
 from backhaul.depot.series import SeriesReader
 from backhaul.depot.store.users import Account
+from backhaul.depot.threads import in_thread
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _POLICY = (
@@ -114,7 +114,7 @@ class Pages:
         from_here(request, self._services.public_url)
         form = parse_qs((await body.read(request)).decode("utf-8", "replace"))
         try:
-            account = await run_in_threadpool(self._people.by_key, form.get("key", [""])[0].strip(), caller(request))
+            account = await in_thread(self._people.by_key, form.get("key", [""])[0].strip(), caller(request))
         except Refused as refused:
             return self._render("login.html", {"wrong": refused.message}, refused.status)
         if account is None:
@@ -148,24 +148,24 @@ class Pages:
         async def answer(request: Request) -> Response:
             if request.url.path == "/" and "key" in request.query_params:
                 return self._take_ticket(request)
-            user = await run_in_threadpool(self.user, request)
+            user = await in_thread(self.user, request)
             if template is None or request.query_params.get("format") == "json":
                 return await self._twin(request, user, view)
             if user is None:
                 return RedirectResponse("/login", 303)
             visit = Visit(self._services.seen_by(user), request, user)
             try:
-                values = await run_in_threadpool(view, visit)
+                values = await in_thread(view, visit)
             except Refused as refused:
                 return self._render("missing.html", {"message": refused.message}, refused.status)
-            return await run_in_threadpool(self._render, template, values | {"here": visit.address})
+            return await in_thread(self._render, template, values | {"here": visit.address})
 
         return answer
 
     async def _twin(self, request: Request, user: User | None, view: View) -> Response:
         if user is None:
             raise Refused("user is not logged in", 401)
-        values = await run_in_threadpool(view, Visit(self._services.seen_by(user), request, user))
+        values = await in_thread(view, Visit(self._services.seen_by(user), request, user))
         return Response(to_json(rows.strict(values)), headers=_HEADERS, media_type="application/json")
 
     def _render(self, template: str, values: dict[str, Any], status: int = 200) -> Response:

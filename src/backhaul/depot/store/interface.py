@@ -340,17 +340,21 @@ class Uploads(Protocol):
 class Blobs(Protocol):
     """The bytes of files, each under a name that the store alone chooses."""
 
-    async def receive(self, chunks: AsyncIterator[bytes], accept: Callable[[Blob], None]) -> Blob:
-        """Takes in a body; it is whole and durable when this returns, and leaves nothing behind when it raises.
+    async def receive(
+        self, chunks: AsyncIterator[bytes], accept: Callable[[Blob], None], keep: Callable[[Blob], str | None]
+    ) -> Blob:
+        """Takes in a body and has it kept; it leaves nothing behind when it raises.
 
-        `accept` sees size and MD5 before the blob exists, and refuses it by raising.
+        `accept` sees size and MD5 before the blob exists, and refuses it by raising. `keep` gets the blob when it is
+        whole and durable, gives its name to something, and returns the name of a blob that is needed no longer: the
+        one that was there before, or this one. Both are called in a thread of their own.
         """
 
     def keep(self, data: bytes) -> Blob:
         """Takes in bytes that the depot itself made; they are durable when this returns."""
 
     def join(self, names: list[str], accept: Callable[[Blob], None]) -> Blob:
-        """A new blob of the bytes of several, in their order; else as `receive`. Those that it is made of stay."""
+        """A new blob of the bytes of several, in their order, durable when this returns. Its parts stay."""
 
     def path(self, name: str) -> Path:
         """Where the blob's bytes can be read."""

@@ -25,10 +25,9 @@ def reopened(connection: sqlite3.Connection, run_id: int) -> None:
         connection.execute("UPDATE runs SET reopened_at_line = ? WHERE id = ?", (stop, run_id))
 
 
-def without_known(connection: sqlite3.Connection, run_id: int, batches: list[Batch]) -> list[Batch]:
-    """The batches of a run's history without rows that it has under lower numbers."""
-    (since,) = connection.execute("SELECT reopened_at_line FROM runs WHERE id = ?", (run_id,)).fetchone()
-    if since is None or all(batch.first < since for batch in batches):
+def without_known(connection: sqlite3.Connection, run_id: int, since: int, batches: list[Batch]) -> list[Batch]:
+    """The batches of a run's history without rows that it has below line `since`, at which it was opened again."""
+    if all(batch.first < since for batch in batches):
         return batches
     newest = _newest_step(connection, run_id, since)
     known: set[int] = set()

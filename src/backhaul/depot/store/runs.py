@@ -149,6 +149,23 @@ def set_state(connection: sqlite3.Connection, run_id: int, state: str, exit_code
     )
 
 
+def standing(connection: sqlite3.Connection, run_id: int) -> tuple[str, int | None, int | None]:
+    """State, exit code and `reopened_at_line` of a run. Refused with 404 when it is gone."""
+    query = "SELECT state, exit_code, reopened_at_line FROM runs WHERE id = ? AND deleted_at IS NULL"
+    row = connection.execute(query, (run_id,)).fetchone()
+    if row is None:
+        raise not_found("run")
+    state, exit_code, reopened_at = row
+    return state, exit_code, reopened_at
+
+
+def summarize(connection: sqlite3.Connection, run_id: int, summary: str, now: float) -> None:
+    """Replaces the summary."""
+    connection.execute(
+        "UPDATE runs SET summary = ?, updated_at = ?, facets_stale = 1 WHERE id = ?", (summary, now, run_id)
+    )
+
+
 def request_stop(connection: sqlite3.Connection, run_id: int) -> None:
     """Asks the run to stop."""
     connection.execute("UPDATE runs SET stop_requested = 1 WHERE id = ?", (run_id,))

@@ -270,15 +270,13 @@ class SqliteStore:
 
 
 def _deliver(connection: sqlite3.Connection, run_id: int, delivery: Delivery, now: float) -> None:
-    run = runs.get(connection, run_id)  # a run deleted meanwhile takes no more lines
-    state = states.after(run.state, delivery, streams.grows(connection, run_id, delivery.batches))
+    before, exit_code, reopened_at = runs.standing(connection, run_id)  # a run deleted meanwhile takes no more lines
+    state = states.after(before, delivery, streams.grows(connection, run_id, delivery.batches))
     for stream, batches in delivery.batches.items():
-        fresh = resent.without_known(connection, run_id, batches) if stream == HISTORY else batches
-        streams.put(connection, run_id, stream, fresh)
+        if stream == HISTORY and reopened_at is not None:
+            batches = resent.without_known(connection, run_id, reopened_at, batches)
+        streams.put(connection, run_id, stream, batches)
     if delivery.summary is not None:
-        connection.execute(
-            "UPDATE runs SET summary = ?, updated_at = ?, facets_stale = 1 WHERE id = ?",
-            (delivery.summary, now, run_id),
-        )
-    exit_code = delivery.exit_code if delivery.complete or state != run.state else run.exit_code
-    runs.set_state(connection, run_id, state, exit_code, now)
+        runs.summarize(connection, run_id, delivery.summary, now)
+    changed = delivery.complete or state != before
+    runs.set_state(connection, run_id, state, delivery.exit_code if changed else exit_code, now)

@@ -105,21 +105,26 @@ def _make_room(connection: sqlite3.Connection, run_id: int, stream: str, first: 
 
 def _joined(connection: sqlite3.Connection, run_id: int, stream: str, batch: Batch) -> Batch:
     """The batch together with the small one right before it, which then goes; or the batch alone."""
+    if batch.size > lines.JOIN_BELOW:
+        return batch
     row = connection.execute(
-        "SELECT id, first, count, size, body FROM batches WHERE run_id = ? AND stream = ? AND first < ?"
+        "SELECT id, first, count, size FROM batches WHERE run_id = ? AND stream = ? AND first < ?"
         " ORDER BY first DESC LIMIT 1",
         (run_id, stream, batch.first),
     ).fetchone()
-    if row is None:
+    if row is None or not _fits(before := BatchRef(*row), batch):
         return batch
-    before = Batch(*row[1:])
-    too_big = before.size + batch.size > lines.JOIN_BELOW or before.count + batch.count > lines.LONGEST_BATCH
-    if before.end != batch.first or too_big:
-        return batch
-    connection.execute("DELETE FROM batches WHERE id = ?", (row[0],))
-    stretches.forget(connection, run_id, stream, before.first, before.end)
-    (joined,) = lines.pack(before.first, lines.unpack(before.body) + lines.unpack(batch.body))
+    kept = body(connection, before.id) or b""
+    connection.execute("DELETE FROM batches WHERE id = ?", (before.id,))
+    stretches.forget(connection, run_id, stream, before.first, batch.first)
+    (joined,) = lines.pack(before.first, lines.unpack(kept) + lines.unpack(batch.body))
     return joined
+
+
+def _fits(before: BatchRef, batch: Batch) -> bool:
+    """Whether the batch goes on where the one before ends, and both together are still small."""
+    small = before.size + batch.size <= lines.JOIN_BELOW and before.count + batch.count <= lines.LONGEST_BATCH
+    return small and before.first + before.count == batch.first
 
 
 def _insert(connection: sqlite3.Connection, run_id: int, stream: str, batch: Batch) -> None:

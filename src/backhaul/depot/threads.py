@@ -1,0 +1,30 @@
+"""Threads for work that waits: for the disk, or for the writer of the database.
+
+asyncio's own pool has few threads on a machine of few cores, which is right for work that computes. Here many wait for
+one commit together, and the more come to wait, the fewer commits there are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_THREADS = ThreadPoolExecutor(40, "depot-request")
+
+
+async def in_thread(work: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
+    """What `work` returns; other requests go on meanwhile.
+
+    A caller that is cancelled is told so when the work has ended: nothing is taken away from under it.
+    """
+    outcome = asyncio.get_running_loop().run_in_executor(_THREADS, lambda: work(*args, **named))
+    try:
+        return await asyncio.shield(outcome)
+    except asyncio.CancelledError:
+        await asyncio.wait([outcome])
+        raise
