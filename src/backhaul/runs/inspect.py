@@ -9,16 +9,19 @@ from typing import BinaryIO
 from backhaul.errors import EmptyLog, UnreadableFile
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.identity import RunIdentity, identity_of
+from backhaul.wandblog.chunk import CHUNK_HEADER, CHUNK_HEADER_SIZE, is_true_chunk
 from backhaul.wandblog.framing import BLOCK_SIZE, FILE_HEADER, Framing, grid_base
 from backhaul.wandblog.reader import LogEnd, check_header
 from backhaul.wandblog.schema import DecodeError, Record
 
 # The run record is the second or third; in a log that lost its head it may come later, or be missing altogether.
-_FIRST_BYTES = 8 << 10
+_FIRST_BYTES = (1 << 10, 8 << 10)
 _HEAD_RECORDS = 200
 _HEAD_BYTES = 16 << 20
-# The Python engine writes a few records after the exit record, one of which is the whole summary.
-_TAIL_BLOCKS = 8
+# After the exit record the Go engine writes a few short records or none, the Python engine the whole summary as well.
+_TAIL_BLOCKS, _TAIL_BLOCKS_OF_PYTHON = 1, 8
+# The field `exit` of `Record` as it stands on the disk, how far into the record, and how often it is looked for.
+_EXIT_TAG, _EXIT_WITHIN, _MOST_TRIES = b"\x92\x01", 64, 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +63,13 @@ def _inspect(directory: RunDirectory, file: BinaryIO) -> Inspection:
         raise EmptyLog(f"{directory.log} has a header and no record ({size} bytes).")
     identity = RunIdentity(directory.run_id_hint) if run is None else identity_of(run.run)
     producer = first.header.version_info.producer
-    return Inspection(directory, identity, _end(file, base, size), size, producer, run is not None)
+    return Inspection(directory, identity, _end(file, base, size, producer), size, producer, run is not None)
 
 
 def _head(file: BinaryIO, base: int) -> tuple[Record | None, Record | None]:
     """The first record that can be read, and the first run record."""
     first = None
-    for stop in (_FIRST_BYTES, _HEAD_BYTES):
+    for stop in (*_FIRST_BYTES, _HEAD_BYTES):
         for _, data in islice(Framing(file, base=base, stop=stop), _HEAD_RECORDS):
             record = _decoded(data)
             first = first or record
@@ -82,16 +85,38 @@ def _decoded(data: bytes) -> Record | None:
         return None
 
 
-def _end(file: BinaryIO, base: int, size: int) -> LogEnd:
-    blocks = max(0, (size - base) // BLOCK_SIZE - _TAIL_BLOCKS)
+def _end(file: BinaryIO, base: int, size: int, producer: str) -> LogEnd:
+    blocks = max(0, (size - base) // BLOCK_SIZE - (_TAIL_BLOCKS if producer else _TAIL_BLOCKS_OF_PYTHON))
     start = max(base + blocks * BLOCK_SIZE, len(FILE_HEADER))
+    file.seek(start)
+    if _has_exit_chunk(file.read(size - start)):
+        return LogEnd.COMPLETE
     framing = Framing(file, start=start, base=base)
-    records = [data for batch in framing.batches() for _, data in batch]
-    # From the end: nothing but the few last records of the Python engine comes after it.
-    if any(_is_exit(data) for data in reversed(records)):
+    records = [data for batch in framing.batches() for data in batch.datas]
+    if any(_EXIT_TAG in data[:_EXIT_WITHIN] and _is_exit(data) for data in reversed(records)):
         return LogEnd.COMPLETE
     torn = any(damage.offset + damage.length >= size for damage in framing.damage)
     return LogEnd.TORN if torn else LogEnd.NO_EXIT
+
+
+def _has_exit_chunk(tail: bytes) -> bool:
+    """Whether the exit record lies there in one chunk, found by its tag and believed by its checksum.
+
+    It does in nearly every log of a job that ended, and then no other chunk need be looked at.
+    """
+    found = len(tail)
+    for _ in range(_MOST_TRIES):
+        found = tail.rfind(_EXIT_TAG, 0, found)
+        if found < 0:
+            break
+        last = found - CHUNK_HEADER_SIZE
+        for position in range(last, max(-1, last - _EXIT_WITHIN), -1):
+            if is_true_chunk(tail, position, len(tail)):
+                _, length, _ = CHUNK_HEADER.unpack_from(tail, position)
+                start = position + CHUNK_HEADER_SIZE
+                if _is_exit(tail[start : start + length]):
+                    return True
+    return False
 
 
 def _is_exit(data: bytes) -> bool:

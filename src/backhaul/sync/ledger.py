@@ -117,12 +117,16 @@ class Ledger:
 
 def read_ledger(log: Path, state_folder: Path) -> Mapping[str, Progress]:
     """What a ledger says of each destination, without opening it for writing; an absent or unreadable one is empty."""
-    for path in (log.with_name(log.name + SUFFIX), state_folder / "ledgers" / f"{_identity(log)}{SUFFIX}"):
-        try:
-            return _replay(path.read_bytes())[0]
-        except OSError:
-            continue
-    return {}
+    try:
+        return _replay(log.with_name(log.name + SUFFIX).read_bytes())[0]
+    except OSError:
+        pass
+    elsewhere = state_folder / "ledgers"
+    try:
+        # Looked for first: to make the log's name there, its beginning has to be read.
+        return _replay((elsewhere / f"{_identity(log)}{SUFFIX}").read_bytes())[0] if elsewhere.is_dir() else {}
+    except OSError:
+        return {}
 
 
 def _replay(content: bytes) -> tuple[dict[str, Progress], int]:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from backhaul.wire.body import open_slice
 from backhaul.wire.message import FileSlice
+from backhaul.wire.slices import open_slice
 
 # As the official client: larger files go in parts from the beginning, of a size that at most 10,000 of them are needed.
 PARTS_FROM = 2 << 30

@@ -22,6 +22,8 @@ def grid_base(file: BinaryIO) -> int:
     for block in range(1, _BLOCKS_TO_TRY + 1):
         file.seek(block * BLOCK_SIZE)
         window = file.read(BLOCK_SIZE + MISALIGNED)
+        if not window:
+            break
         for base in (MISALIGNED, ALIGNED):
             if is_true_chunk(window, base, len(window)):
                 return base

@@ -9,9 +9,10 @@ from typing import BinaryIO
 from aiohttp import Payload
 from aiohttp.abc import AbstractStreamWriter
 
-from backhaul.errors import BackhaulError, PayloadMissing, UnreadableFile
+from backhaul.errors import BackhaulError, UnreadableFile
 from backhaul.wire.message import FileSlice
 from backhaul.wire.pace import Pace
+from backhaul.wire.slices import open_slice
 from backhaul.wire.stall import StallWatch
 
 _PIECE = 64 * 1024
@@ -79,21 +80,6 @@ async def _blocks(body: bytes | FileSlice) -> AsyncIterator[bytes | memoryview]:
             yield block
     finally:
         file.close()
-
-
-def open_slice(body: FileSlice) -> BinaryIO:
-    """Open the file at the start of the slice.
-
-    Raises PayloadMissing when it is not there, UnreadableFile when it cannot be opened.
-    """
-    try:
-        file = body.path.open("rb")
-    except FileNotFoundError:
-        raise PayloadMissing(f"{body.path} is gone; it was to be uploaded") from None
-    except OSError as error:
-        raise UnreadableFile(f"{body.path} cannot be opened: {error.strerror}") from error
-    file.seek(body.offset)
-    return file
 
 
 def _read(file: BinaryIO, size: int, body: FileSlice) -> bytes:

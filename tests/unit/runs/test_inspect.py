@@ -11,8 +11,10 @@ import pytest
 from backhaul.errors import EmptyLog, NotAWandbLog, UnreadableFile
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.inspect import inspect
-from backhaul.wandblog import LogEnd, LogWriter
+from backhaul.wandblog import LogEnd, LogReader, LogWriter
 from backhaul.wandblog.schema import Record
+
+from ...command import RECORDED
 
 
 def _head() -> list[Record]:
@@ -50,6 +52,31 @@ def test_identity_comes_from_the_run_record(tmp_path: Path) -> None:
     seen = inspect(_directory(tmp_path, _log(*_head(), _exit())))
     assert (seen.identity.run_id, seen.identity.project, seen.identity.display_name) == ("real-id", "p", "a name")
     assert (seen.producer, seen.has_run_record, seen.end) == ("0.31.0+abc", True, LogEnd.COMPLETE)
+
+
+@pytest.mark.parametrize(
+    "log", sorted(RECORDED.glob("*/offline-run-*/*.wandb")), ids=lambda log: log.parent.parent.name
+)
+def test_the_first_look_ends_as_the_whole_reading(log: Path) -> None:
+    """Of every recorded log, the killed ones too: what head and tail tell is what all records tell."""
+    if log.stat().st_size <= 7:
+        return
+    reader = LogReader(log)
+    records = [record for batch in reader.batches() for record in batch]
+    seen = inspect(RunDirectory(log.parent, log))
+    (run, *_) = (record.content for record in records if record.kind == "run")
+    assert (seen.end, seen.identity.run_id, seen.producer) == (reader.end, run.run_id, reader.producer or "")
+
+
+def test_a_flipped_byte_in_the_exit_record_is_no_exit(tmp_path: Path) -> None:
+    """An exit is believed by its checksum, be it the last record or, as of the Python engine, one of the last."""
+    summary = Record(num=10, summary=b"\x0a\x05hello")
+    for records in ((*_head(), _exit()), (*_head(), _exit(), summary)):
+        data = bytearray(_log(*records))
+        data[data.index(_exit().SerializeToString()) + 6] ^= 0x01
+        home = tmp_path / str(len(records))
+        home.mkdir()
+        assert inspect(_directory(home, bytes(data))).end is not LogEnd.COMPLETE
 
 
 def test_without_a_run_record_the_name_is_a_hint(tmp_path: Path) -> None:
