@@ -43,8 +43,8 @@ def _log(name: str) -> Path:
 @cache
 def _read(name: str) -> tuple[LogReader, Rows]:
     reader, rows = LogReader(_log(name)), Rows(RunIdentity("unknown"))
-    for record in reader:
-        rows.feed(record)
+    for batch in reader.batches():
+        rows.take(batch)
     rows.finish()
     return reader, rows
 

@@ -7,15 +7,24 @@ the one expected next is raised to it (spec: sync protocol, history rows).
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from importlib import import_module
+from itertools import repeat
+from typing import TYPE_CHECKING, Any
 
 from backhaul.runs.keytree import Tree, is_json, merge_value, to_json
-from backhaul.runs.plain_items import plain_line
 from backhaul.wandblog.schema import DecodeError, HistoryRecord
+
+if TYPE_CHECKING:
+    from backhaul.runs.plain_rows import PlainLine
 
 # What the official client sends at most in one line: 10 MiB less 100 KiB. Servers are built for that.
 MAX_LINE_BYTES = (10 << 20) - (100 << 10)
+# From so many bytes on, rows are looked at together: below, it takes longer to import numpy than to decode them.
+_MANY_BYTES = 64 << 10
+# A record of fewer bytes has a line that is not too long.
+_LONG_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,24 +43,21 @@ class HistoryRows:
         self.last_step: int | None = None
         self.set_aside: list[SetAside] = []
 
+    def lines(self, records: Sequence[bytes]) -> Iterator[str]:
+        """The lines of HistoryRecords, given as their bytes; those that `line` has none for are left out."""
+        for record, plain in zip(records, _plain_lines(records), strict=True):
+            if plain is not None and len(record) < _LONG_BYTES and plain[1] >= self.next_step:
+                self.last_step = plain[1]
+                self.next_step = plain[1] + 1
+                yield plain[0]
+            elif (line := self.line(record)) is not None:
+                yield line
+
     def line(self, history: bytes) -> str | None:
         """The line of one HistoryRecord, given as its bytes.
 
         None for a row that is too long to send, or that does not decode; it is told in `set_aside`.
         """
-        plain = plain_line(history)
-        if plain is None:
-            return self._general_line(history)
-        line, items = plain
-        logged = items.get("_step", "")
-        step = self._advance(int(logged) if logged.isdigit() else None)
-        if logged != str(step):
-            items["_step"] = str(step)
-            line = "{" + ",".join([f'"{key}":{value}' for key, value in items.items()]) + "}"
-        return self._bounded(line, step)
-
-    def _general_line(self, history: bytes) -> str | None:
-        """Nested keys, objects as values, typed values, values that are not JSON, keys beyond ASCII."""
         try:
             record = HistoryRecord.FromString(history)
         except DecodeError:
@@ -82,6 +88,13 @@ class HistoryRows:
             self.set_aside.append(SetAside(f"history row of step {step}", f"it is longer than {MAX_LINE_BYTES} bytes"))
             return None
         return line
+
+
+def _plain_lines(records: Sequence[bytes]) -> Iterator[PlainLine | None]:
+    if sum(map(len, records)) < _MANY_BYTES:
+        return repeat(None, len(records))
+    lines: Iterator[PlainLine | None] = import_module("backhaul.runs.plain_rows").plain_lines(records)
+    return lines
 
 
 def typed_value(item: Any) -> bytes:

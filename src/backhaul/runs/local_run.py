@@ -197,7 +197,7 @@ class LocalRun:
         """The same rows, each as one line of JSON (with NaN, Infinity and -Infinity as W&B writes them)."""
         rows = _EveryRow()
         for batch in self._batches():
-            yield from filter(None, map(rows.line, batch.contents_of("history")))
+            yield from rows.lines(batch.contents_of("history"))
 
     def events(self) -> Iterator[dict[str, Any]]:
         """The system metrics, in order: keys such as `system.cpu`, with `_runtime` and `_timestamp`."""

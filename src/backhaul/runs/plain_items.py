@@ -1,6 +1,6 @@
-"""The fast way through the items of history and summary records.
+"""The fast way through the items of summary records.
 
-Most of a log's bytes are items of one shape: a key of printable ASCII (or a path of such keys) and a JSON number, word
+Most of them are of one shape: a key of printable ASCII (or a path of such keys) and a JSON number, word
 or plain string, each shorter than 128 bytes. Such a record is taken apart by one regular expression over its bytes,
 several times faster than through message objects. Anything else gives None, and the caller decodes the message.
 
@@ -23,10 +23,6 @@ _VALUE = (
     r'|"[ !#-\[\]-~]*+"|true|false|null|NaN|-?Infinity)'
 )
 _ITEM = re.compile(rf"\n.(?:\x12|\n(?!.{_LABEL}\x12)).({_LABEL}(?:\x12.{_LABEL})*+){_VALUE}", re.DOTALL)
-_FLAT_ITEM = re.compile(rf"\n.[\n\x12].({_LABEL}){_VALUE}", re.DOTALL)
-# HistoryStep: nothing (step 0), or its one field. The byte behind its tag and length is 08 and so in no plain item:
-# no part of an item can be taken for a step.
-_STEP = re.compile(r"\x12(?:\x00|[\x02-\x0b]\x08[\x80-\xff]{0,9}[\x00-\x7f])", re.DOTALL)
 # Tag and length of the item, of the key, and (two bytes of tag) of the value.
 _BYTES_AROUND = 7
 _NEXT_LABEL = re.compile(r"\x12.", re.DOTALL)
@@ -44,22 +40,6 @@ def plain_items(data: bytes) -> Pairs | None:
     return pairs if len("".join(map("".join, pairs))) + _BYTES_AROUND * len(pairs) == len(text) else None
 
 
-def plain_line(data: bytes) -> tuple[str, dict[str, str]] | None:
-    """The JSON line of a HistoryRecord, given as its bytes, and its items; None when it is not plain.
-
-    Its step (field 2) may come last. A row with nested keys or with one key twice is not plain.
-    """
-    text = data.decode("latin-1")
-    pairs: Pairs = _FLAT_ITEM.findall(text)
-    line = '{"' + ',"'.join(map('":'.join, pairs)) + "}"
-    # An item has 4 more bytes in the line than key and value together have; the line one more than all items.
-    covered = len(line) - 1 + (_BYTES_AROUND - 4) * len(pairs)
-    items = dict(pairs)
-    if not pairs or len(items) != len(pairs):
-        return None
-    return (line, items) if covered == len(text) or _is_step(text[covered:]) else None
-
-
 def labels(key: str) -> list[str]:
     """The labels of a key as `plain_items` gives it."""
     return _NEXT_LABEL.split(key)
@@ -68,7 +48,3 @@ def labels(key: str) -> list[str]:
 def is_path(key: str) -> bool:
     """Whether a key as `plain_items` gives it has several labels."""
     return "\x12" in key
-
-
-def _is_step(tail: str) -> bool:
-    return _STEP.fullmatch(tail) is not None and len(tail) == 2 + ord(tail[1])

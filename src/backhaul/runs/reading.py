@@ -66,9 +66,9 @@ def read_log(log: Path, run_id_hint: str, watch: Watch | None = None) -> Reading
     times = _Times()
     has_run = False
     for batch in reader.batches():
-        for kind, content in batch.contents():
-            rows.take(kind, content)
-            times.take(kind, content)
+        rows.take(batch)
+        for end in batch.contents_of("exit"):
+            times.take_exit(end)
         has_run = has_run or "run" in batch.kinds
         _clear(rows, times, watch)
     rows.finish()
@@ -83,9 +83,9 @@ class _Times:
         self.exit: float | None = None
         self.newest: float | None = None
 
-    def take(self, kind: str | None, content: Any) -> None:
-        if kind == "exit" and self.exit is None and content.runtime:
-            self.exit = float(content.runtime)
+    def take_exit(self, end: Any) -> None:
+        if self.exit is None and end.runtime:
+            self.exit = float(end.runtime)
 
     def take_line(self, line: str) -> None:
         runtime = json.loads(line).get("_runtime")

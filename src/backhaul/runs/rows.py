@@ -20,7 +20,7 @@ from backhaul.runs.identity import RunIdentity, identity_of, updated
 from backhaul.runs.metrics import MetricDefinitions
 from backhaul.runs.summary import Summary, SummaryOfHistory
 from backhaul.runs.telemetry import Telemetry
-from backhaul.wandblog import LogRecord
+from backhaul.wandblog import Batch
 
 
 class Stream(StrEnum):
@@ -99,15 +99,18 @@ class Rows:
             name.removeprefix("_take_"): getattr(self, name) for name in dir(self) if name.startswith("_take_")
         }
 
-    def feed(self, record: LogRecord) -> None:
-        """Take the next record."""
-        self.take(record.kind, record.content)
+    def take(self, batch: Batch) -> None:
+        """Take the next records; types that no server is told about are passed over.
 
-    def take(self, kind: str | None, content: Any) -> None:
-        """Take the next record, given by its kind and content; types that no server is told about are passed over."""
-        handler = self._handlers.get(kind)
-        if handler is not None:
-            handler(content)
+        The history records come last: they are quicker taken together, and no other record asks for them.
+        """
+        history: list[bytes] = []
+        for kind, content in batch.contents():
+            if kind == "history":
+                history.append(content)
+            elif (handler := self._handlers.get(kind)) is not None:
+                handler(content)
+        self._add_rows(history)
 
     def finish(self, *, recording: bool = False) -> None:
         """There are no more records: a missing summary is computed, and console lines are final, unless `recording`."""
@@ -148,13 +151,11 @@ class Rows:
         if run.telemetry:
             self.telemetry.apply(run.telemetry)
 
-    def _take_history(self, history: bytes) -> None:
-        line = self.history.line(history)
-        if line is None:
-            return
-        self.pending[Stream.HISTORY].add(line)
-        if self._summary_of_history is not None:
-            self._summary_of_history.add(line)
+    def _add_rows(self, records: list[bytes]) -> None:
+        for line in self.history.lines(records):
+            self.pending[Stream.HISTORY].add(line)
+            if self._summary_of_history is not None:
+                self._summary_of_history.add(line)
 
     def _take_summary(self, summary: bytes) -> None:
         self._summary.apply(summary)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import IO
 
@@ -15,8 +14,6 @@ from backhaul.wandblog import LogReader
 
 # The official client fills a request to 10 MiB of lines; smaller ones lose less when a connection breaks.
 BATCH_BYTES = 6 << 20
-# Looking at the size after every record would cost more than the records.
-_RECORDS_BETWEEN_LOOKS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +121,12 @@ class BatchMaker:
         return next(self._batches, None)
 
     def _cut(self) -> Iterator[Batch]:
-        rows, take = self.rows, self.rows.take
+        rows = self.rows
         for records in self.reader.batches():
-            contents, self._position = records.contents(), records.offsets[-1]
-            while some := list(islice(contents, _RECORDS_BETWEEN_LOOKS)):
-                for kind, content in some:
-                    take(kind, content)
-                if rows.size >= self.batch_bytes:
-                    yield self._take()
+            rows.take(records)
+            self._position = records.offsets[-1]
+            if rows.size >= self.batch_bytes:
+                yield self._take()
         rows.finish(recording=self.recording)
         yield self._take()
 

@@ -12,7 +12,8 @@ Sources: bytes on disk of SDK 0.10 to 0.31 (docs/internals/wandb-log.md).
 from __future__ import annotations
 
 import struct
-import zlib
+
+from isal import isal_zlib
 
 FILE_HEADER = b":W&B\xe1\xbe\x00"
 # Identity and magic; the seventh byte is the format's version.
@@ -24,12 +25,12 @@ FULL, FIRST, MIDDLE, LAST = 1, 2, 3, 4
 
 CHUNK_HEADER = struct.Struct("<IHB")
 # The checksum of the type byte alone, from which that of the payload goes on.
-SEEDS = {kind: zlib.crc32(bytes([kind])) for kind in (FULL, FIRST, MIDDLE, LAST)}
+SEEDS = {kind: isal_zlib.crc32(bytes([kind])) for kind in (FULL, FIRST, MIDDLE, LAST)}
 
 
 def chunk(kind: int, payload: bytes) -> bytes:
     """A chunk of the given type; `payload` has at most `MAX_PAYLOAD` bytes."""
-    return CHUNK_HEADER.pack(zlib.crc32(payload, SEEDS[kind]), len(payload), kind) + payload
+    return CHUNK_HEADER.pack(isal_zlib.crc32(payload, SEEDS[kind]), len(payload), kind) + payload
 
 
 def is_true_chunk(window: bytes, position: int, limit: int) -> bool:
@@ -41,4 +42,4 @@ def is_true_chunk(window: bytes, position: int, limit: int) -> bool:
     payload = position + CHUNK_HEADER_SIZE
     if kind not in SEEDS or length > MAX_PAYLOAD or payload + length > limit:
         return False
-    return zlib.crc32(window[payload : payload + length], SEEDS[kind]) == checksum
+    return isal_zlib.crc32(window[payload : payload + length], SEEDS[kind]) == checksum

@@ -8,9 +8,10 @@ page that is missing, and a second log in the same file are all read without a c
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from typing import BinaryIO
+
+from isal import isal_zlib
 
 from backhaul.wandblog import salvage
 from backhaul.wandblog.chunk import (
@@ -274,7 +275,7 @@ class Framing:
 
 def _full_chunks(window: bytes, position: int, stop: int, offset: int, records: RawBatch) -> int:
     """Take FULL chunks until something else comes; returns its position. Nearly every byte of a log goes this way."""
-    unpack, crc32, seed, end = CHUNK_HEADER.unpack_from, zlib.crc32, SEEDS[FULL], len(window)
+    unpack, crc32, seed, end = CHUNK_HEADER.unpack_from, isal_zlib.crc32, SEEDS[FULL], len(window)
     add_offset, add_data = records.offsets.append, records.datas.append
     while position < stop:
         checksum, length, kind = unpack(window, position)

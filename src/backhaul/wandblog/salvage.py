@@ -7,7 +7,8 @@ the payload is hurt; then every byte that can be the start of a chunk. A chance 
 from __future__ import annotations
 
 import re
-import zlib
+
+from isal import isal_zlib
 
 from backhaul.wandblog.chunk import (
     BLOCK_SIZE,
@@ -114,4 +115,4 @@ def mended_type(window: bytes, position: int, stop: int) -> int | None:
         return None
     checksum, _, _ = CHUNK_HEADER.unpack_from(window, position)
     data = window[payload:stop]
-    return next((kind for kind, seed in SEEDS.items() if zlib.crc32(data, seed) == checksum), None)
+    return next((kind for kind, seed in SEEDS.items() if isal_zlib.crc32(data, seed) == checksum), None)
