@@ -72,9 +72,16 @@ class Order:
     descending: bool
 
 
+Passing: TypeAlias = "frozenset[int] | None"
+"""The runs that fulfil a condition, by the numbers that the store gave them; None for all runs of the project."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A page of the runs that fulfil the condition. `now` decides who has crashed, `entity` whose nameless runs are."""
+    """A page of the runs that fulfil the condition. `now` decides who has crashed, `entity` whose nameless runs are.
+
+    `passing` is what an earlier answer said of the same condition, if there was one: it is not looked for again.
+    """
 
     condition: Condition
     order: Order
@@ -82,6 +89,7 @@ class Wanted:
     size: int
     now: float
     entity: str
+    passing: Passing = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,3 +98,4 @@ class RunPage:
 
     total: int
     runs: list[Run]
+    passing: Passing = None

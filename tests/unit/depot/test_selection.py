@@ -52,8 +52,12 @@ class _Depot:
         project = self.store.project("me", "p")
         assert project
         self.project = project
+
+    @property
+    def context(self) -> Context:
+        """That of a request of its own."""
         services = SimpleNamespace(store=self.store, clock=lambda: self.now, entity="me")
-        self.context = Context(cast("Services", services), "", cast("User", None), ends_at=math.inf)
+        return Context(cast("Services", services), "", cast("User", None), ends_at=math.inf)
 
 
 @pytest.fixture(scope="module")
@@ -96,8 +100,10 @@ def test_every_filter_selects_the_same_runs_in_sql(
     wanted, order = condition(filters), parse_order(sign + field)
     passing = [run for run in depot.store.runs(depot.project.id) if fulfils(run, wanted, depot.context)]
     expected = [run.name for run in ordered(passing, order, depot.context)]
-    found = listed(depot.project, wanted, order, (start, 7), depot.context)
-    assert (found.total, [run.name for run in found.runs]) == (len(expected), expected[start : start + 7])
+    context = depot.context
+    for _ in range(2):  # the second time it is known who passes
+        found = listed(depot.project, wanted, order, (start, 7), context)
+        assert (found.total, [run.name for run in found.runs]) == (len(expected), expected[start : start + 7])
 
 
 @pytest.mark.parametrize(

@@ -203,6 +203,23 @@ def test_a_closed_database_says_so(tmp_path: Path) -> None:
     assert refused.value.status == 503
 
 
+def test_a_store_of_an_older_depot_goes_on_counting_its_runs(tmp_path: Path) -> None:
+    """The number in a run's invented name: that of all runs there ever were, deleted ones among them."""
+    path = tmp_path / "depot.sqlite"
+    store = SqliteStore(path)
+    made = [_run(store, f"r{number}") for number in range(3)]
+    store.delete_run(made[1].id)
+    store.open_run("me", "other", "r1", RunEdit())
+    store.close()
+    older = sqlite3.connect(path)
+    older.executescript("ALTER TABLE projects DROP COLUMN runs_made; PRAGMA user_version = 7;")
+    older.close()
+    store = SqliteStore(path)
+    names = [_run(store, name).display_name for name in ("r3", "r0", "r4")]
+    store.close()
+    assert [name.rpartition("-")[2] for name in names] == ["4", "1", "5"]
+
+
 def test_data_of_a_newer_depot_is_not_touched(tmp_path: Path) -> None:
     """A file with a higher version is refused with a text that says why."""
     Database(tmp_path / "d.sqlite").close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from backhaul.depot.access import seen_by
@@ -15,6 +15,7 @@ from backhaul.depot.digester import Digester
 from backhaul.depot.history import HistoryReader
 from backhaul.depot.manifests import Manifests
 from backhaul.depot.model import Run, User
+from backhaul.depot.selection import Condition, Passing
 from backhaul.depot.store import Blobs, Store
 
 Args = Mapping[str, Any]
@@ -61,6 +62,8 @@ class Context:
     """The first characters of the key that the client showed."""
     ends_at: float = math.inf
     """When, on the monotonic clock, the answer must be ready. A change is never stopped half-way, and has no end."""
+    selected: dict[int, tuple[Condition, Passing]] = field(default_factory=dict)
+    """By project the last condition on its runs and who passes: the SDK asks how many, then for some of them."""
 
     @property
     def store(self) -> Store:

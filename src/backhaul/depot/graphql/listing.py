@@ -15,9 +15,12 @@ def listed(project: Project, condition: Condition, order: Order, window: tuple[i
     The store tells; where it cannot, all runs of the project are looked at.
     """
     start, size = window
-    wanted = Wanted(condition, order, start, size, context.services.clock(), context.services.entity)
+    known = context.selected.get(project.id)
+    passing = known[1] if known and known[0] == condition else None
+    wanted = Wanted(condition, order, start, size, context.services.clock(), context.services.entity, passing)
     found = context.store.select(project.id, wanted)
     if found:
+        context.selected[project.id] = condition, found.passing
         return found
     every = [run for run in context.store.runs(project.id) if fulfils(run, condition, context)]
     return RunPage(len(every), ordered(every, order, context)[start : start + size])

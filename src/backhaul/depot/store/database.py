@@ -19,7 +19,7 @@ from backhaul.depot.refusal import Refused, disk_failed, disk_full
 
 T = TypeVar("T")
 
-_STEPS = ("schema.sql", "schema-2.sql", "schema-3.sql", "schema-4.sql", "schema-5.sql", "schema-6.sql", "schema-7.sql")
+_STEPS = ("schema.sql", *(f"schema-{number}.sql" for number in range(2, 9)))
 """What makes each version of the tables out of the one before; the first starts from nothing."""
 
 _CACHE_KIB = (

@@ -186,12 +186,13 @@ def delete(connection: sqlite3.Connection, run_id: int, now: float) -> list[str]
 
 def _insert(connection: sqlite3.Connection, home: Project, name: str, now: float, user: str | None) -> int:
     # A run that an agent was told to start is its sweep's; SDK 0.13 does not always say so.
-    (count,) = connection.execute("SELECT count(*) FROM runs WHERE project_id = ?", (home.id,)).fetchone()
+    counted = "UPDATE projects SET runs_made = runs_made + 1 WHERE id = ? RETURNING runs_made"
+    (number,) = connection.execute(counted, (home.id,)).fetchone()
     cursor = connection.execute(
         "INSERT INTO runs (project_id, name, display_name, state, created_at, updated_at, heartbeat_at,"
         " user, sweep) VALUES (?1, ?2, ?3, 'running', ?4, ?4, ?4, ?5, (SELECT s.name FROM sweeps s"
         " JOIN proposals p ON p.sweep_id = s.id WHERE s.project_id = ?1 AND p.run = ?2))",
-        (home.id, name, petnames.invent(name, count + 1), now, user),
+        (home.id, name, petnames.invent(name, number), now, user),
     )
     run_id = cursor.lastrowid
     assert run_id is not None

@@ -6,16 +6,21 @@ else by its facets. What SQL cannot tell as Python would (lists and objects as o
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
+import orjson
+
 from backhaul.depot.model import CRASHED_AFTER
-from backhaul.depot.selection import Comparison, Condition, Every, Field, Not, Some, Wanted, fields
+from backhaul.depot.selection import Comparison, Condition, Every, Field, Not, Passing, Some, Wanted, fields
 from backhaul.depot.store.facets import LONG, NULL, encoded
 
 _MOST_OPERANDS = 500
+_FEW = 1000  # runs that pass
 _PLAIN_TEXT = re.compile(r"[\w /:@-]+")
 _LISTED = "project_id = :project AND deleted_at IS NULL"
 _TIME = "strftime('%Y-%m-%dT%H:%M:%SZ', CAST({} AS INTEGER), 'unixepoch')"
@@ -53,15 +58,14 @@ class CannotTell(Exception):
     """SQL cannot tell this as Python would."""
 
 
-def select(connection: sqlite3.Connection, project_id: int, wanted: Wanted) -> tuple[int, list[int]]:
-    """How many runs pass, and the row numbers of those on the page. Raises CannotTell."""
+def select(connection: sqlite3.Connection, project_id: int, wanted: Wanted) -> tuple[int, list[int], Passing]:
+    """How many runs pass, the row numbers of those on the page, and those of all that pass. Raises CannotTell."""
     terms = _Terms(connection, project_id, wanted)
-    where = f"{_LISTED} AND {terms.of(wanted.condition)}"
-    if wanted.size and wanted.order.field.name not in _OWN:
-        passing = terms.passing(where)
-        return len(passing), terms.by_facet(passing)
-    (total,) = connection.execute(f"SELECT count(*) FROM runs WHERE {where}", terms.values).fetchone()
-    return total, terms.page(where) if wanted.size else []
+    passing = wanted.passing
+    if passing is None and wanted.condition != Every():
+        passing = terms.passing()
+    total = terms.count() if passing is None else len(passing)
+    return total, terms.page(passing), passing
 
 
 class _Terms:
@@ -84,36 +88,46 @@ class _Terms:
             return f"NOT ({self.of(condition.part)})"
         return self._compared(condition)
 
-    def page(self, where: str) -> list[int]:
-        """The row numbers on the page, ordered by the runs' own columns."""
-        order, direction = self._wanted.order, "DESC" if self._wanted.order.descending else "ASC"
-        if order.field.name == "created_at":
-            return self._ids(where, f"created_at {direction}, id {direction}")
-        return self._ids(where, f"{_OWN[order.field.name]} {direction}, id")
+    def count(self) -> int:
+        """How many runs there are."""
+        (total,) = self._connection.execute(f"SELECT count(*) FROM runs WHERE {_LISTED}", self.values).fetchone()
+        return int(total)
 
-    def passing(self, where: str) -> set[int]:
-        """The row numbers of all runs that pass."""
-        return {number for (number,) in self._connection.execute(f"SELECT id FROM runs WHERE {where}", self.values)}
+    def passing(self) -> frozenset[int]:
+        """The row numbers of the runs that pass; as one JSON text, which costs a third of as many rows."""
+        query = f"SELECT json_group_array(id) FROM runs WHERE {_LISTED} AND ({self.of(self._wanted.condition)})"
+        (numbers,) = self._connection.execute(query, self.values).fetchone()
+        return frozenset(orjson.loads(numbers))
 
-    def by_facet(self, passing: set[int]) -> list[int]:
-        """The row numbers on the page, ordered by facets: runs that have the value, then those that lack it.
+    def page(self, passing: Passing) -> list[int]:
+        """The row numbers on the page.
 
-        The values are read in their order, and runs that do not pass are skipped: the condition is looked at once.
+        The runs are read in their order, and those that do not pass are skipped: few are read until the page is full,
+        unless few pass. Then the database skips them, which is faster.
         """
-        field, direction = self._wanted.order.field, "DESC" if self._wanted.order.descending else "ASC"
-        having = f"project_id = :project AND name = {self._name(field)} AND value < x''"
-        query = f"SELECT run_id FROM facets WHERE {having} ORDER BY value {direction}, run_id"
-        ordered = (number for (number,) in self._connection.execute(query, self.values) if number in passing)
         start, stop = self._wanted.start, self._wanted.start + self._wanted.size
-        found = list(islice(ordered, stop))
-        if len(found) < stop:
-            found += sorted(passing.difference(found))
-        return found[start:stop]
+        few = passing is not None and len(passing) <= _FEW
+        if few:
+            self.values["few"] = json.dumps(list(passing or ()))
+        skipped = "AND {} IN (SELECT value FROM json_each(:few))" if few else ""
+        found = (number for number in self._ordered(skipped) if passing is None or number in passing)
+        return list(islice(found, start, stop)) if self._wanted.size else []
 
-    def _ids(self, where: str, order: str) -> list[int]:
-        window = {"start": self._wanted.start, "size": self._wanted.size}
-        query = f"SELECT id FROM runs WHERE {where} ORDER BY {order} LIMIT :size OFFSET :start"
-        return [number for (number,) in self._connection.execute(query, self.values | window)]
+    def _ordered(self, skipped: str) -> Iterator[int]:
+        """The runs in the order that is wanted; by facets, those that have the value come before those that lack it."""
+        field, direction = self._wanted.order.field, "DESC" if self._wanted.order.descending else "ASC"
+        listed = f"SELECT id FROM runs WHERE {_LISTED} {skipped.format('id')}"
+        if field.name in _OWN:
+            ties = direction if field.name == "created_at" else ""
+            value = "created_at" if field.name == "created_at" else _OWN[field.name]
+            yield from self._numbers(f"{listed} ORDER BY {value} {direction}, id {ties}")
+            return
+        having = f"SELECT run_id FROM facets WHERE project_id = :project AND name = {self._name(field)} AND value < x''"
+        yield from self._numbers(f"{having} {skipped.format('run_id')} ORDER BY value {direction}, run_id")
+        yield from self._numbers(f"{listed} AND id NOT IN ({having}) ORDER BY id")
+
+    def _numbers(self, query: str) -> Iterator[int]:
+        return (number for (number,) in self._connection.execute(query, self.values))
 
     def _compared(self, comparison: Comparison) -> str:
         if len(self.values) > _MOST_OPERANDS:

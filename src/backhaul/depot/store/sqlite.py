@@ -134,10 +134,10 @@ class SqliteStore:
 
         def work(connection: sqlite3.Connection) -> RunPage | None:
             try:
-                total, ids = selecting.select(connection, project_id, wanted)
+                total, ids, passing = selecting.select(connection, project_id, wanted)
             except selecting.CannotTell:
                 return None
-            return RunPage(total, runs.some(connection, ids))
+            return RunPage(total, runs.some(connection, ids), passing)
 
         return self._database.read(work)
 
