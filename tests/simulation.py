@@ -18,7 +18,7 @@ import random
 import selectors
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 from unittest import mock
@@ -40,7 +40,7 @@ from backhaul.sync.size_limit import SizeLimit
 from backhaul.wandblog import LogWriter
 from backhaul.wandblog.schema import HistoryRecord, Record, SummaryRecord
 from backhaul.wire.message import FileSlice
-from backhaul.wire.remote import RemoteFile, RemoteRun, RunAddress, RunStatus, RunUpsert, UploadTarget, Viewer
+from backhaul.wire.remote import RemoteFile, RunAddress, RunStatus, RunUpsert, UploadTarget, Viewer
 from backhaul.wire.server import Server
 
 Result = TypeVar("Result")
@@ -206,7 +206,8 @@ class SimulatedServer:
             newest = len(self._shown) - 1
             oldest = max((place for place, (since, _) in enumerate(self._shown) if since <= now - _LATE), default=0)
             del self._shown[: self.chance.choice([newest, self.chance.randint(oldest, newest)])]
-            return self._shown[0][1]
+            status = self._shown[0][1]
+            return status and replace(status, state=self.state, files=self._held())
 
         return await self._ask(shown)
 
@@ -220,13 +221,18 @@ class SimulatedServer:
 
         return await self._change(upsert)
 
+    async def open_run(self, run: RunUpsert, files: Sequence[str] = ()) -> tuple[RunAddress, list[UploadTarget] | None]:
+        """Create or change the run, and give addresses for uploads at once, or not."""
+        address = await self.upsert_run(run)
+        return address, [_target(name) for name in files] if files and self.chance.random() < 0.5 else None
+
     async def file_stream(self, address: RunAddress, body: bytes) -> None:
         """Take lines under their numbers."""
         await self._change(lambda: self._take(json.loads(body)))
 
     async def create_run_files(self, address: RunAddress, names: Sequence[str]) -> list[UploadTarget]:
         """Addresses for uploads."""
-        return await self._ask(lambda: [UploadTarget(name, f"http://simulated/{name}") for name in names])
+        return await self._ask(lambda: [_target(name) for name in names])
 
     async def put_file(self, target: UploadTarget, body: bytes | FileSlice, md5: str | None = None) -> None:
         """Take a file."""
@@ -236,20 +242,6 @@ class SimulatedServer:
             self.files[target.name] = (len(content), base64.b64encode(hashlib.md5(content).digest()).decode())
 
         await self._change(put)
-
-    async def run_files(self, address: RunAddress) -> list[RemoteFile]:
-        """The files that are there."""
-        return await self._ask(lambda: [RemoteFile(name, *digest) for name, digest in self.files.items()])
-
-    async def run(self, address: RunAddress) -> RemoteRun | None:
-        """The run as it is."""
-
-        def read() -> RemoteRun | None:
-            if not self.exists:
-                return None
-            return RemoteRun(self.state, self.summary, self.config, "", (), "", "", "", "", "", "", "", None)
-
-        return await self._ask(read)
 
     async def send_alert(self, address: RunAddress, title: str, text: str, severity: str, wait_duration: int) -> None:
         """Write to somebody."""
@@ -291,6 +283,9 @@ class SimulatedServer:
             list(history.values())[-1:], list(events.values())[-1:], "", (), "", started=True,
         )  # fmt: skip
 
+    def _held(self) -> tuple[RemoteFile, ...]:
+        return tuple(RemoteFile(name, *digest) for name, digest in self.files.items())
+
     async def _change(self, change: Callable[[], Result]) -> Result:
         def changed() -> Result:
             result = change()
@@ -316,6 +311,10 @@ class SimulatedServer:
         raise self.chance.choice(
             [ConnectionLost("x"), TimedOut("x"), ServerUnavailable("x"), RateLimited("x", retry_after=3.0)]
         )
+
+
+def _target(name: str) -> UploadTarget:
+    return UploadTarget(name, f"http://simulated/{name}")
 
 
 def record_parts(folder: Path) -> list[Inspection]:

@@ -145,14 +145,14 @@ def test_a_dead_writer_is_noticed_and_said(
     """Ctrl-C of ours leaves the run running and lists what it had reached; a killed job ends the next one by itself."""
     first = follow()
     _wait_for_row(proxy, 100)
-    proxy.wait_for("RunFiles")  # of a new run not asked at the first pass, so this is the second
+    proxy.wait_for("file_stream", 2)  # the second pass
     first.send_signal(signal.SIGINT)
     stopped = end(first)
     assert (stopped.exit_code, stopped.only["error"]["code"]) == (130, "interrupted")
     assert stopped.only["streams"]["history"]["remote"] > 100
     assert held(depot.data, project, "alive").run.state == "running"
     second = follow()
-    proxy.wait_for("RunFiles", len(proxy.of("RunFiles")) + 1)
+    proxy.wait_for("file_stream", len(proxy.of("file_stream")) + 1)
     job.kill()
     done = end(second, timeout=60)
     assert (done.exit_code, done.only["state"]) == (0, "verified"), done.stderr

@@ -11,6 +11,7 @@ import sqlite3
 import ssl
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -265,7 +266,7 @@ def test_a_server_that_falls_silent_is_given_up_after_the_timeout(
     proxy.on("file_stream", stall)
     done = backhaul.to(proxy.url).sync(healthy, "-p", project, "--timeout", "1")
     assert (done.exit_code, done.only["state"]) == (0, "verified"), done.stderr
-    assert len(proxy.of("file_stream")) == 3
+    assert len(proxy.of("file_stream")) == 2
 
 
 @pytest.mark.parametrize(
@@ -278,6 +279,8 @@ def test_a_signal_ends_it_at_once_and_in_order(
     proxy.always("CreateRunFiles", stall)
     process = backhaul.to(proxy.url).start("sync", healthy, "-p", project, "--json")
     proxy.wait_for("CreateRunFiles")
+    while b'"lines":{"history":300' not in ledger_of(healthy).read_bytes():
+        time.sleep(0.01)  # the lines go alone when the files take too long to go with them
     process.send_signal(number)
     done = end(process, timeout=10)
     _assert_told(done, code, exit_code, "again")

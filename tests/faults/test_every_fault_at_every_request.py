@@ -84,15 +84,10 @@ REQUESTS = [
     ("RunResumeStatus", 0),
     ("ServerFeaturesQuery", 0),
     ("UpsertBucket", 0),
-    ("file_stream", 0),
-    ("UpsertBucket", 1),
-    ("RunFiles", 0),
-    ("CreateRunFiles", 0),
     ("put", 0),
     ("put", 3),
-    ("file_stream", 1),
+    ("file_stream", 0),
     ("RunResumeStatus", 1),
-    ("Run", 0),
 ]
 
 
@@ -104,7 +99,7 @@ def _sync(url: str, api_key: str, run: Path, project: str, state: Path) -> Outco
             (outcome,) = await sync_runs(
                 find_runs([run], env={}, cwd=run),
                 server=Server(transport, url, api_key, graphql_timeout=5.0),
-                destination=Destination(url, project=project),
+                destination=Destination(url, entity="tester", project=project),
                 options=options,
             )
             return outcome

@@ -151,7 +151,7 @@ def test_a_server_that_counts_requests_is_hardly_ever_asked_too_often(
             response.headers[f"RateLimit-{name}"] = str(value)
         return response
 
-    for kind in ("RunResumeStatus", "ServerFeaturesQuery", "UpsertBucket", "CreateRunFiles", "Run", "RunFiles"):
+    for kind in ("RunResumeStatus", "ServerFeaturesQuery", "UpsertBucket", "CreateRunFiles"):
         proxy.always(kind, counted)
     done = backhaul.to(proxy.url).sync(tmp_path / "work", "-p", project, "-j", "5")
     assert {run["error"] and run["error"]["code"] for run in done.document["runs"]} <= {None, "log-damaged"}, (

@@ -87,7 +87,7 @@ def _without_config(body: dict[str, Any]) -> None:
 
 
 def _with_another_md5(document: dict[str, Any]) -> dict[str, Any]:
-    for edge in document["data"]["project"]["run"]["files"]["edges"]:
+    for edge in ((document["data"]["model"] or {}).get("bucket") or {"files": {"edges": []}})["files"]["edges"]:
         if edge["node"]["name"] == "saved.txt":
             edge["node"]["md5"] = "1B2M2Y8AsgTpgAmY7PhCfg=="
     return document
@@ -100,7 +100,7 @@ _LIES = {
     "an end that is not kept": ("file_stream", _in_body(_without_the_end), "state"),
     "a config that is not kept": ("UpsertBucket", _in_body(_without_config), "config 'lr'"),
     "files that are not kept": ("put", answer(200), "found nothing"),
-    "a file with other bytes": ("RunFiles", lying(_with_another_md5), "file saved.txt"),
+    "a file with other bytes": ("RunResumeStatus", lying(_with_another_md5), "file saved.txt"),
 }
 
 

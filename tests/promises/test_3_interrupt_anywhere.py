@@ -95,12 +95,10 @@ _POINTS = [
     ("file_stream", 0),
     ("file_stream", 20),
     ("UpsertBucket", 1),
-    ("CreateRunFiles", 0),
     ("put", 0),
     ("NotifyScriptableRunAlert", 0),
     ("file_stream", 0),
-    ("Run", 0),
-    ("RunFiles", 1),
+    ("RunResumeStatus", 1),
 ]
 
 

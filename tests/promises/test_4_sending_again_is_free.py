@@ -78,7 +78,7 @@ def test_a_lost_answer_leaves_one_line_per_number(
     backhaul: Backhaul, depot: DepotProcess, proxy: FaultProxy, healthy: Path, project: str
 ) -> None:
     """The server did what was asked and the client never heard: it asks again, and nothing is there twice."""
-    for kind in ("UpsertBucket", "file_stream", "put", "CreateRunFiles", "Run"):
+    for kind in ("UpsertBucket", "file_stream", "put", "CreateRunFiles", "RunResumeStatus"):
         proxy.on(kind, lose_answer)
     done = backhaul.to(proxy.url).sync(healthy, "-p", project)
     assert (done.exit_code, done.only["state"]) == (0, "verified"), done.stderr

@@ -21,6 +21,7 @@ _COLOUR = {
     RunState.BLOCKED: "yellow",
     RunState.QUARANTINED: "red",
 }
+_MOST_VERIFIED_SHOWN = 50
 _STREAM_NAMES = {Stream.HISTORY: "history", Stream.EVENTS: "system", Stream.OUTPUT: "console"}
 
 
@@ -39,8 +40,18 @@ def show_warnings(warnings: Sequence[str], console: Console = STDERR) -> None:
 
 
 def show_outcomes(outcomes: Sequence[Outcome], console: Console = STDERR) -> None:
-    """Print a table of the runs, then the reason and the next step of each that is not wholly delivered."""
-    console.print(_table(outcomes))
+    """Print a table of the runs, then the reason and the next step of each that is not wholly delivered.
+
+    Of many runs that are verified, and so need nobody, the rest is a number.
+    """
+    shown, verified = [], 0
+    for outcome in outcomes:
+        verified += outcome.state is RunState.VERIFIED
+        if outcome.state is not RunState.VERIFIED or verified <= _MOST_VERIFIED_SHOWN:
+            shown.append(outcome)
+    console.print(_table(shown))
+    if verified > _MOST_VERIFIED_SHOWN:
+        console.print(f"… and {verified - _MOST_VERIFIED_SHOWN} more runs, [green]verified[/] (see --json)")
     stopped: BackhaulError | None = None
     for outcome in outcomes:
         if isinstance(outcome.error, Interrupted):

@@ -16,6 +16,5 @@ async def address_of(
     """By the ledger, else by log and settings; the entity that neither names is the key's owner's, who is asked."""
     entity = progress.entity or to.entity_of(identity)
     if entity is None:
-        viewer = await retrier.run(server.viewer)
-        entity = viewer.entity if viewer is not None else ""
+        entity = await retrier.run(server.default_entity)
     return RunAddress(entity, progress.project or to.project_of(identity), to.run_id_of(identity))

@@ -124,11 +124,11 @@ class Audit:
         rows = maker.rows
         self.end = {stream: progress.base[stream] + self.outcome.local.get(stream, 0) for stream in NUMBERED}
         ours = frozenset() if overtaken else progress.files.keys()
-        files = await self._files(maker, ours, address, console_text)
+        files = await self._files(maker, ours, console_text)
         artifacts = await self._artifacts(rows.artifacts, progress)
         if overtaken:
             # Config, summary and the end of the run are those of a later fragment by now.
-            return Expected(self.end, None, None, "{}", files, artifacts, finished=False, overtaken=True)
+            return Expected(self.end, None, None, "{}", files, artifacts, finished=False, followed=True)
         finished = rows.exit is None or rows.exit.complete
         return Expected(
             self.end, last_line, rows.summary_json(), rows.config_json(), files, artifacts, finished=finished
@@ -153,13 +153,9 @@ class Audit:
             raise VerificationFailed(f"{address} was read back row by row and differs from the log: {told}.")
         return last_line
 
-    async def _files(
-        self, maker: BatchMaker, ours: AbstractSet[str], address: RunAddress, console_text: IO[bytes]
-    ) -> dict[str, Digest]:
+    async def _files(self, maker: BatchMaker, ours: AbstractSet[str], console_text: IO[bytes]) -> dict[str, Digest]:
         """What is saved on disk, and `ours` of what is made from the log: others make the same with other bytes."""
-        uploader = Uploader(
-            self.run, address, self.server, self.options, self.reporter, self.retrier, self.outcome, Digests()
-        )
+        uploader = Uploader(self.run, self.server, self.options, self.reporter, self.retrier, self.outcome, Digests())
         found = await uploader.digested(maker.rows, console_text)
         self.outcome.files_local = len(found)
         return {name: digest for name, digest in found.items() if name not in MADE_FROM_LOG or name in ours}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from backhaul.runs.identity import RunIdentity
 from backhaul.runs.rows import NUMBERED, Rows, Stream
@@ -20,12 +20,13 @@ BATCH_BYTES = 6 << 20
 class Batch:
     """Consecutive lines per stream. `first` and `lines` count within the fragment, not on the server.
 
-    `position` is the byte of the log up to which it has been read.
+    `position` is the byte of the log up to which it has been read; `is_last` says that this is its end.
     """
 
     first: Mapping[Stream, int]
     lines: Mapping[Stream, list[str]]
     position: int = 0
+    is_last: bool = False
 
     @property
     def next(self) -> dict[Stream, int]:
@@ -79,14 +80,17 @@ class Batch:
         lines = {stream: [line] if self.lines[stream] else [] for stream in NUMBERED}
         return Batch(self.first, lines, self.position)
 
-    def body(self, base: Mapping[Stream, int]) -> bytes:
-        """The request's body; `base` is the number on the server of the fragment's line 0."""
-        files = {
+    def files(self, base: Mapping[Stream, int]) -> dict[str, Any]:
+        """The `files` of a request; `base` is the number on the server of the fragment's line 0."""
+        return {
             str(stream): {"offset": base[stream] + self.first[stream], "content": self.lines[stream]}
             for stream in NUMBERED
             if self.lines[stream]
         }
-        return json.dumps({"files": files}, ensure_ascii=False, separators=(",", ":")).encode()
+
+    def body(self, base: Mapping[Stream, int]) -> bytes:
+        """The body of a request with these lines alone."""
+        return _json({"files": self.files(base)})
 
 
 @dataclass(slots=True)
@@ -128,9 +132,9 @@ class BatchMaker:
             if rows.size >= self.batch_bytes:
                 yield self._take()
         rows.finish(recording=self.recording)
-        yield self._take()
+        yield self._take(is_last=True)
 
-    def _take(self) -> Batch:
+    def _take(self, *, is_last: bool = False) -> Batch:
         taken = {stream: pending.take() for stream, pending in self.rows.pending.items()}
         for line in self.rows.output_text:
             self.console_text.write(line.encode() + b"\n")
@@ -139,18 +143,36 @@ class BatchMaker:
             {stream: first for stream, (first, _) in taken.items()},
             {stream: lines for stream, (_, lines) in taken.items()},
             self._position,
+            is_last,
         )
 
 
-def end_body(uploaded: list[str], exit_code: int | None, preempting: bool, summary: str | None) -> bytes:
-    """The last request of a run: its summary, the files that are there, and how it ended (None: it goes on)."""
-    body: dict[str, object] = {}
-    if summary is not None:
-        body["files"] = {str(Stream.SUMMARY): {"offset": 0, "content": [summary]}}
-    if uploaded:
-        body["uploaded"] = uploaded
-    if preempting:
-        body["preempting"] = True
-    if exit_code is not None:
-        body |= {"complete": True, "exitcode": exit_code}
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a run ends: the files that are there, the exit code (None: it goes on), whether it was preempted, summary."""
+
+    uploaded: Sequence[str]
+    exit_code: int | None
+    preempting: bool
+    summary: str | None
+
+    def body(self, files: Mapping[str, Any]) -> bytes:
+        """The body of a request that says so, after these last lines."""
+        body: dict[str, object] = {}
+        files = {**files, **self._summary()}
+        if files:
+            body["files"] = files
+        if self.uploaded:
+            body["uploaded"] = self.uploaded
+        if self.preempting:
+            body["preempting"] = True
+        if self.exit_code is not None:
+            body |= {"complete": True, "exitcode": self.exit_code}
+        return _json(body)
+
+    def _summary(self) -> dict[str, Any]:
+        return {} if self.summary is None else {str(Stream.SUMMARY): {"offset": 0, "content": [self.summary]}}
+
+
+def _json(body: Mapping[str, object]) -> bytes:
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()

@@ -3,48 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
-from functools import partial
-from pathlib import Path
-from typing import IO, Any, TypeVar
+from dataclasses import dataclass, field
+from typing import IO
 
-from backhaul.errors import BadRequest, StillRecording, TooLarge
-from backhaul.runs.artifacts import content_places
+from backhaul.errors import StillRecording
 from backhaul.runs.inspect import Inspection
 from backhaul.runs.life import Life, life_of
 from backhaul.runs.rows import NUMBERED, Stream
 from backhaul.sync.address import address_of
-from backhaul.sync.artifact_delivery import ArtifactDelivery
-from backhaul.sync.batch import BatchMaker, end_body
-from backhaul.sync.content_sender import ContentSender
+from backhaul.sync.batch import Batch, BatchMaker, End
 from backhaul.sync.destination import Destination
 from backhaul.sync.digests import Digests
-from backhaul.sync.first_contact import counts_of
 from backhaul.sync.ledger import Ledger
 from backhaul.sync.line_sender import LineSender, quarantined, set_aside
 from backhaul.sync.log_digest import sha256_of
 from backhaul.sync.numbering import Numbering
 from backhaul.sync.options import SyncOptions
-from backhaul.sync.outcome import Outcome, Quarantined, RunState
+from backhaul.sync.outcome import Outcome, RunState
+from backhaul.sync.payload_delivery import PayloadDelivery
 from backhaul.sync.progress import LogStamp, Progress, lines_entry, no_lines
 from backhaul.sync.proof import Proof
 from backhaul.sync.reporter import Reporter
 from backhaul.sync.retry import Retrier
 from backhaul.sync.size_limit import SizeLimit
 from backhaul.sync.upload import Uploader
-from backhaul.sync.upserts import first_upsert, last_upsert
+from backhaul.sync.upserts import upsert_of
 from backhaul.sync.verify import Expected
 from backhaul.wandblog import LogEnd
-from backhaul.wire.remote import RunAddress
+from backhaul.wire.remote import RemoteFile, RunAddress, UploadTarget
 from backhaul.wire.server import Server
 
-Result = TypeVar("Result")
-
+# How long, in seconds, the last lines wait for the files before they go alone.
+_A_MOMENT = 1.0
 # What the official client reports for a script that was killed and left no exit record.
 _EXIT_CODE_OF_A_KILLED_RUN = 1
 
@@ -81,11 +75,10 @@ class Delivery:
 
     async def deliver(self) -> Outcome:
         """Send what the destination lacks, read it back, write the receipt. Raises what ends it early."""
-        log = self.run.directory.log
         with ExitStack() as stack:
-            ledger = stack.enter_context(await asyncio.to_thread(Ledger.open, log, self.options.state_folder))
-            life = await asyncio.to_thread(self.life)
-            self.stamp = stamp = LogStamp.of(log)
+            ledger, life, stamp = await asyncio.to_thread(self._opened)
+            stack.enter_context(ledger)
+            self.stamp = stamp
             progress = ledger.progress(self._key)
             if progress.verified == stamp and not self.options.force:
                 return self._known_as_verified(progress)
@@ -94,6 +87,15 @@ class Delivery:
             console_text = stack.enter_context(tempfile.NamedTemporaryFile(prefix="backhaul-console-"))
             await self._send(ledger, stamp, console_text, life)
         return self.outcome
+
+    def _opened(self) -> tuple[Ledger, Life, LogStamp]:
+        log = self.run.directory.log
+        ledger = Ledger.open(log, self.options.state_folder)
+        try:
+            return ledger, self.life(), LogStamp.of(log)
+        except BaseException:
+            ledger.close()
+            raise
 
     def life(self) -> Life:
         """Whether the run is still being recorded. Raises OSError when its log cannot be looked at."""
@@ -125,33 +127,34 @@ class Delivery:
         numbering = self._numbering()
         try:
             status = await numbering.status()
+            held = status.files if status is not None else ()
             progress = await numbering.begin(ledger, self._key, status)
-            end = await asyncio.to_thread(numbering.overtaken_at, status, progress)
+            self.outcome.remote = progress.lines
+            end = await asyncio.to_thread(numbering.overtaken_at, status, progress) if self.later else None
             if end is not None:
                 self.end = end
-                await self._send_overtaken(ledger, progress, console_text, stamp, await digest)
+                await self._send_overtaken(ledger, progress, console_text, stamp, await digest, held)
                 return
-            address = await self._ask(lambda: self.server.upsert_run(first_upsert(self.run.identity, self.destination)))
-            self.address = address
-            self.outcome.entity, self.outcome.project = address.entity, address.project
             maker = self._maker(progress, console_text, recording=recording)
-            last_line = await self._line_sender(ledger, address).send_all(maker)
-            expected = await self._send_rest(ledger, address, maker, console_text, last_line, recording)
+            address, expected = await self._send_all(ledger, maker, held)
             self.outcome.state = RunState.SENT
             if recording:
                 log = self.run.directory.log
                 raise StillRecording(f"{log} is still being written ({life.because}); what is whole was sent.")
             if self.options.live and life.because:
                 self.outcome.notes.append(life.because)
-            if self.later and any(counts_of(status)[stream] > self.end[stream] for stream in NUMBERED):
-                # Lines of a later fragment that was sent first are still behind ours; it comes next, and moves them.
-                expected = replace(expected, last_line=None, overtaken=True)
             await self._proof().give(ledger, self._key, address, expected, stamp, await digest)
         finally:
             digest.cancel()
 
     async def _send_overtaken(
-        self, ledger: Ledger, progress: Progress, console_text: IO[bytes], stamp: LogStamp, digest: str
+        self,
+        ledger: Ledger,
+        progress: Progress,
+        console_text: IO[bytes],
+        stamp: LogStamp,
+        digest: str,
+        held: Sequence[RemoteFile],
     ) -> None:
         """Deliver what is only this fragment's: config, summary and end of the run are the later fragments' by now."""
         address = await address_of(self.run.identity, self.destination, progress, self.server, self.retrier)
@@ -161,19 +164,22 @@ class Delivery:
             self.outcome.local = batch.next
         self.outcome.damage = maker.reader.damage
         self.outcome.quarantined += quarantined(ledger.record(self._key, lines_entry(self.outcome.local)))
-        files = await self._uploader(address).upload(maker.rows, console_text, ledger, self._key, made_from_log=False)
-        artifacts = await self._send_artifacts(ledger, address, maker.rows.artifacts)
-        await self._send_alerts(ledger, address, maker)
+        payloads = self._payloads(ledger, held)
+        await payloads.prepare(maker.rows, console_text, made_from_log=False)
+        files, artifacts = await payloads.send(address, maker.rows, None)
         self._set_aside(maker)
-        expected = Expected(self.end, None, None, "{}", files, artifacts, finished=False, overtaken=True)
+        expected = Expected(self.end, None, None, "{}", files, artifacts, finished=False, followed=True)
         await self._proof().give(ledger, self._key, address, expected, stamp, digest)
 
     def _proof(self) -> Proof:
         return Proof(self.run, self.destination, self.server, self.options, self.reporter, self.retrier, self.outcome)
 
-    def _uploader(self, address: RunAddress) -> Uploader:
-        return Uploader(
-            self.run, address, self.server, self.options, self.reporter, self.retrier, self.outcome, self.digests
+    def _payloads(self, ledger: Ledger, held: Sequence[RemoteFile]) -> PayloadDelivery:
+        uploader = Uploader(
+            self.run, self.server, self.options, self.reporter, self.retrier, self.outcome, self.digests, held
+        )
+        return PayloadDelivery(
+            self.run, self.server, self.options, self.retrier, self.outcome, ledger, self._key, uploader
         )
 
     def _numbering(self) -> Numbering:
@@ -203,74 +209,70 @@ class Delivery:
             recording,
         )
 
-    async def _send_rest(
-        self,
-        ledger: Ledger,
-        address: RunAddress,
-        maker: BatchMaker,
-        console_text: IO[bytes],
-        last_line: str | None,
-        recording: bool,
-    ) -> Expected:
-        """Send what is known only at the end: the whole config, the files, the summary, the exit."""
-        rows, progress = maker.rows, ledger.progress(self._key)
-        config, summary = rows.config_json(), rows.summary_json()
-        self.outcome.name = rows.identity.display_name or self.outcome.name
-        upsert = last_upsert(self.run.identity, rows, address, config)
-        await self._ask(lambda: self.server.upsert_run(upsert))
-        files = await self._uploader(address).upload(rows, console_text, ledger, self._key, made_from_log=not recording)
-        artifacts = await self._send_artifacts(ledger, address, rows.artifacts)
-        await self._send_alerts(ledger, address, maker)
-        exit_code = None if recording else rows.exit.code if rows.exit else _EXIT_CODE_OF_A_KILLED_RUN
-        if rows.exit is not None and not rows.exit.complete:
-            exit_code = None
-        summary = await self._send_end(address, partial(end_body, sorted(files), exit_code, rows.preempting), summary)
-        completed = {"what": "completed", "completed": exit_code is not None}
-        await asyncio.to_thread(ledger.record, self._key, completed)
-        self._set_aside(maker)
-        self.end = {stream: progress.base[stream] + self.outcome.local.get(stream, 0) for stream in NUMBERED}
-        return Expected(self.end, last_line, summary, config, files, artifacts, finished=exit_code is not None)
+    async def _send_all(
+        self, ledger: Ledger, maker: BatchMaker, held: Sequence[RemoteFile]
+    ) -> tuple[RunAddress, Expected]:
+        """Send the run; returns where it is, and what the destination must then hold.
 
-    async def _send_end(
-        self, address: RunAddress, body: Callable[[str | None], bytes], summary: str | None
-    ) -> str | None:
-        """Send the summary and the end; a summary that is refused does not keep the end back. The one that is there."""
+        The run is told before its first line and, unless the log was read to its end by then, again at the end. The
+        last lines wait a moment for the files, so as to go with the end in one request.
+        """
+        batch = await asyncio.to_thread(maker.next)
+        assert batch is not None, "a log has a batch, if an empty one"
+        payloads = self._payloads(ledger, held)
+        address, targets = await self._open(batch, maker, payloads)
+        sender = self._line_sender(ledger, address)
+        last = await sender.send_all_but_the_last(batch, maker)
+        if last is not batch:
+            address, targets = await self._open(last, maker, payloads)
+        sending = asyncio.create_task(payloads.send(address, maker.rows, targets))
         try:
-            await self._ask(lambda: self.server.file_stream(address, body(summary)))
-        except (BadRequest, TooLarge) as error:
-            if summary is None:
-                raise
-            await self._ask(lambda: self.server.file_stream(address, body(None)))
-            self.outcome.quarantined.append(Quarantined("summary", error.message, error.next))
-            return None
-        return summary
-
-    async def _send_artifacts(self, ledger: Ledger, address: RunAddress, records: list[Any]) -> dict[str, str]:
-        sender = ArtifactDelivery(
-            address,
-            self.server,
-            content_places(os.environ, Path.home(), self.run.directory.files),
-            self.retrier,
-            self.outcome,
-            self.options.artifacts,
-            ContentSender(self.server, ledger, self._key),
+            await asyncio.wait([sending], timeout=_A_MOMENT)
+            if not sending.done() or sending.exception() is not None:
+                last = await sender.send(last)
+            files, artifacts = await sending
+        finally:
+            sending.cancel()
+            await asyncio.wait([sending])
+        rows, base = maker.rows, ledger.progress(self._key).base
+        end = End(sorted(files), _exit_code(maker), rows.preempting, rows.summary_json())
+        summary = await sender.send_with_end(last, end)
+        self.outcome.name = rows.identity.display_name or self.outcome.name
+        self.outcome.damage = maker.reader.damage
+        self.outcome.quarantined += quarantined(ledger.progress(self._key))
+        self._set_aside(maker)
+        self.end = {stream: base[stream] + self.outcome.local.get(stream, 0) for stream in NUMBERED}
+        finished = end.exit_code is not None
+        # Lines of a later fragment that was sent first may be behind ours; it comes next, and moves them.
+        followed = bool(self.later)
+        return address, Expected(
+            self.end, sender.last_row, summary, rows.config_json(), files, artifacts, finished, followed
         )
-        self.outcome.artifacts_local = len(records)
-        return await sender.deliver(records)
 
-    async def _send_alerts(self, ledger: Ledger, address: RunAddress, maker: BatchMaker) -> None:
-        """Each alert once: it becomes somebody's mail."""
-        for count, alert in enumerate(maker.rows.alerts, start=1):
-            if count > ledger.progress(self._key).alerts:
-                level = alert.level or "INFO"
-                send = partial(self.server.send_alert, address, alert.title, alert.text, level, alert.wait_duration)
-                await self._ask(send)
-                ledger.record(self._key, {"what": "alerts", "count": count})
+    async def _open(
+        self, batch: Batch, maker: BatchMaker, payloads: PayloadDelivery
+    ) -> tuple[RunAddress, Sequence[UploadTarget] | None]:
+        """Tell the destination of the run; at the end of the log, ask as well where its files are to go."""
+        names = []
+        if batch.is_last:
+            names = await payloads.prepare(maker.rows, maker.console_text, made_from_log=not maker.recording)
+        upsert = upsert_of(self.run.identity, maker.rows, self.destination, self.address)
+        # Should a server fail because of the files, a further try without them tells.
+        tries = iter([names])
+        address, targets = await self.retrier.run(lambda: self.server.open_run(upsert, next(tries, ())))
+        self.address = address
+        self.outcome.entity, self.outcome.project = address.entity, address.project
+        return address, targets
 
     def _set_aside(self, maker: BatchMaker) -> None:
         self.outcome.quarantined += set_aside(maker.rows)
         if maker.reader.tear is not None and not maker.recording:
             self.outcome.notes.append(maker.reader.tear.sentence)
 
-    async def _ask(self, request: Callable[[], Awaitable[Result]]) -> Result:
-        return await self.retrier.run(request)
+
+def _exit_code(maker: BatchMaker) -> int | None:
+    """What is told as the end of the run; None when it goes on."""
+    end = maker.rows.exit
+    if maker.recording or (end is not None and not end.complete):
+        return None
+    return _EXIT_CODE_OF_A_KILLED_RUN if end is None else end.code

@@ -13,6 +13,7 @@ import errno
 import hashlib
 import json
 import os
+import threading
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -42,6 +43,8 @@ class Ledger:
         self._progress: dict[str, Progress] = {}
         self._entries = 0
         self._lock = LedgerLock(path)
+        # Lines and files of one run are acknowledged at the same time, each in a thread.
+        self._writing = threading.Lock()
 
     @classmethod
     def open(cls, log: Path, state_folder: Path) -> Ledger:
@@ -77,15 +80,16 @@ class Ledger:
 
     def record(self, to: str, *entries: Mapping[str, Any]) -> Progress:
         """Keep entries about `to` for ever; durable when this returns. Returns the progress after them."""
-        progress = self.progress(to)
-        for entry in entries:
-            progress = progress.after(entry)
-        self._write(b"".join(_line({"to": to, **entry}) for entry in entries))
-        self._progress[to] = progress
-        self._entries += len(entries)
-        if self._entries > _COMPACT_AFTER_ENTRIES:
-            self._compact()
-        return progress
+        with self._writing:
+            progress = self.progress(to)
+            for entry in entries:
+                progress = progress.after(entry)
+            self._write(b"".join(_line({"to": to, **entry}) for entry in entries))
+            self._progress[to] = progress
+            self._entries += len(entries)
+            if self._entries > _COMPACT_AFTER_ENTRIES:
+                self._compact()
+            return progress
 
     def _begin(self) -> Ledger:
         content = self._lock.acquire()

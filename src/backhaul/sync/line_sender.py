@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from backhaul.errors import BackhaulError, BadRequest, TooLarge
 from backhaul.runs.inspect import Inspection
 from backhaul.runs.rows import NUMBERED, Rows, Stream
-from backhaul.sync.batch import Batch, BatchMaker
+from backhaul.sync.batch import Batch, BatchMaker, End
 from backhaul.sync.ledger import Ledger
 from backhaul.sync.outcome import Outcome, Quarantined
-from backhaul.sync.progress import Progress, Refusal, lines_entry, refused_entry, taken_entry
+from backhaul.sync.progress import Progress, Refusal, completed_entry, lines_entry, refused_entry, taken_entry
 from backhaul.sync.reporter import Reporter
 from backhaul.sync.retry import Retrier
 from backhaul.sync.size_limit import SizeLimit
@@ -33,7 +33,8 @@ class LineSender:
 
     A batch that the server refuses for its content or size is halved until what it takes has arrived. A single line
     that is refused gives way to a stand-in. When that is refused too, the content is not to blame, and the server's
-    refusal is raised; so it is when more than `MOST_REFUSED` lines were refused.
+    refusal is raised; so it is when more than `MOST_REFUSED` lines were refused. `last_row` is the last line of history
+    that was seen.
     """
 
     run: Inspection
@@ -45,25 +46,63 @@ class LineSender:
     key: str
     limit: SizeLimit
     outcome: Outcome
+    last_row: str | None = None
 
-    async def send_all(self, maker: BatchMaker) -> str | None:
-        """Send all lines, making the next batch while one is on its way. Returns the last history line."""
-        last_line: str | None = None
-        coming = asyncio.create_task(asyncio.to_thread(maker.next))
+    async def send_all_but_the_last(self, batch: Batch, maker: BatchMaker) -> Batch:
+        """Send `batch` and what comes after it, making the next batch while one is on its way; returns the last one."""
+        self._seen(batch)
+        while not batch.is_last:
+            coming = asyncio.create_task(asyncio.to_thread(maker.next))
+            try:
+                await self.send(batch)
+            finally:
+                if not coming.done():
+                    await asyncio.wait([coming])
+            following = await coming
+            assert following is not None, "the batch before it was not the last one"
+            batch = following
+            self._seen(batch)
+        return batch
+
+    def _seen(self, batch: Batch) -> None:
+        self.outcome.local = batch.next
+        self.last_row = next(reversed(batch.lines[Stream.HISTORY]), self.last_row)
+
+    async def send(self, batch: Batch) -> Batch:
+        """Send what the destination lacks of these lines; returns what is left, which is nothing."""
+        await self._send_again(batch)
+        await self._send(batch.without(self._progress.lines))
+        return batch.without(batch.next)
+
+    async def send_with_end(self, batch: Batch, end: End) -> str | None:
+        """Send the last lines and the end in one request, or one after the other if that is refused.
+
+        A summary that is refused does not keep the end back. Returns the summary that is there.
+        """
+        await self._send_again(batch)
+        lacking = batch.without(self._progress.lines)
+        body = await asyncio.to_thread(end.body, lacking.files(self._progress.base))
         try:
-            while (batch := await coming) is not None:
-                coming = asyncio.create_task(asyncio.to_thread(maker.next))
-                if batch.lines[Stream.HISTORY]:
-                    last_line = batch.lines[Stream.HISTORY][-1]
-                self.outcome.local = batch.next
-                await self._send_again(batch)
-                await self._send(batch.without(self._progress.lines))
-        finally:
-            if not coming.done():
-                await asyncio.wait([coming])
-        self.outcome.damage = maker.reader.damage
-        self.outcome.quarantined += quarantined(self._progress)
-        return last_line
+            if self.limit.allows(len(body)):
+                await self._post(lacking, body)
+                await self._acknowledged(lacking, completed_entry(end.exit_code is not None))
+                return end.summary
+        except _CONTENT_REFUSED as error:
+            # Which part of it is refused, if any is, shows when they go one by one.
+            self._learn(error, len(body))
+        await self._send(lacking)
+        return await self._send_end(end)
+
+    async def _send_end(self, end: End) -> str | None:
+        try:
+            await self.retrier.run(lambda: self.server.file_stream(self.address, end.body({})))
+        except _CONTENT_REFUSED as error:
+            if end.summary is None:
+                raise
+            self.outcome.quarantined.append(Quarantined("summary", error.message, error.next))
+            return await self._send_end(replace(end, summary=None))
+        await asyncio.to_thread(self.ledger.record, self.key, completed_entry(end.exit_code is not None))
+        return end.summary
 
     @property
     def _progress(self) -> Progress:
@@ -101,11 +140,14 @@ class LineSender:
         try:
             await self._post(batch, body)
         except _CONTENT_REFUSED as error:
-            if isinstance(error, TooLarge):
-                self.limit.learn(len(body))
+            self._learn(error, len(body))
             return error
         await self._acknowledged(batch)
         return None
+
+    def _learn(self, refused: BackhaulError, size: int) -> None:
+        if isinstance(refused, TooLarge):
+            self.limit.learn(size)
 
     async def _replace(self, batch: Batch, refused: BackhaulError) -> None:
         """Put a stand-in in the place of the only line; raises `refused` when that does not help."""

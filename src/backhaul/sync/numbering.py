@@ -53,10 +53,12 @@ class Numbering:
             held = still_held(progress, status)
             return progress if held == dict(progress.lines) else ledger.record(key, lines_entry(held))
         features = await self.retrier.run(self.server.features)
-        settled = await asyncio.to_thread(
-            settle,
+        return await asyncio.to_thread(self._settle, ledger, key, status, "STRUCTURED_CONSOLE_LOGS" in features)
+
+    def _settle(self, ledger: Ledger, key: str, status: RunStatus | None, structured: bool) -> Progress:
+        settled = settle(
             status,
-            structured="STRUCTURED_CONSOLE_LOGS" in features,
+            structured=structured,
             resumes=self.run.identity.resumes,
             after=self.after,
             force=self.options.force,
@@ -64,8 +66,8 @@ class Numbering:
             later_lines_of=self._later_lines,
         )
         if settled.displaces:
-            await asyncio.to_thread(self._forget_later_numbers, key)
-        return await asyncio.to_thread(ledger.record, key, settled.entry)
+            self._forget_later_numbers(key)
+        return ledger.record(key, settled.entry)
 
     def _forget_later_numbers(self, key: str) -> None:
         """Before the first line goes where a later fragment's are: that fragment may not count on them any more."""

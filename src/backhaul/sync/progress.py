@@ -127,7 +127,7 @@ class Progress:
         if self.alerts:
             entries.append({"what": "alerts", "count": self.alerts})
         if self.completed:
-            entries.append({"what": "completed", "completed": True})
+            entries.append(completed_entry(True))
         if self.verified is not None:
             entries.append(verified_entry(self.verified, self.receipt or "", self.entity, self.project))
         return entries
@@ -175,6 +175,11 @@ def files_entry(files: Mapping[str, Digest]) -> dict[str, Any]:
 def artifact_entry(number: int, artifact_id: str, digest: str) -> dict[str, Any]:
     """The artifact that the log logs as its `number`-th was committed."""
     return {"what": "artifact", "number": number, "id": artifact_id, "digest": digest}
+
+
+def completed_entry(completed: bool) -> dict[str, Any]:
+    """The end of the run was acknowledged, or, when it is still being recorded, that it goes on."""
+    return {"what": "completed", "completed": completed}
 
 
 def verified_entry(log: LogStamp, receipt: str, entity: str | None, project: str | None) -> dict[str, Any]:

@@ -53,10 +53,8 @@ class Proof:
             more = " …" if len(differences) > _DIFFERENCES_TOLD else ""
             raise VerificationFailed(f"{address} was read back and differs from the log: {told}{more}.")
         receipt = self._receipt(address, expected, remote, stamp, digest)
-        # In a thread: each waits for the disk, and the other runs need not.
-        path = await asyncio.to_thread(write_receipt, receipt, self.options.state_folder)
-        self.outcome.receipt = str(path)
-        await asyncio.to_thread(self._conclude, ledger, key, address, stamp)
+        # In a thread: this waits for the disk, and the other runs need not.
+        await asyncio.to_thread(self._conclude, ledger, key, address, stamp, receipt)
 
     def _receipt(
         self, address: RunAddress, expected: Expected, remote: Remote, stamp: LogStamp, digest: str
@@ -76,7 +74,8 @@ class Proof:
             left_out=self.outcome.left_out,
         )
 
-    def _conclude(self, ledger: Ledger, key: str, address: RunAddress, stamp: LogStamp) -> None:
+    def _conclude(self, ledger: Ledger, key: str, address: RunAddress, stamp: LogStamp, receipt: Receipt) -> None:
+        self.outcome.receipt = str(write_receipt(receipt, self.options.state_folder))
         if self.outcome.quarantined:
             # What could be sent is there; the rest needs the user, so nothing is marked as done.
             self.outcome.state = RunState.QUARANTINED

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from functools import partial
 
 from backhaul.errors import NotFound
@@ -43,14 +42,10 @@ async def read_back(
 async def _read(server: Server, address: RunAddress, expected: Expected, retrier: Retrier) -> Remote | None:
     """What the destination holds; None while it does not even show the run."""
     try:
-        status, run, files = await asyncio.gather(
-            retrier.run(lambda: server.run_status(address.entity, address.project, address.run_id)),
-            retrier.run(lambda: server.run(address)),
-            retrier.run(lambda: server.run_files(address)),
-        )
+        status = await retrier.run(lambda: server.run_status(address.entity, address.project, address.run_id))
     except NotFound:
         return None
-    if status is None or run is None:
+    if status is None:
         return None
     artifacts = {}
     for artifact_id in expected.artifacts:
@@ -60,9 +55,9 @@ async def _read(server: Server, address: RunAddress, expected: Expected, retrier
     return Remote(
         lines=counts_of(status),
         history_tail=status.history_tail,
-        summary=run.summary,
-        config=run.config,
-        files={file.name: (file.size, file.md5) for file in files},
+        summary=status.summary,
+        config=status.config,
+        files={file.name: (file.size, file.md5) for file in status.files},
         artifacts=artifacts,
-        state=run.state,
+        state=status.state,
     )

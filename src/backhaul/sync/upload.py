@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -38,62 +38,71 @@ _SUMMARY, _CONFIG, _METADATA, _OUTPUT = "wandb-summary.json", "config.yaml", "wa
 # Every program that sends a run makes these of its log, and each in its own words.
 MADE_FROM_LOG = frozenset({_SUMMARY, _CONFIG, _METADATA, _OUTPUT})
 
+_Ready = tuple[Payload, Digest]
+
 
 @dataclass(slots=True)
 class Uploader:
-    """Sends the files of one run. A file that cannot be sent is quarantined with its reason; the others go on."""
+    """Sends the files of one run. A file that cannot be sent is quarantined with its reason; the others go on.
+
+    `held` are the files that the destination was seen to hold.
+    """
 
     run: Inspection
-    address: RunAddress
     server: Server
     options: SyncOptions
     reporter: Reporter
     retrier: Retrier
     outcome: Outcome
     digests: Digests
+    held: Sequence[RemoteFile] = ()
     _slots: asyncio.Semaphore = field(init=False)
+    _payloads: list[Payload] = field(default_factory=list)
+    _first: list[_Ready] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._slots = asyncio.Semaphore(self.options.uploads)
 
+    async def prepare(self, rows: Rows, console_text: IO[bytes], *, made_from_log: bool = True) -> list[str]:
+        """Find the files and look at the first of them; the names of those that the destination lacks.
+
+        Without `made_from_log` only recorded files count: the others are a later fragment's, or not yet whole.
+        """
+        await asyncio.to_thread(self._prepare, rows, console_text, made_from_log)
+        return [payload.name for payload, _ in self._lacking(self._first)]
+
+    def _prepare(self, rows: Rows, console_text: IO[bytes], made_from_log: bool) -> None:
+        wanted = self._wanted(rows, console_text)
+        self._payloads = [payload for payload in wanted if made_from_log or payload.name not in MADE_FROM_LOG]
+        self.outcome.files_local = len(self._payloads)
+        self._first = self._digested(self._payloads[:_NAMES_AT_ONCE])
+
     async def upload(
-        self, rows: Rows, console_text: IO[bytes], ledger: Ledger, key: str, *, made_from_log: bool = True
+        self, address: RunAddress, targets: Sequence[UploadTarget] | None, ledger: Ledger, key: str
     ) -> dict[str, Digest]:
         """Send what the destination lacks; returns every file that it must now hold, with its digest.
 
-        Without `made_from_log` only recorded files are sent: the others are a later fragment's, or not yet whole.
+        `targets` are the places of the first files, if they are known already.
         """
-        payloads = [
-            payload
-            for payload in self._wanted(rows, console_text)
-            if made_from_log or payload.name not in MADE_FROM_LOG
-        ]
-        held = {file.name: file for file in await self._held()}
         there: dict[str, Digest] = {}
-        for start in range(0, len(payloads), _NAMES_AT_ONCE):
-            some = await self._digested(payloads[start : start + _NAMES_AT_ONCE])
-            lacking = [
-                (payload, digest)
-                for payload, digest in some
-                if (file := held.get(payload.name)) is None or (file.size, file.md5) != (digest.size, digest.md5)
-            ]
-            sent = await self._send(lacking)
+        for start in range(0, len(self._payloads), _NAMES_AT_ONCE):
+            part = self._payloads[start : start + _NAMES_AT_ONCE]
+            some = await asyncio.to_thread(self._digested, part) if start else self._first
+            lacking = self._lacking(some)
+            sent = await self._send(lacking, address, None if start else targets)
             if sent:
                 await asyncio.to_thread(ledger.record, key, files_entry(sent))
             refused = {payload.name for payload, _ in lacking} - sent.keys()
             there |= {payload.name: digest for payload, digest in some if payload.name not in refused} | sent
-        self.outcome.files_local = len(payloads)
         return there
 
-    async def _held(self) -> list[RemoteFile]:
-        """The files that are there; a run that this sync made has none, which need not be asked."""
-        if self.address.inserted:
-            return []
-        return await self.retrier.run(lambda: self.server.run_files(self.address))
+    def _lacking(self, some: Iterable[_Ready]) -> list[_Ready]:
+        held = {(file.name, file.size, file.md5) for file in self.held}
+        return [(payload, digest) for payload, digest in some if (payload.name, digest.size, digest.md5) not in held]
 
     async def digested(self, rows: Rows, console_text: IO[bytes]) -> dict[str, Digest]:
         """Every file that belongs to the run, with its digest; nothing is sent."""
-        found = await self._digested(list(self._wanted(rows, console_text)))
+        found = await asyncio.to_thread(lambda: self._digested(self._wanted(rows, console_text)))
         return {payload.name: digest for payload, digest in found}
 
     def _wanted(self, rows: Rows, console_text: IO[bytes]) -> Iterator[Payload]:
@@ -106,11 +115,11 @@ class Uploader:
             elif found.name not in made:
                 yield found
 
-    async def _digested(self, payloads: list[Payload]) -> list[tuple[Payload, Digest]]:
+    def _digested(self, payloads: Iterable[Payload]) -> list[_Ready]:
         digested = []
         for payload in payloads:
             try:
-                digest = await asyncio.to_thread(self.digests.of, payload)
+                digest = self.digests.of(payload)
             except QuarantineError as error:
                 self._quarantine(f"file {payload.name}", error)
                 continue
@@ -120,18 +129,23 @@ class Uploader:
                 digested.append((payload, digest))
         return digested
 
-    async def _send(self, lacking: list[tuple[Payload, Digest]]) -> dict[str, Digest]:
+    async def _send(
+        self, lacking: list[_Ready], address: RunAddress, targets: Sequence[UploadTarget] | None
+    ) -> dict[str, Digest]:
         if not lacking:
             return {}
-        names = [payload.name for payload, _ in lacking]
-        targets = {
-            target.name: target
-            for target in await self.retrier.run(lambda: self.server.create_run_files(self.address, names))
-        }
-        results = await together(self._put(payload, digest, targets.get(payload.name)) for payload, digest in lacking)
+        if targets is None:
+            names = [payload.name for payload, _ in lacking]
+            targets = await self.retrier.run(lambda: self.server.create_run_files(address, names))
+        place = {target.name: target for target in targets}
+        results = await together(
+            self._put(payload, digest, address, place.get(payload.name)) for payload, digest in lacking
+        )
         return {payload.name: sent for (payload, _), sent in zip(lacking, results, strict=True) if sent is not None}
 
-    async def _put(self, payload: Payload, digest: Digest, first: UploadTarget | None) -> Digest | None:
+    async def _put(
+        self, payload: Payload, digest: Digest, address: RunAddress, first: UploadTarget | None
+    ) -> Digest | None:
         """Send one file; the digest of what is there then, None when it is not.
 
         A used-up or expired address is asked for anew at each further try. A file that has changed meanwhile is sent
@@ -144,7 +158,7 @@ class Uploader:
         versions = [digest]
 
         async def attempt() -> None:
-            version = await asyncio.to_thread(self.digests.of, payload)
+            version, body = await asyncio.to_thread(self._version, payload)
             if version != versions[-1]:
                 versions.append(version)
             if len(versions) > _MOST_VERSIONS:
@@ -152,10 +166,10 @@ class Uploader:
                     f"{payload.path} changes again and again while it is sent",
                     next="Wait until nothing writes to this file any more, then run the same command again.",
                 )
-            fresh = addresses or await self.server.create_run_files(self.address, [payload.name])
+            fresh = addresses or await self.server.create_run_files(address, [payload.name])
             target = fresh[0]
             addresses.clear()
-            await self.server.put_file(target, _body(payload, version), version.md5)
+            await self.server.put_file(target, body, version.md5)
 
         try:
             async with self._slots:
@@ -167,12 +181,15 @@ class Uploader:
         self.reporter.uploaded(self.run, payload.name, versions[-1].size)
         return versions[-1]
 
+    def _version(self, payload: Payload) -> tuple[Digest, bytes | FileSlice]:
+        """A payload as it is now."""
+        version = self.digests.of(payload)
+        if payload.path is None:
+            return version, payload.content
+        return version, FileSlice(payload.path, 0, version.size)
+
     def _quarantine(self, what: str, error: BackhaulError) -> None:
         self.outcome.quarantined.append(Quarantined(what, error.message, error.next))
-
-
-def _body(payload: Payload, version: Digest) -> bytes | FileSlice:
-    return payload.content if payload.path is None else FileSlice(payload.path, 0, version.size)
 
 
 def _made_from_log(rows: Rows, console_text: IO[bytes]) -> Iterator[Payload]:

@@ -1,4 +1,4 @@
-"""What a server is told of a run as a whole: first what its first record says, at the end what the whole log says."""
+"""What a server is told of a run as a whole."""
 
 from __future__ import annotations
 
@@ -8,34 +8,19 @@ from backhaul.sync.destination import Destination
 from backhaul.wire.remote import RunAddress, RunUpsert
 
 
-def first_upsert(identity: RunIdentity, to: Destination) -> RunUpsert:
-    """The run as its first record has it; the config and the rest follow when the log has been read."""
-    return RunUpsert(
-        run_id=to.run_id_of(identity),
-        project=to.project_of(identity),
-        entity=to.entity_of(identity),
-        display_name=identity.display_name or None,
-        notes=identity.notes or None,
-        tags=identity.tags or None,
-        group=identity.group or None,
-        job_type=identity.job_type or None,
-        host=identity.host or None,
-        commit=identity.commit or None,
-        repo=identity.repo or None,
-        sweep=identity.sweep or None,
-    )
+def upsert_of(first: RunIdentity, rows: Rows, to: Destination, address: RunAddress | None) -> RunUpsert:
+    """The run as its log has it, as far as that was read; `first` is its first record, `address` where it is if known.
 
-
-def last_upsert(first: RunIdentity, rows: Rows, address: RunAddress, config: str) -> RunUpsert:
-    """The run as the whole log has it. What the script took away again (all tags, the notes) is sent as empty."""
+    What the script took away again (all tags, the notes) is sent as empty.
+    """
     last = rows.identity
     remote, commit = rows.environment.git
     return RunUpsert(
-        run_id=address.run_id,
-        storage_id=address.storage_id or None,
-        project=address.project,
-        entity=address.entity,
-        config=config,
+        run_id=to.run_id_of(first) if address is None else address.run_id,
+        storage_id=None if address is None else address.storage_id or None,
+        project=to.project_of(first) if address is None else address.project,
+        entity=to.entity_of(first) if address is None else address.entity,
+        config=rows.config_json(),
         display_name=last.display_name or None,
         notes=last.notes or ("" if first.notes else None),
         tags=last.tags if last.tags or first.tags else None,

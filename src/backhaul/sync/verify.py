@@ -18,7 +18,7 @@ class Expected:
 
     `lines` are the counts on the server after this fragment's last line, `last_line` is the last history line;
     `summary` and `config` are the JSON texts that were sent; `files` by name, `artifacts` server id → digest;
-    `finished` whether the run's end was sent. `overtaken` says that lines of later fragments follow.
+    `finished` whether the run's end was sent. `followed` says that lines of later fragments may be behind them.
     """
 
     lines: Mapping[Stream, int]
@@ -28,7 +28,7 @@ class Expected:
     files: Mapping[str, Digest]
     artifacts: Mapping[str, str]
     finished: bool
-    overtaken: bool = False
+    followed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +74,17 @@ def compare(expected: Expected, remote: Remote) -> list[Difference]:
 def _compare_lines(expected: Expected, remote: Remote) -> Iterator[Difference]:
     for stream in NUMBERED:
         fewest, there = expected.lines[stream], remote.lines[stream]
-        if there < fewest or (there > fewest and not expected.overtaken):
+        if there < fewest or (there > fewest and not expected.followed):
             yield Difference(f"lines of {stream}", str(fewest), str(there))
-    if expected.last_line is not None and remote.history_tail:
+    if expected.last_line is not None and remote.history_tail and not _is_followed(expected, remote):
         ours, theirs = plain(json.loads(expected.last_line)), plain(json.loads(remote.history_tail[-1]))
         if ours.get("_step") != theirs.get("_step"):
             yield Difference("last step", str(ours.get("_step")), str(theirs.get("_step")))
+
+
+def _is_followed(expected: Expected, remote: Remote) -> bool:
+    """Whether the last history line there is another fragment's."""
+    return expected.followed and remote.lines[Stream.HISTORY] > expected.lines[Stream.HISTORY]
 
 
 def _compare_summary(expected: str | None, found: str) -> Iterator[Difference]:

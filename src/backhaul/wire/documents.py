@@ -8,6 +8,7 @@ what is easily taken wrongly.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 
 @dataclass(frozen=True)
@@ -36,16 +37,13 @@ query ServerFeaturesQuery {
 """,
 )
 
-# `name` is the run id; a variable that is null leaves the stored value as it is.
-UPSERT_BUCKET = Document(
-    "UpsertBucket",
-    """
-mutation UpsertBucket(
+_UPSERT_VARIABLES = """
   $id: String, $name: String, $project: String, $entity: String, $groupName: String, $description: String,
   $displayName: String, $notes: String, $commit: String, $config: JSONString, $host: String, $debug: Boolean,
   $program: String, $repo: String, $jobType: String, $state: String, $sweep: String, $tags: [String!],
-  $summaryMetrics: JSONString
-) {
+  $summaryMetrics: JSONString"""
+# `name` is the run id; a variable that is null leaves the stored value as it is.
+_UPSERT = """
   upsertBucket(input: {
     id: $id, name: $name, modelName: $project, entityName: $entity, groupName: $groupName,
     description: $description, displayName: $displayName, notes: $notes, commit: $commit, config: $config,
@@ -57,27 +55,65 @@ mutation UpsertBucket(
       project { id name entity { id name } }
     }
     inserted
-  }
-}
+  }"""
+_FILES_MADE = "{ runID uploadHeaders files { name uploadUrl } }"
+
+UPSERT_BUCKET = Document("UpsertBucket", f"mutation UpsertBucket({_UPSERT_VARIABLES}\n) {{{_UPSERT}\n}}")
+
+# The same, and where to upload files of the run: GraphQL runs the parts of a mutation one after another.
+UPSERT_BUCKET_WITH_FILES = Document(
+    "UpsertBucket",
+    f"""mutation UpsertBucket({_UPSERT_VARIABLES},
+  $of: String!, $in: String!, $run: String!, $files: [String!]!
+) {{{_UPSERT}
+  createRunFiles(input: {{
+    entityName: $of, projectName: $in, runName: $run, files: $files
+  }}) {_FILES_MADE}
+}}""",
+)
+
+CREATE_RUN_FILES = Document(
+    "CreateRunFiles",
+    f"""
+mutation CreateRunFiles($entity: String!, $project: String!, $run: String!, $files: [String!]!) {{
+  createRunFiles(input: {{entityName: $entity, projectName: $project, runName: $run, files: $files}}) {_FILES_MADE}
+}}
 """,
 )
 
-RUN_RESUME_STATUS = Document(
-    "RunResumeStatus",
+
+@cache
+def run_statuses(count: int) -> Document:
+    """What the server holds of `count` runs: the official client's question, once or side by side under aliases.
+
+    Run `n` is asked for with `$project<n>`, `$entity<n>` and `$name<n>` and answered under `model<n>`; the first
+    without number. Asked for as well are the run's state and the first page of its files.
     """
-query RunResumeStatus($project: String, $entity: String, $name: String!) {
-  model(name: $project, entityName: $entity) {
-    id name
-    entity { id name }
-    bucket(name: $name, missingOk: true) {
-      id name displayName tags notes config summaryMetrics
-      historyLineCount eventsLineCount logLineCount historyTail eventsTail
-      wandbConfig(keys: ["t"])
-    }
+    variables, fields = [], []
+    for number in ["", *range(1, count)]:
+        variables.append(f"$project{number}: String, $entity{number}: String, $name{number}: String!")
+        alias = f"model{number}: " if number else ""
+        fields.append(
+            f"  {alias}model(name: $project{number}, entityName: $entity{number}) {{ bucket(name: $name{number}, "
+            "missingOk: true) { ...held } }"
+        )
+    listed, asked = ",\n  ".join(variables), "\n".join(fields)
+    return Document(
+        "RunResumeStatus", f"query RunResumeStatus(\n  {listed},\n  $files: Int!\n) {{\n{asked}\n}}\n{_FRAGMENTS}"
+    )
+
+
+_FRAGMENTS = """
+fragment held on Run {
+  id name displayName tags notes config summaryMetrics state
+  historyLineCount eventsLineCount logLineCount historyTail eventsTail
+  wandbConfig(keys: ["t"])
+  files(first: $files) {
+    edges { node { id name sizeBytes md5 } cursor }
+    pageInfo { endCursor hasNextPage }
   }
 }
-""",
-)
+"""
 
 # Every such request is a message to somebody: this is the one mutation that must not be repeated.
 ALERT = Document(
@@ -95,32 +131,16 @@ mutation NotifyScriptableRunAlert(
 """,
 )
 
-CREATE_RUN_FILES = Document(
-    "CreateRunFiles",
-    """
-mutation CreateRunFiles($entity: String!, $project: String!, $run: String!, $files: [String!]!) {
-  createRunFiles(input: {entityName: $entity, projectName: $project, runName: $run, files: $files}) {
-    runID
-    uploadHeaders
-    files { name uploadUrl }
-  }
-}
-""",
-)
-
 RUN_FILES = Document(
     "RunFiles",
     """
-query RunFiles(
-  $project: String!, $entity: String!, $name: String!, $fileCursor: String, $fileLimit: Int = 50,
-  $fileNames: [String] = [], $upload: Boolean = false, $pattern: String
-) {
+query RunFiles($project: String!, $entity: String!, $name: String!, $fileCursor: String, $fileLimit: Int = 50) {
   project(name: $project, entityName: $entity) {
     run(name: $name) {
       fileCount
-      files(names: $fileNames, after: $fileCursor, first: $fileLimit, pattern: $pattern) {
+      files(after: $fileCursor, first: $fileLimit) {
         edges {
-          node { id name url(upload: $upload) sizeBytes md5 }
+          node { id name sizeBytes md5 }
           cursor
         }
         pageInfo { endCursor hasNextPage }
@@ -151,20 +171,6 @@ HISTORY_KEYS = Document(
 query RunHistoryKeys($project: String!, $entity: String!, $name: String!) {
   project(name: $project, entityName: $entity) {
     run(name: $name) { historyKeys }
-  }
-}
-""",
-)
-
-RUN = Document(
-    "Run",
-    """
-query Run($project: String!, $entity: String!, $name: String!) {
-  project(name: $project, entityName: $entity) {
-    run(name: $name) {
-      id name displayName state tags group jobType commit description notes sweepName
-      config summaryMetrics historyLineCount createdAt heartbeatAt
-    }
   }
 }
 """,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from backhaul.errors import NotFound, UnexpectedAnswer
 from backhaul.wire.message import Response
-from backhaul.wire.remote import RemoteFile, RemoteRun, RunAddress, RunStatus, UploadTarget, Viewer
+from backhaul.wire.remote import RemoteFile, RunAddress, RunStatus, UploadTarget, Viewer
 from backhaul.wire.shape import Node
 
 _SHOWN_NAMES = 5
@@ -54,13 +54,14 @@ def address_of(data: Node) -> RunAddress:
     )
 
 
-def status_of(data: Node) -> RunStatus | None:
-    """What the server holds of a run, from the answer to `RunResumeStatus`."""
-    model = data.node_or_none("model")
+def status_of(data: Node, number: int) -> tuple[RunStatus, str | None] | None:
+    """What the server holds of run `number` of an answer to `run_statuses`, and the cursor to more of its files."""
+    model = data.node_or_none(f"model{number or ''}")
     bucket = model.node_or_none("bucket") if model is not None else None
     if bucket is None:
         return None
-    return RunStatus(
+    files, cursor = _file_page(bucket.node("files"))
+    status = RunStatus(
         history_lines=bucket.count("historyLineCount"),
         events_lines=bucket.count("eventsLineCount"),
         output_lines=bucket.count("logLineCount"),
@@ -72,7 +73,10 @@ def status_of(data: Node) -> RunStatus | None:
         tags=tuple(bucket.texts("tags")),
         notes=bucket.text_or("notes"),
         started=_has_started(bucket.raw("wandbConfig")),
+        state=bucket.text_or("state"),
+        files=tuple(files),
     )
+    return status, cursor
 
 
 def _has_started(wandb_config: object) -> bool:
@@ -81,28 +85,6 @@ def _has_started(wandb_config: object) -> bool:
     except (ValueError, RecursionError):
         return False
     return isinstance(config, dict) and "t" in config
-
-
-def run_of(data: Node) -> RemoteRun | None:
-    """The run in an answer to `Run`, or None."""
-    run = _run_node(data)
-    if run is None:
-        return None
-    return RemoteRun(
-        state=run.text_or("state"),
-        summary=run.text_or("summaryMetrics", "{}"),
-        config=run.text_or("config", "{}"),
-        display_name=run.text_or("displayName"),
-        tags=tuple(run.texts("tags")),
-        notes=run.text_or("notes"),
-        group=run.text_or("group"),
-        job_type=run.text_or("jobType"),
-        commit=run.text_or("commit"),
-        description=run.text_or("description"),
-        sweep=run.text_or("sweepName"),
-        storage_id=run.text_or("id"),
-        history_lines=run.count_or_none("historyLineCount"),
-    )
 
 
 def last_step_of(data: Node) -> int | None:
@@ -143,7 +125,10 @@ def upload_headers(lines: Sequence[str]) -> dict[str, str]:
 
 def file_page_of(data: Node, doing: str) -> tuple[list[RemoteFile], str | None]:
     """The files of one page of `RunFiles`, and the cursor of the next page if there is one."""
-    connection = _existing_run(data, doing).node("files")
+    return _file_page(_existing_run(data, doing).node("files"))
+
+
+def _file_page(connection: Node) -> tuple[list[RemoteFile], str | None]:
     files = [_file(edge.node("node")) for edge in connection.nodes("edges")]
     page = connection.node("pageInfo")
     return files, page.text("endCursor") if page.flag("hasNextPage") else None
@@ -154,7 +139,6 @@ def _file(node: Node) -> RemoteFile:
         name=node.text("name"),
         size=node.count_or_none("sizeBytes") or 0,
         md5=node.text_or("md5") or None,
-        url=node.text_or("url"),
     )
 
 

@@ -83,10 +83,19 @@ class RunAddress:
 
 
 @dataclass(frozen=True)
-class RunStatus:
-    """What the server holds of a run: numbers of lines, the last lines, and the texts (`summary`, `config`: JSON).
+class RemoteFile:
+    """A file that the server holds: size in bytes, MD5 in base64 as sent (None if the server does not say)."""
 
-    `started` is false for a run that was created but never sent a configuration.
+    name: str
+    size: int
+    md5: str | None
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """What the server holds of a run: numbers of lines, last lines, texts (`summary`, `config`: JSON), files.
+
+    `started` is false for a run that was created but never sent a configuration; `state` is `running`, `finished` …
     """
 
     history_lines: int
@@ -100,6 +109,8 @@ class RunStatus:
     tags: tuple[str, ...]
     notes: str
     started: bool
+    state: str = ""
+    files: tuple[RemoteFile, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -109,32 +120,3 @@ class UploadTarget:
     name: str
     url: str = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-
-
-@dataclass(frozen=True)
-class RemoteFile:
-    """A file that the server holds: size in bytes, MD5 in base64 as sent (None if the server does not say)."""
-
-    name: str
-    size: int
-    md5: str | None
-    url: str = field(default="", repr=False)
-
-
-@dataclass(frozen=True)
-class RemoteRun:
-    """A run as `wandb.Api` reads it; `summary` and `config` are JSON texts."""
-
-    state: str
-    summary: str
-    config: str
-    display_name: str
-    tags: tuple[str, ...]
-    notes: str
-    group: str
-    job_type: str
-    commit: str
-    description: str
-    sweep: str
-    storage_id: str
-    history_lines: int | None

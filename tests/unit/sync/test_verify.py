@@ -90,7 +90,7 @@ def test_a_run_that_goes_on_may_still_be_running() -> None:
 
 def test_an_overtaken_fragment_may_have_lines_after_its_own_and_not_fewer() -> None:
     """Later fragments of the same run add lines; they take none away."""
-    overtaken = replace(_EXPECTED, last_line=None, overtaken=True)
+    overtaken = replace(_EXPECTED, last_line=None, followed=True)
     assert compare(overtaken, replace(_REMOTE, lines=_lines(9, 9, 9))) == []
     assert [difference.what for difference in compare(overtaken, replace(_REMOTE, lines=_lines(2)))] == [
         "lines of wandb-history.jsonl"

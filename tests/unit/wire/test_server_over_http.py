@@ -287,6 +287,8 @@ RESUMED = {
     "tags": ["t"],
     "notes": None,
     "wandbConfig": '{"t":{}}',
+    "state": "finished",
+    "files": {"edges": [], "pageInfo": {"endCursor": None, "hasNextPage": False}},
 }
 
 
@@ -310,31 +312,118 @@ def test_run_status_reads_counts_tails_and_texts_as_they_are():
         tags=("t",),
         notes="",
         started=True,
+        state="finished",
     )
-    assert seen[0].json["variables"] == {"project": "res", "entity": None, "name": "resid1"}
+    assert seen[0].json["variables"] == {"project": "res", "entity": None, "name": "resid1", "files": 200}
 
 
-@pytest.mark.parametrize("answer", [{"model": None}, {"model": {"bucket": None}}])
-def test_run_status_of_a_missing_run_is_none(answer):
-    """No project and no run are both "nothing there"."""
-    assert ask(answer, lambda server: server.run_status("e", "p", "r"))[0] is None
+def _many(runs: int) -> dict[str, object]:
+    """An answer about so many runs: the n-th has n console lines."""
+    models = [status_answer(logLineCount=number)["model"] for number in range(runs)]
+    return {f"model{number or ''}": model for number, model in enumerate(models)}
 
 
-@pytest.mark.parametrize("config", [None, "{}", "null", "[]", "{"])
-def test_run_that_never_sent_a_configuration_has_not_started(config):
-    """Only a `wandbConfig` with the key `t` counts as started, as for the official resume."""
-    status, _ = ask(status_answer(wandbConfig=config), lambda server: server.run_status("e", "p", "r"))
-    assert status is not None
-    assert status.started is False
+def test_questions_of_many_runs_go_together_and_each_gets_its_own_answer():
+    """Two go at once; all who come while they are on their way go in one request, under aliases."""
+
+    async def work(server: Server) -> list[RunStatus | None]:
+        return await asyncio.gather(*(server.run_status("e", "p", f"r{number}") for number in range(20)))
+
+    (statuses, seen) = ask([_many(16), _many(4)], work)
+    assert [status and status.output_lines for status in statuses] == [*range(16), *range(4)]
+    asked = [value for request in seen for name, value in request.json["variables"].items() if name[:4] == "name"]
+    assert asked == [f"r{number}" for number in range(20)]
+
+
+def test_no_run_suffers_from_what_another_is_answered():
+    """When the request for several fails, each is asked for alone; only the one to blame is told."""
+
+    async def work(server: Server) -> list[RunStatus | BaseException | None]:
+        asked = (server.run_status("e", "p", name) for name in ("good", "bad"))
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    answers = [errors("no permission for bad"), status_answer(), reply(403, {"errors": [{"message": "no"}]})]
+    ((good, bad), seen) = ask(answers, work)
+    assert isinstance(good, RunStatus)
+    assert isinstance(bad, Forbidden)
+    assert len(seen) == 3
+
+
+OPENED = {
+    "upsertBucket": {
+        "bucket": {"id": "b", "name": "r", "project": {"name": "p", "entity": {"name": "ann"}}},
+        "inserted": True,
+    }
+}
+
+
+FILES_MADE = {"runID": "b", "uploadHeaders": [], "files": [{"name": "a.txt", "uploadUrl": "http://x/a"}]}
+
+
+def opened(answers, entity: str | None = "ann"):
+    """The places of a file with which two runs were opened, and the requests for that."""
+
+    async def work(server: Server) -> list[list[UploadTarget] | None]:
+        return [(await server.open_run(RunUpsert(run, project="p", entity=entity), ["a.txt"]))[1] for run in "rs"]
+
+    return ask(answers, work)
+
+
+def test_a_run_is_opened_together_with_the_places_of_its_files():
+    """One request for both."""
+    targets, seen = opened(OPENED | {"createRunFiles": FILES_MADE})
+    assert [[target.url for target in each] for each in targets] == [["http://x/a"], ["http://x/a"]]
+    assert [request.json["operationName"] for request in seen] == ["UpsertBucket", "UpsertBucket"]
+    assert seen[1].json["variables"]["of"] == "ann"
+
+
+def test_the_default_entity_is_learned_from_the_first_run_that_names_none():
+    """The places of files are asked for under an entity; nobody is asked for it alone."""
+    targets, seen = opened([OPENED, OPENED | {"createRunFiles": FILES_MADE}], entity=None)
+    assert [each is None for each in targets] == [True, False]
+    assert [request.json["variables"].get("of") for request in seen] == [None, "ann"]
+
+
+@pytest.mark.parametrize("answer", [errors("one mutation at a time"), reply(400), OPENED])
+def test_a_server_that_does_not_take_both_together_is_asked_one_by_one_from_then_on(answer):
+    """What a server says about a run does not depend on the places of its files."""
+    targets, seen = opened([answer, OPENED])
+    assert targets == [None, None]
+    assert ["files" in request.json["variables"] for request in seen] == [True, False, False]
+
+
+def test_a_refusal_of_the_run_is_told_at_once():
+    """A run that may not be there is not tried a second time without its files."""
+    with pytest.raises(Forbidden):
+        opened(reply(403))
+
+
+LONG = json.dumps({"files": {"output.log": {"offset": 0, "content": ["line"] * 1000}}}).encode()
+OFFERED = {"serverInfo": {"features": [{"name": "FILESTREAM_GZIP", "isEnabled": True}]}}
 
 
 @pytest.mark.parametrize(
-    "changes", [{"historyLineCount": None}, {"historyTail": "{}"}, {"historyTail": "[1]"}, {"logLineCount": "many"}]
+    ("features", "body", "encoding"),
+    [(OFFERED, LONG, "gzip"), ({"serverInfo": None}, LONG, None), (OFFERED, b'{"complete":true}', None)],
 )
-def test_run_status_with_a_broken_part_is_an_unexpected_answer(changes):
-    """Nothing is guessed where rows could be overwritten."""
-    with pytest.raises(UnexpectedAnswer, match=next(iter(changes))):
-        ask(status_answer(**changes), lambda server: server.run_status("e", "p", "r"))
+def test_long_bodies_go_as_gzip_where_the_server_offers_it(features, body, encoding):
+    """The same bytes arrive; a short body is not worth a question."""
+    _, seen = ask([features, reply(200)], lambda server: server.file_stream(AT, body))
+    assert seen[-1].headers.get("content-encoding") == encoding
+    assert seen[-1].body == body
+    assert (int(seen[-1].headers["content-length"]) < len(body) / 10) is (encoding == "gzip")
+
+
+def test_lines_that_are_refused_as_gzip_go_as_they_are():
+    """A proxy that unpacks nothing, or drops the header, does not keep lines back; from then on nothing is packed."""
+
+    async def work(server: Server) -> None:
+        for _ in range(2):
+            await server.file_stream(AT, LONG)
+
+    _, seen = ask([OFFERED, reply(400), reply(200)], work)
+    assert [request.headers.get("content-encoding") for request in seen[1:]] == ["gzip", None, None]
+    assert seen[-1].body == LONG
 
 
 def test_file_stream_posts_the_ready_body_to_the_runs_own_address():
@@ -508,36 +597,37 @@ def test_refusals_of_object_stores_are_told_apart(answer, expected):
         put(answer, b"payload", MD5)
 
 
+def files_page(names: list[str], cursor: str | None) -> dict[str, object]:
+    """One page of a run's files."""
+    edges = [{"cursor": "x", "node": {"id": "i", "name": name, "sizeBytes": "12", "md5": BASE64}} for name in names]
+    return {"edges": edges, "pageInfo": {"endCursor": cursor, "hasNextPage": cursor is not None}}
+
+
 def page(names: list[str], cursor: str | None) -> dict[str, object]:
     """One page of RunFiles."""
-    edges = [
-        {"cursor": "x", "node": {"id": "i", "name": name, "url": "u", "sizeBytes": "12", "md5": BASE64}}
-        for name in names
-    ]
-    info = {"endCursor": cursor, "hasNextPage": cursor is not None}
-    return {"project": {"run": {"fileCount": 3, "files": {"edges": edges, "pageInfo": info}}}}
+    return {"project": {"run": {"fileCount": 3, "files": files_page(names, cursor)}}}
 
 
 def test_files_are_read_over_all_pages():
     """The read-back sees every file, with size and MD5 as the server gives them."""
-    files, seen = ask([page(["a", "b"], "c1"), page(["c"], None)], lambda server: server.run_files(AT))
-    assert files == [RemoteFile(name, 12, BASE64, "u") for name in "abc"]
-    assert [request.json["variables"]["fileCursor"] for request in seen] == [None, "c1"]
+    answers = [status_answer(files=files_page(["a", "b"], "c1")), page(["c"], "c2"), page(["d"], None)]
+    status, seen = ask(answers, lambda server: server.run_status("ann", "demo", "06uj925u"))
+    assert status is not None
+    assert status.files == tuple(RemoteFile(name, 12, BASE64) for name in "abcd")
+    assert [request.json["variables"].get("fileCursor") for request in seen] == [None, "c1", "c2"]
 
 
 def test_server_that_repeats_a_page_for_ever_is_not_asked_for_ever():
     """Everything is bounded, a listing too."""
+    answers = [status_answer(files=files_page(["a"], "c1")), page(["a"], "c1")]
     with pytest.raises(UnexpectedAnswer, match="again and again"):
-        ask(page(["a"], "c1"), lambda server: server.run_files(AT))
+        ask(answers, lambda server: server.run_status("ann", "demo", "06uj925u"))
 
 
 @pytest.mark.parametrize("answer", [{"project": None}, {"project": {"run": None}}])
 def test_reading_a_run_that_is_not_there(answer):
     """A missing run is None where that is a fair answer, and NotFound where its content was asked for."""
-    assert ask(answer, lambda server: server.run(AT))[0] is None
     assert ask(answer, lambda server: server.last_step(AT))[0] is None
-    with pytest.raises(NotFound):
-        ask(answer, lambda server: server.run_files(AT))
     with pytest.raises(NotFound):
         ask(answer, lambda server: server.history_rows(AT, 0, 10, 10))
 
@@ -559,31 +649,6 @@ def test_history_rows_are_raw_texts_between_the_steps():
 def test_last_step_is_read_from_the_history_keys(keys, expected):
     """No history and an unknown last step are None."""
     assert ask({"project": {"run": {"historyKeys": keys}}}, lambda server: server.last_step(AT))[0] == expected
-
-
-def test_run_is_read_as_the_public_api_reads_it():
-    """State, texts and labels of a run; null labels are empty."""
-    answer = {
-        "id": "b",
-        "name": "06uj925u",
-        "displayName": "d",
-        "state": "finished",
-        "tags": None,
-        "group": None,
-        "jobType": "train",
-        "commit": None,
-        "description": None,
-        "notes": "n",
-        "sweepName": None,
-        "config": '{"a":{"value":1}}',
-        "summaryMetrics": '{"x":Infinity}',
-        "historyLineCount": 3,
-    }
-    run_, _ = ask({"project": {"run": answer}}, lambda server: server.run(AT))
-    assert run_ is not None
-    assert (run_.state, run_.config, run_.summary) == ("finished", '{"a":{"value":1}}', '{"x":Infinity}')
-    assert (run_.display_name, run_.tags, run_.notes, run_.group, run_.job_type) == ("d", (), "n", "", "train")
-    assert (run_.storage_id, run_.history_lines) == ("b", 3)
 
 
 def test_alert_is_sent_as_recorded_and_must_be_confirmed():
@@ -623,16 +688,16 @@ class _Names(Visitor):
 
 @pytest.mark.parametrize(
     "document",
-    [value for value in vars(documents).values() if isinstance(value, documents.Document)],
+    [value for value in vars(documents).values() if isinstance(value, documents.Document)]
+    + [documents.run_statuses(1), documents.run_statuses(3)],
     ids=lambda d: d.name,
 )
 def test_documents_are_valid_and_named_as_they_say(document):
     """Each document parses, has one operation of its name, and uses every variable that it declares."""
-    (operation,) = parse(document.text).definitions
-    assert isinstance(operation, OperationDefinitionNode)
+    (operation,) = (each for each in parse(document.text).definitions if isinstance(each, OperationDefinitionNode))
     assert operation.name is not None
     assert operation.name.value == document.name
     declared = {variable.variable.name.value for variable in operation.variable_definitions or ()}
     names = _Names()
-    visit(operation.selection_set, names)
+    visit(parse(document.text), names)
     assert names.used == declared

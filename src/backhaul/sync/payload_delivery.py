@@ -1,0 +1,77 @@
+"""What a run brings beside its lines, on its way: files, artifacts, alerts."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import IO, Any
+
+from backhaul.runs.artifacts import content_places
+from backhaul.runs.inspect import Inspection
+from backhaul.runs.payloads import Digest
+from backhaul.runs.rows import Rows
+from backhaul.sync.artifact_delivery import ArtifactDelivery
+from backhaul.sync.content_sender import ContentSender
+from backhaul.sync.ledger import Ledger
+from backhaul.sync.options import SyncOptions
+from backhaul.sync.outcome import Outcome
+from backhaul.sync.retry import Retrier
+from backhaul.sync.upload import Uploader
+from backhaul.wire.remote import RunAddress, UploadTarget
+from backhaul.wire.server import Server
+
+
+@dataclass(slots=True)
+class PayloadDelivery:
+    """Sends, of one run, what the ledger and the destination do not have."""
+
+    run: Inspection
+    server: Server
+    options: SyncOptions
+    retrier: Retrier
+    outcome: Outcome
+    ledger: Ledger
+    key: str
+    uploader: Uploader
+
+    async def prepare(self, rows: Rows, console_text: IO[bytes], *, made_from_log: bool) -> list[str]:
+        """See `Uploader.prepare`."""
+        return await self.uploader.prepare(rows, console_text, made_from_log=made_from_log)
+
+    async def send(
+        self, address: RunAddress, rows: Rows, targets: Sequence[UploadTarget] | None
+    ) -> tuple[dict[str, Digest], dict[str, str]]:
+        """Send them; returns the files that must then be there, and the artifacts: server id → digest.
+
+        `targets` are the places of the first files that were prepared, if they are known already.
+        """
+        files = await self.uploader.upload(address, targets, self.ledger, self.key)
+        artifacts = await self._send_artifacts(address, rows.artifacts)
+        await self._send_alerts(address, rows.alerts)
+        return files, artifacts
+
+    async def _send_artifacts(self, address: RunAddress, records: Sequence[Any]) -> dict[str, str]:
+        sender = ArtifactDelivery(
+            address,
+            self.server,
+            content_places(os.environ, Path.home(), self.run.directory.files),
+            self.retrier,
+            self.outcome,
+            self.options.artifacts,
+            ContentSender(self.server, self.ledger, self.key),
+        )
+        self.outcome.artifacts_local = len(records)
+        return await sender.deliver(records)
+
+    async def _send_alerts(self, address: RunAddress, alerts: Sequence[Any]) -> None:
+        """Each alert once: it becomes somebody's mail."""
+        for count, alert in enumerate(alerts, start=1):
+            if count > self.ledger.progress(self.key).alerts:
+                level = alert.level or "INFO"
+                send = partial(self.server.send_alert, address, alert.title, alert.text, level, alert.wait_duration)
+                await self.retrier.run(send)
+                await asyncio.to_thread(self.ledger.record, self.key, {"what": "alerts", "count": count})
