@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import fcntl
 import http.server
+import io
+import json
+import os
 import socket
 import ssl
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
+from rich.console import Console
 
-from ..command import Backhaul, Finished, copy_of, log_of, marker_of, record
+from backhaul.cli.doctor_view import show_diagnosis
+from backhaul.doctor.diagnosis import Condition, Diagnosis
+from backhaul.doctor.finding import Finding
+from backhaul.wandblog import LogReader, LogWriter
+
+from ..command import Backhaul, Finished, copy_of, id_of, log_of, marker_of, record
+from ..conftest import DepotProcess, StartDepot
+from ..depot_client import Client
+from ..depot_contents import held
 
 
 def _found(done: Finished) -> dict[str, dict[str, Any]]:
@@ -29,7 +42,9 @@ def test_a_healthy_run_has_no_findings(backhaul: Backhaul, tmp_path: Path) -> No
         backhaul("doctor", "--offline", run, "--json").document["findings"],
         backhaul("doctor", "--offline", run).exit_code,
     ) == ([], 0)
-    assert backhaul("doctor", "--offline", run).stdout == "1 run: nothing stands in the way\n"
+    verdict, to_send, rest = backhaul("doctor", "--offline", run).stdout.split("\n", 2)
+    assert (verdict, rest) == ("1 run: 1 ready", "nothing stands in the way\n")
+    assert to_send.startswith("to send: ")
 
 
 @pytest.mark.parametrize(
@@ -89,7 +104,7 @@ def test_missing_empty_and_changed_files_are_named(backhaul: Backhaul, sdk_env: 
     (tmp_path / "gone.txt").unlink()
     (tmp_path / "changed.txt").write_text("something else")
     found = _found(backhaul("doctor", "--offline", run, "--json"))
-    assert set(found) == {"payload-missing", "payload-empty", "payload-changed"}
+    assert set(found) == {"payload-missing", "payload-empty", "payload-changed", "can-be-cleaned"}
     assert str(tmp_path / "gone.txt") in found["payload-missing"]["evidence"]
     assert "11 bytes" in found["payload-changed"]["evidence"]
     assert "14 bytes" in found["payload-changed"]["evidence"]
@@ -235,6 +250,8 @@ def test_the_way_to_the_server_is_told_step_by_step(backhaul: Backhaul, tmp_path
     run = copy_of("0.18.7", tmp_path)
     first = backhaul("doctor", run, "--json")
     assert (first.exit_code, first.document["findings"]) == (0, [])
+    assert first.document["bytes_per_second"] > 100_000
+    assert "nobody refuses to write there" in _steps(first)["entity and project"]
     assert list(_steps(first)) == [
         "proxy", "name", "connection", "HTTP", "API key", "entity and project", "large request", "storage",
     ]  # fmt: skip
@@ -267,6 +284,128 @@ def test_the_first_step_that_fails_is_the_finding(backhaul: Backhaul, tmp_path: 
     ):
         done = backhaul.to(url, key)("doctor", run, "--json")
         assert (done.exit_code, list(_found(done)), list(_steps(done))[-1]) == (9, [code], last)
+
+
+def test_what_the_server_does_not_have_whole_is_told(
+    backhaul: Backhaul, tmp_path: Path, project: str, depot: DepotProcess
+) -> None:
+    """Deleted, lines more, a file less, another summary, still running: each under its code; none counts as home."""
+    names = {"0.21.4": "missing", "0.22.3": "more", "0.24.2": "less", "0.28.2": "other", "0.31.0": "state"}
+    runs = {what: copy_of(name, tmp_path) for name, what in names.items()}
+    assert backhaul.sync(tmp_path, "-p", project).exit_code == 0
+    home = backhaul("doctor", tmp_path, "-p", project)
+    assert (home.exit_code, home.stdout.splitlines()[0]) == (0, "5 runs: 5 verified; server reachable, key valid")
+    client, ids = Client(depot.url, depot.api_key), {what: id_of(run) for what, run in runs.items()}
+    node = {what: client.run_field(project, name, "id")["id"] for what, name in ids.items()}
+    delete = "mutation($i: ID!) { deleteRun(input: {id: $i}) { clientMutationId } }"
+    assert "errors" not in client.query(delete, {"i": node["missing"]}).json
+    there = held(depot.data, project, ids["more"])
+    more = {"wandb-history.jsonl": {"offset": len(there.rows), "content": [json.dumps({"_step": 999, "x": 1})]}}
+    assert client.stream(project, ids["more"], {"files": more, "complete": True, "exitcode": 0}).status == 200
+    files = client.run_field(project, ids["less"], "files(first: 50) { edges { node { id name } } }")["files"]["edges"]
+    (weights,) = (each["node"]["id"] for each in files if each["node"]["name"] == "weights.bin")
+    drop = "mutation($f: [ID!]!) { deleteFiles(input: {files: $f}) { success } }"
+    assert "errors" not in client.query(drop, {"f": [weights]}).json
+    client.open_run(project, ids["other"], summaryMetrics=json.dumps({"loss": "another"}))
+    client.open_run(project, ids["state"], state="running")
+    done = backhaul("doctor", tmp_path, "-p", project, "--json")
+    told = {(finding["path"], finding["code"]) for finding in done.document["findings"]}
+    assert {(str(run), f"remote-{what}") for what, run in runs.items()} <= told
+    assert (done.exit_code, done.document["runs"]) == (9, {"ready": 3, "waiting for you": 2})
+    by_path = {finding["path"]: finding for finding in done.document["findings"]}
+    assert "weights.bin" in by_path[str(runs["less"])]["evidence"]
+    assert ".synced says that it is synced" in by_path[str(runs["missing"])]["evidence"]
+
+
+def test_who_may_not_write_is_told_before_anything_is_sent(
+    backhaul: Backhaul, tmp_path: Path, start_depot: StartDepot
+) -> None:
+    """A viewer's key may read the project; the doctor is refused as a sync would be, and the server makes nothing."""
+    depot = start_depot(tmp_path / "data")
+    added = backhaul("depot", "user", "add", "eve", "--role", "viewer", "-e", "tester", "--data", tmp_path / "data")
+    done = backhaul.to(depot.url, added.stdout.strip())("doctor", copy_of("0.18.7", tmp_path), "-e", "tester", "--json")
+    assert (list(_found(done)), list(_steps(done))[-1]) == (["forbidden"], "entity and project")
+
+
+def _rewritten(run: Path, old: bytes, new: bytes) -> None:
+    """The log with other bytes in one record, whole and valid."""
+    log = log_of(run)
+    records = [data for batch in LogReader(log).batches() for data in batch.datas]
+    with log.open("wb") as file:
+        writer = LogWriter(file)
+        for record in records:
+            writer.write(record.replace(old, new))
+
+
+def test_what_no_server_takes_is_found_before_it_is_sent(backhaul: Backhaul, tmp_path: Path) -> None:
+    """A name with a backslash, a file of more than 5 GiB, a value that is no JSON, an original that changed after."""
+    name, large, row, changed = (copy_of(each, tmp_path) for each in ("0.21.4", "0.22.3", "0.31.0", "0.24.2"))
+    _rewritten(name, b"weights.bin", b"weig\\ts.bin")
+    os.truncate(large / "files" / "weights.bin", (5 << 30) + 1)
+    _rewritten(row, b"0.0625", b"0,0625")
+    original = tmp_path / "weights.bin"
+    (changed / "files" / "weights.bin").rename(original)
+    (changed / "files" / "weights.bin").symlink_to(original)
+    original.write_bytes(b"trained on")
+    os.utime(original, (time.time(), log_of(changed).stat().st_mtime + 3600))
+    found = _found(backhaul("doctor", "--offline", tmp_path, "--json"))
+    assert set(found) == {"payload-name", "payload-too-large", "row-refused", "payload-changed"}
+    assert "backslashes" in found["payload-name"]["message"]
+    assert str((5 << 30) + 1) in found["payload-too-large"]["evidence"]
+    assert "it is not JSON" in found["row-refused"]["evidence"]
+    assert str(original) in found["payload-changed"]["evidence"]
+
+
+_QUOTA = """#!/bin/sh
+echo "Disk quotas for user ada (uid 1000): "
+echo "     Filesystem  blocks   quota   limit   grace   files   quota   limit   grace"
+echo "{mount}  950000*  900000 1000000  1764000000    120       0   100000       0"
+"""
+
+
+def test_the_client_s_note_the_quota_and_a_disk_that_fills_are_told(backhaul: Backhaul, tmp_path: Path) -> None:
+    """A `.syncstate` that goes on somewhere; what `quota` prints; a run whose growth leaves hours of space."""
+    disk, tools = tmp_path / "disk", tmp_path / "tools"
+    disk.mkdir()
+    tools.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", disk], check=True)
+    try:
+        run = copy_of("0.28.2", disk)
+        (run / "files" / "growing").write_bytes(bytes(4 << 20))
+        begun = time.time() - 7200
+        for path in (run / "files", run / "files" / "requirements.txt"):
+            os.utime(path, (begun, begun))
+        log_of(run).with_name(log_of(run).name + ".syncstate").write_text('{"starting_step": 40}')
+        (tools / "quota").write_text(_QUOTA.format(mount=disk))
+        (tools / "quota").chmod(0o755)
+        doctor = backhaul.with_env(PATH=f"{tools}{os.pathsep}{backhaul.env['PATH']}")
+        with log_of(run).open("ab"):
+            found = doctor("doctor", "--offline", disk, "--json").document["findings"]
+    finally:
+        subprocess.run(["umount", disk], check=True)
+    told = [finding["message"] for finding in found if finding["code"] == "disk-filling"]
+    assert any("quota of space is used to 95%" in message for message in told), told
+    assert any("full in 7." in message or "full in 8." in message for message in told), told
+    (note,) = (finding for finding in found if finding["code"] == "client-state")
+    assert '{"starting_step": 40}' in note["evidence"]
+
+
+def test_a_deed_for_many_runs_is_told_once_and_fits_a_narrow_terminal(backhaul: Backhaul, tmp_path: Path) -> None:
+    """The worst first, each deed with all that it mends; a terminal folds sentences, but no command and no path."""
+    torn = [copy_of(name, tmp_path) for name in ("0.31.0-killed", "0.22.3-killed")]
+    copy_of("empty", tmp_path)
+    done = backhaul("doctor", "--offline", tmp_path)
+    assert done.stdout.startswith("3 runs: 2 ready, 1 damaged but repairable\n")
+    assert "\x1b" not in done.stdout
+    repair, sync = done.stdout.index("▸ backhaul repair"), done.stdout.index("▸ backhaul sync PATH\n")
+    assert repair < sync < done.stdout.index("log-torn ×2") < done.stdout.index(str(torn[0]))
+    output = io.StringIO()
+    finding = Finding("log-torn", "word " * 40, "seen", f"backhaul sync {torn[0]}", str(torn[0]))
+    console = Console(file=output, width=40, force_terminal=True, color_system=None, highlight=False)
+    show_diagnosis(Diagnosis((Condition.READY,), (finding,)), (), None, verbose=False, console=console)
+    lines = output.getvalue().splitlines()
+    assert any(line.strip() == f"▸ backhaul sync {torn[0]}" for line in lines)
+    assert all(len(line.rstrip()) <= 40 for line in lines if "word" in line)
 
 
 def test_who_signed_an_untrusted_certificate_is_named(backhaul: Backhaul, tmp_path: Path) -> None:

@@ -74,8 +74,8 @@ def test_the_public_names_are_these() -> None:
     assert public == {
         "artifacts", "config", "console", "damage", "duration", "end", "event_lines", "events", "exit_code", "files",
         "glance", "has_run_record", "history", "history_lines", "identity", "is_complete", "line_counts", "log",
-        "lost_records", "metadata", "notes", "path", "python_version", "run_id", "sdk_version", "start_time", "state",
-        "summary", "to_arrow", "to_pandas",
+        "lost_records", "metadata", "notes", "path", "python_version", "run_id", "sdk_version", "set_aside",
+        "start_time", "state", "summary", "to_arrow", "to_pandas",
     }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.markup import escape
 
-from backhaul.cli.render import size
+from backhaul.cli.render import duration, size
 from backhaul.cli.visible import visible
 from backhaul.sync.standing import Standing, Step
 from backhaul.wandblog import LogEnd
@@ -62,11 +62,7 @@ def _age(run: Standing, now: float) -> str:
     """How long ago the log changed last, in its largest unit."""
     if not run.changed_at:
         return ""
-    seconds = max(0.0, now - run.changed_at)
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{seconds:.0f} s"
+    return duration(max(0.0, now - run.changed_at))
 
 
 def _note(run: Standing) -> str:

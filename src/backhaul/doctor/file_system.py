@@ -13,13 +13,23 @@ _SHARED = (
 
 def kind_of(path: Path) -> str:
     """The name of the file system that `path` lies on (`ext4`, `nfs4`, …), empty when the system does not say."""
+    return _mount(path)[1]
+
+
+def mount_of(path: Path) -> Path:
+    """Where the file system that `path` lies on is mounted; the root when the system does not say."""
+    return _mount(path)[0]
+
+
+def _mount(path: Path) -> tuple[Path, str]:
     resolved = path.resolve()
-    best, kind = -1, ""
+    best, kind = Path("/"), ""
     for mount in psutil.disk_partitions(all=True):
         point = Path(mount.mountpoint)
-        if (resolved == point or point in resolved.parents) and len(mount.mountpoint) > best:
-            best, kind = len(mount.mountpoint), mount.fstype
-    return kind
+        # Of two at one place the later one hides the other.
+        if (resolved == point or point in resolved.parents) and len(point.parts) >= len(best.parts):
+            best, kind = point, mount.fstype
+    return best, kind
 
 
 def is_shared(path: Path) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from backhaul.doctor.finding import Finding
-from backhaul.errors import BackhaulError, CredentialsRefused
+from backhaul.errors import BackhaulError, BadRequest, CredentialsRefused, NotFound
 from backhaul.sync.destination import DEFAULT_PROJECT
 from backhaul.wire.credentials import find_api_key
 from backhaul.wire.message import Request, Response
@@ -26,6 +26,8 @@ _PATIENCE = 10.0
 # A signed upload address is refused when the clocks differ by more (S3: 15 minutes).
 _MOST_SKEW = 300.0
 _LARGE_BODY = 4 << 20
+# A run id that nobody has.
+_NO_RUN = "backhaul-doctor-asks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,8 @@ class Way:
     """The way to one server, as a sync would take it.
 
     `entity` and `project` are where runs are to go; `run` is one that the server has, for asking where its files go.
-    `now` gives Unix seconds; `skew` is how far the server's clock is ahead of it, in seconds, once it has answered.
+    `now` gives Unix seconds; `skew` is how far the server's clock is ahead of it, in seconds, once it has answered;
+    `rate` how many bytes a second a large request went with, once one has.
     """
 
     base_url: str
@@ -56,6 +59,7 @@ class Way:
     api_key: str | None = None
     now: Callable[[], float] = time.time
     skew: float = 0.0
+    rate: float | None = None
 
     async def steps(self) -> AsyncIterator[Step]:
         """Each step, until one fails: what lies behind it cannot be asked."""
@@ -146,16 +150,22 @@ class Way:
         return f"belongs to {viewer.username or viewer.entity}, default entity {viewer.entity}"
 
     async def _place(self, transport: HttpTransport) -> str:
-        # A run that cannot be there: the server answers whether this key may look where runs would go.
-        await self._server(transport).run_status(self.entity, self.project or DEFAULT_PROJECT, "backhaul-doctor-asks")
-        return f"{self.entity}/{self.project or DEFAULT_PROJECT} may be asked"
+        """Whether this key may look where runs would go, and write there."""
+        server, project = self._server(transport), self.project or DEFAULT_PROJECT
+        await server.run_status(self.entity, project, _NO_RUN)
+        try:
+            # Who may not write is refused before the run is missed; nothing is made by asking.
+            await server.create_run_files(RunAddress(self.entity or "", project, _NO_RUN), ["config.yaml"])
+        except (NotFound, BadRequest):
+            return f"{self.entity}/{project} may be read; nobody refuses to write there"
+        return f"{self.entity}/{project} may be read and written"
 
     async def _large(self, transport: HttpTransport) -> str:
         # A question with one long variable: it changes nothing, and shows whether large bodies pass, and how fast.
         began = time.perf_counter()
         await self._server(transport).ask_with_ballast(_LARGE_BODY)
-        rate = _LARGE_BODY / (time.perf_counter() - began)
-        return f"{_LARGE_BODY >> 20} MiB passed, {rate / (1 << 20):.1f} MiB/s"
+        self.rate = _LARGE_BODY / (time.perf_counter() - began)
+        return f"{_LARGE_BODY >> 20} MiB passed, {self.rate / (1 << 20):.1f} MiB/s"
 
     async def _storage(self, transport: HttpTransport) -> str:
         if self.run is None:
@@ -164,6 +174,21 @@ class Way:
         targets = await self._server(transport).create_run_files(self.run, ["config.yaml"])
         response = await transport.send(Request("HEAD", targets[0].url.partition("?")[0]))
         return f"{urlsplit(targets[0].url).hostname} answers, status {response.status}"
+
+
+def standing_of(steps: Sequence[Step]) -> str:
+    """The way in a few words; empty when it was not taken."""
+    failed = next((step.name for step in steps if step.error is not None), None)
+    if not steps:
+        return ""
+    if failed is None:
+        return "server reachable, key valid"
+    if failed == "API key":
+        return "server reachable, key not accepted"
+    after_the_key = any(step.name == "API key" and step.error is None for step in steps)
+    return (
+        f"server reachable, key valid, {failed} failed" if after_the_key else f"server not reachable: {failed} failed"
+    )
 
 
 async def _timed(name: str, ask: Callable[[], Awaitable[str]]) -> Step:

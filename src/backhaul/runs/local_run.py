@@ -19,7 +19,7 @@ from backhaul.runs.console import Console
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.events import event_line
 from backhaul.runs.glance import Glance
-from backhaul.runs.history import HistoryRows
+from backhaul.runs.history import HistoryRows, SetAside
 from backhaul.runs.identity import RunIdentity
 from backhaul.runs.open_files import is_open_for_writing
 from backhaul.runs.reading import Condition, Reading, Watch, read_log
@@ -159,6 +159,11 @@ class LocalRun:
         """The artifacts that the run logged (offline runs only: the log of an online run does not name them)."""
         places = content_places(os.environ, Path.home(), self._directory.files)
         return [logged_artifact(record, places) for record in self._reading.artifacts]
+
+    @property
+    def set_aside(self) -> list[SetAside]:
+        """Rows and values of the log that no server takes, each with the reason."""
+        return list(self._reading.set_aside)
 
     @property
     def end(self) -> LogEnd:

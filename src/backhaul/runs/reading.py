@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from backhaul.runs.history import SetAside
 from backhaul.runs.identity import RunIdentity
 from backhaul.runs.rows import NUMBERED, Rows, Stream
 from backhaul.wandblog import Damage, LogEnd, LogReader
@@ -50,6 +51,7 @@ class Reading:
     file_names: tuple[str, ...]
     artifacts: tuple[Any, ...]
     by_python_engine: bool
+    set_aside: tuple[SetAside, ...]
     condition: Condition
 
 
@@ -121,6 +123,7 @@ def _reading(reader: LogReader, rows: Rows, times: _Times, has_run: bool) -> Rea
         file_names=tuple(rows.files),
         artifacts=tuple(rows.artifacts),
         by_python_engine=rows.recorded_by_python_engine,
+        set_aside=tuple(rows.set_aside),
         condition=Condition.of(reader),
     )
 

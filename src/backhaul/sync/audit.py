@@ -37,7 +37,7 @@ from backhaul.sync.reporter import Reporter
 from backhaul.sync.retry import Retrier
 from backhaul.sync.row_comparison import RowComparison
 from backhaul.sync.upload import MADE_FROM_LOG, Uploader
-from backhaul.sync.verify import Expected
+from backhaul.sync.verify import Difference, Expected, Kind
 from backhaul.wire.remote import RunAddress
 from backhaul.wire.server import Server
 
@@ -98,6 +98,7 @@ class Audit:
             )
             status = await numbering.status()
             if status is None or (not ledger.progress(key).begun and not any(counts_of(status).values())):
+                self.outcome.differences = [Difference("run", self._where(), "nothing", Kind.LESS)]
                 raise VerificationFailed(f"{self._where()} is not at the destination.", next=_MISSING_NEXT)
             progress = await numbering.begin(ledger, key, status)
             console_text = stack.enter_context(tempfile.NamedTemporaryFile(prefix="backhaul-console-"))
@@ -149,6 +150,7 @@ class Audit:
         self.outcome.damage = maker.reader.damage
         self.outcome.quarantined += [*quarantined(progress), *set_aside(maker.rows)]
         if comparison is not None and comparison.differences:
+            self.outcome.differences += comparison.differences
             told = "; ".join(map(str, comparison.differences))
             raise VerificationFailed(f"{address} was read back row by row and differs from the log: {told}.")
         return last_line
@@ -174,6 +176,7 @@ class Audit:
         server_id = await self.retrier.run(lambda: self.server.artifacts.server_id(record.client_id))
         if server_id is None:
             reason = "The server does not know it."
+            self.outcome.differences.append(Difference(f"artifact {record.name}", "COMMITTED", "nothing", Kind.LESS))
             self.outcome.quarantined.append(Quarantined(f"artifact {record.name}", reason, _MISSING_NEXT))
             return None
         try:

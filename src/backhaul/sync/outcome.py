@@ -12,6 +12,7 @@ from backhaul.errors import BackhaulError, ConfigurationError, QuarantineError, 
 from backhaul.runs.inspect import Inspection
 from backhaul.runs.rows import NUMBERED, Stream
 from backhaul.sync.destination import Destination
+from backhaul.sync.verify import Difference
 from backhaul.wandblog import Damage
 
 
@@ -45,7 +46,8 @@ class Outcome:
     """One run directory's outcome.
 
     `local` and `remote` count lines per stream (of the fragment, and as far as known at the destination); `files` the
-    files to deliver and those that are there; `name` is what the user calls the run. `error` is why the run is not
+    files to deliver and those that are there; `name` is what the user calls the run. `differences` are what a reading
+    back found. `error` is why the run is not
     verified, or LogDamaged beside verified.
     """
 
@@ -63,6 +65,7 @@ class Outcome:
     artifacts_remote: int = 0
     quarantined: list[Quarantined] = field(default_factory=list)
     damage: list[Damage] = field(default_factory=list)
+    differences: list[Difference] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     error: BackhaulError | None = None
@@ -122,6 +125,7 @@ class Outcome:
             "damage": [
                 {"offset": damage.offset, "length": damage.length, "kind": str(damage.kind)} for damage in self.damage
             ],
+            "differences": [difference.as_json() for difference in self.differences],
             "left_out": self.left_out,
             "notes": self.notes,
             "error": self.error.as_json() if self.error else None,

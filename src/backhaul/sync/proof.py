@@ -48,6 +48,7 @@ class Proof:
         self.outcome.remote = remote.lines
         self.outcome.files_remote = sum(name in remote.files for name in expected.files)
         self.outcome.artifacts_remote = len(remote.artifacts)
+        self.outcome.differences += differences
         if differences:
             told = "; ".join(map(str, differences[:_DIFFERENCES_TOLD]))
             more = " …" if len(differences) > _DIFFERENCES_TOLD else ""

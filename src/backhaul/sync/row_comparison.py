@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from backhaul.sync.retry import Retrier
-from backhaul.sync.verify import Difference, plain
+from backhaul.sync.verify import Difference, Kind, plain
 from backhaul.wire.remote import RunAddress
 from backhaul.wire.server import Server
 
@@ -44,11 +44,11 @@ class RowComparison:
         for step, row in ours.items():
             found = theirs.get(step)
             if found is None:
-                self._tell(Difference(f"row of step {step}", "a row", "nothing"))
+                self._tell(Difference(f"row of step {step}", "a row", "nothing", Kind.LESS))
                 continue
             for key, value in row.items():
                 if key not in found:
-                    self._tell(Difference(f"{key!r} at step {step}", json.dumps(value), "nothing"))
+                    self._tell(Difference(f"{key!r} at step {step}", json.dumps(value), "nothing", Kind.LESS))
                 elif found[key] != value:
                     self._tell(Difference(f"{key!r} at step {step}", json.dumps(value), json.dumps(found[key])))
 

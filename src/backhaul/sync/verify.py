@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from backhaul.runs.payloads import Digest
@@ -47,6 +48,15 @@ class Remote:
     state: str
 
 
+class Kind(StrEnum):
+    """How a destination differs: something is missing, too much, of other content, or in another state."""
+
+    LESS = "less"
+    MORE = "more"
+    OTHER = "other"
+    STATE = "state"
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """One thing that is not at the destination as the log has it."""
@@ -54,6 +64,11 @@ class Difference:
     what: str
     expected: str
     found: str
+    kind: Kind = Kind.OTHER
+
+    def as_json(self) -> dict[str, str]:
+        """The form in `--json`."""
+        return {"what": self.what, "expected": self.expected, "found": self.found, "kind": str(self.kind)}
 
     def __str__(self) -> str:
         return f"{self.what}: expected {self.expected}, found {self.found}"
@@ -75,16 +90,14 @@ def _compare_lines(expected: Expected, remote: Remote) -> Iterator[Difference]:
     for stream in NUMBERED:
         fewest, there = expected.lines[stream], remote.lines[stream]
         if there < fewest or (there > fewest and not expected.followed):
-            yield Difference(f"lines of {stream}", str(fewest), str(there))
-    if expected.last_line is not None and remote.history_tail and not _is_followed(expected, remote):
+            kind = Kind.LESS if there < fewest else Kind.MORE
+            yield Difference(f"lines of {stream}", str(fewest), str(there), kind)
+    # Where the numbers differ, the last lines are two different lines.
+    alike = expected.lines[Stream.HISTORY] == remote.lines[Stream.HISTORY]
+    if alike and expected.last_line is not None and remote.history_tail:
         ours, theirs = plain(json.loads(expected.last_line)), plain(json.loads(remote.history_tail[-1]))
         if ours.get("_step") != theirs.get("_step"):
             yield Difference("last step", str(ours.get("_step")), str(theirs.get("_step")))
-
-
-def _is_followed(expected: Expected, remote: Remote) -> bool:
-    """Whether the last history line there is another fragment's."""
-    return expected.followed and remote.lines[Stream.HISTORY] > expected.lines[Stream.HISTORY]
 
 
 def _compare_summary(expected: str | None, found: str) -> Iterator[Difference]:
@@ -104,7 +117,7 @@ def _compare_members(what: str, ours: Any, theirs: Any) -> Iterator[Difference]:
     """Nothing of ours may be missing or different; what the server adds of its own is no loss."""
     for key, value in ours.items():
         if key not in theirs:
-            yield Difference(f"{what} {key!r}", _short(value), "nothing")
+            yield Difference(f"{what} {key!r}", _short(value), "nothing", Kind.LESS)
         elif theirs[key] != value and not _contains(theirs[key], value):
             yield Difference(f"{what} {key!r}", _short(value), _short(theirs[key]))
 
@@ -119,7 +132,7 @@ def _contains(theirs: Any, ours: Any) -> bool:
 def _compare_files(expected: Mapping[str, Digest], found: Mapping[str, tuple[int, str | None]]) -> Iterator[Difference]:
     for name, digest in expected.items():
         if name not in found:
-            yield Difference(f"file {name}", f"{digest.size} bytes", "nothing")
+            yield Difference(f"file {name}", f"{digest.size} bytes", "nothing", Kind.LESS)
             continue
         size, md5 = found[name]
         # A server that tells no MD5 is held to the size.
@@ -131,12 +144,13 @@ def _compare_artifacts(expected: Mapping[str, str], found: Mapping[str, tuple[st
     for artifact_id, digest in expected.items():
         state, there = found.get(artifact_id, ("nothing", ""))
         if state != "COMMITTED" or there not in ("", digest):
-            yield Difference(f"artifact {artifact_id}", f"COMMITTED, digest {digest}", f"{state}, digest {there}")
+            kind = Kind.LESS if state != "COMMITTED" else Kind.OTHER
+            yield Difference(f"artifact {artifact_id}", f"COMMITTED, digest {digest}", f"{state}, digest {there}", kind)
 
 
 def _compare_state(expected: Expected, remote: Remote) -> Iterator[Difference]:
     if expected.finished and remote.state == "running":
-        yield Difference("state", "finished or failed", remote.state)
+        yield Difference("state", "finished or failed", remote.state, Kind.STATE)
 
 
 def plain(value: Any) -> Any:

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from backhaul.doctor.finding import Finding
 from backhaul.doctor.patient import Surroundings
+from backhaul.doctor.quota import quotas_of
+from backhaul.runs.directory import RunDirectory
 
-_FULL_FROM = 0.80
 _LARGE = 1 << 30
+# What fills up within a day is told today.
+_SOON = 24 * 3600.0
 
 
 def check(surroundings: Surroundings) -> Iterator[Finding]:
-    """Findings on full file systems (space and inodes) and on large caches and staging folders of wandb."""
+    """Findings on file systems and quotas that are full or will be, and on large caches and staging folders."""
     seen: set[int] = set()
     for folder in (*surroundings.folders, *_kept(surroundings)):
         if folder.is_dir() and (device := folder.stat().st_dev) not in seen:
             seen.add(device)
-            yield from _room(folder)
+            yield from _room(folder, surroundings.full_from)
+            yield from _quota(folder, surroundings)
+            yield from _forecast(folder, [run for run in surroundings.recording if _device(run.path) == device])
     for folder in _kept(surroundings):
         size, files = _sizes(folder)
         if size >= _LARGE:
@@ -28,25 +34,60 @@ def check(surroundings: Surroundings) -> Iterator[Finding]:
             yield Finding("large-cache", message, evidence, _remedy(folder), str(folder))
 
 
-def _room(folder: Path) -> Iterator[Finding]:
+def _room(folder: Path, full_from: float) -> Iterator[Finding]:
     status = os.statvfs(folder)
     # As `df` counts it: what is reserved for root is not there for us.
     space = _share(status.f_blocks - status.f_bfree, status.f_bavail)
-    if space >= _FULL_FROM:
+    if space >= full_from:
         free = _gigabytes(status.f_bavail * status.f_frsize)
         message = f"The file system is {space:.0%} full; {free} are free."
         yield Finding(
             "disk-filling", message, f"statvfs {folder}: {status.f_bavail} free blocks", _MAKE_ROOM, str(folder)
         )
     inodes = _share(status.f_files - status.f_ffree, status.f_favail)
-    if inodes >= _FULL_FROM:
+    if inodes >= full_from:
         message = f"{inodes:.0%} of the file system's inodes are used; {status.f_favail} files more can be made."
         yield Finding(
             "disk-filling", message, f"statvfs {folder}: {status.f_favail} free inodes", _MAKE_ROOM, str(folder)
         )
 
 
-_MAKE_ROOM = "make room; runs that status calls verified are at the server, whole"
+_MAKE_ROOM = "backhaul clean --dry-run tells which runs may go; or make room elsewhere"
+
+
+def _quota(folder: Path, surroundings: Surroundings) -> Iterator[Finding]:
+    for quota in quotas_of(folder, surroundings.env):
+        if quota.share >= surroundings.full_from:
+            message = f"Your quota of {quota.what} is used to {quota.share:.0%}; at 100 % nothing more can be written."
+            yield Finding("disk-filling", message, quota.line, _MAKE_ROOM, str(folder))
+
+
+def _forecast(folder: Path, recording: list[RunDirectory]) -> Iterator[Finding]:
+    """When what is being recorded here will have filled the file system, at its pace since it began."""
+    pace = sum(_pace(run) for run in recording)
+    free = os.statvfs(folder).f_bavail * os.statvfs(folder).f_frsize
+    if pace <= 0 or free / pace > _SOON:
+        return
+    runs = "1 run" if len(recording) == 1 else f"{len(recording)} runs"
+    message = f"At the pace of what is being recorded here the file system is full in {free / pace / 3600:.1f} hours."
+    evidence = f"{runs} grow by {pace * 3600 / (1 << 20):.1f} MiB an hour; {_gigabytes(free)} are free at {folder}"
+    yield Finding("disk-filling", message, evidence, _MAKE_ROOM, str(folder))
+
+
+def _pace(run: RunDirectory) -> float:
+    """Bytes a second since the run directory's oldest file was last written: its first, as a rule."""
+    changed = [path.lstat().st_mtime for path in (run.path / "logs", run.files, run.log) if path.exists()]
+    changed += [path.lstat().st_mtime for path in run.files.glob("requirements.txt")]
+    seconds = time.time() - min(changed, default=time.time())
+    return _sizes(run.path)[0] / seconds if seconds >= 1 else 0.0
+
+
+def _device(path: Path) -> int | None:
+    try:
+        return path.stat().st_dev
+    except OSError:
+        # It was moved away while we looked.
+        return None
 
 
 def _share(used: int, free: int) -> float:

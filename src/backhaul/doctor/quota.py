@@ -1,0 +1,70 @@
+"""The user's own quotas, as the system's tools tell them: `lfs quota` on Lustre, `quota` elsewhere (NFS too)."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from backhaul.doctor.file_system import kind_of, mount_of
+
+# NFS asks the file server, which may not answer.
+_PATIENCE = 10.0
+# What both tools print of a file system: its place, then used, quota, limit and grace of space (KiB) and of files.
+_COLUMNS = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """A quota of `what` ("space" or "files"): how much of it is used, as a share, and the columns that say so."""
+
+    what: str
+    share: float
+    line: str
+
+
+def quotas_of(folder: Path, env: Mapping[str, str]) -> Iterator[Quota]:
+    """The quotas that hold for this user's files in `folder`; none where no tool or no server tells any."""
+    mount = str(mount_of(folder))
+    if kind_of(folder).startswith("lustre"):
+        command = ["lfs", "quota", "-q", "-u", str(os.getuid()), mount]
+    else:
+        command = ["quota", "-w", "-p", "-v", "--hide-device", "--show-mntpoint"]
+    words = _said(command, env)
+    for place, word in enumerate(words):
+        if word == mount:
+            # Both tools break the line behind a long name.
+            yield from _quotas_in(words[place + 1 : place + _COLUMNS])
+
+
+def _said(command: list[str], env: Mapping[str, str]) -> list[str]:
+    try:
+        done = subprocess.run(
+            command,
+            env=dict(env),
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        # Not installed, or nobody answers: then nothing is known, which is no finding.
+        return []
+    return done.stdout.split()
+
+
+def _quotas_in(columns: list[str]) -> Iterator[Quota]:
+    if len(columns) < _COLUMNS - 1:
+        return
+    line = " ".join(columns)
+    for what, (used, quota, limit) in (("space", columns[0:3]), ("files", columns[4:7])):
+        try:
+            # A star marks what is over the quota, brackets what Lustre does not know for sure.
+            amount, most = int(used.strip("*[]")), int(limit) or int(quota)
+        except ValueError:
+            continue
+        if most:
+            yield Quota(what, amount / most, line)
