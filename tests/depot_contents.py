@@ -71,7 +71,7 @@ def held_or_none(data: Path, project: str, run_id: str, entity: str = ENTITY) ->
             return None
         streams = [dict(store.lines(run.id, stream)) for stream in (HISTORY, EVENTS, OUTPUT)]
         blobs = FolderBlobs(data / "blobs")
-        files = {file.name: blobs.path(file.blob).read_bytes() for file in store.files(run.id)}
+        files = {file.name: blobs.read(file.blob) for file in store.files(run.id)}
         alerts = store._database.read(
             lambda c: c.execute("SELECT count(*) FROM alerts WHERE run_id = ?", (run.id,)).fetchone()[0]
         )

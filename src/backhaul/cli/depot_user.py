@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -104,6 +103,10 @@ def _users(data: Path | None) -> Iterator[Users]:
         with Depot.users_of(folder) as users:
             yield users
     except Refused as refused:
+        if refused.status >= 500:
+            raise ConfigurationError(
+                f"The depot's users in {folder} cannot be reached: {refused.message}."
+            ) from refused
         raise UsageError(f"{refused.message}.", next="See who is in: backhaul depot user list") from refused
-    except (RuntimeError, OSError, sqlite3.Error) as error:
+    except (RuntimeError, OSError) as error:
         raise ConfigurationError(f"The depot's users in {folder} cannot be reached: {error}.") from error

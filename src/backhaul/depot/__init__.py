@@ -7,6 +7,6 @@ from backhaul.depot.model import Role, User
 from backhaul.depot.reach import Reach
 from backhaul.depot.refusal import Refused
 from backhaul.depot.service import Depot
-from backhaul.depot.store.users import Users
+from backhaul.depot.store import Users
 
 __all__ = ["Depot", "Reach", "Refused", "Role", "User", "Users", "new_key"]

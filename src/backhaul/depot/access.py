@@ -19,7 +19,7 @@ from backhaul.depot.artifact import Artifact, Collection, Draft, Membership
 from backhaul.depot.model import Project, Run, RunEdit, User
 from backhaul.depot.refusal import not_found
 from backhaul.depot.store import Store
-from backhaul.depot.store.interface import Artifacts, Uploads
+from backhaul.depot.store.interface import Artifacts, Sweeps
 from backhaul.depot.sweeps import Agent, Sweep, SweepEdit
 
 READS = frozenset({
@@ -27,9 +27,9 @@ READS = frozenset({
     "stretches", "stretch_facts", "stretch_column", "select",
     "lines", "file", "files", "find", "versions", "logged", "used", "users", "maker", "members", "member",
     "memberships", "collections", "collection", "current_manifest", "manifests", "content", "by_client",
-    "sweep", "sweeps", "agents",
+    "named", "every", "agents",
 })  # fmt: skip
-"""The methods that change nothing, beside those that `_SeenArtifacts` guards itself."""
+"""The methods that change nothing, beside those that a part guards itself."""
 
 _OWNERS = ("project", "collection", "artifact", "sweep")
 """The members of a value through which it belongs to an entity; a membership has two of them."""
@@ -41,13 +41,17 @@ def seen_by(store: Store, user: User) -> Store:
 
 
 class _Seen:
-    """One part of the store, with what comes out of it looked at."""
+    """One part of the store, with what comes out of it looked at. What `_form` does not name is not there."""
+
+    _form: type
 
     def __init__(self, part: Any, user: User) -> None:
         self._part = part
         self._user = user
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name not in vars(self._form):
+            raise AttributeError(name)
         method = getattr(self._part, name)
         if name not in READS:
             self._user.must_write()
@@ -69,14 +73,15 @@ class _Seen:
 
 
 class _SeenStore(_Seen):
+    _form = Store
+
     @property
     def artifacts(self) -> Artifacts:
         return cast("Artifacts", _SeenArtifacts(self._part.artifacts, self._user))
 
     @property
-    def uploads(self) -> Uploads:
-        """Nobody's to see: parts come in at signed addresses, which the depot looks at with its own store."""
-        raise AttributeError("uploads")
+    def sweeps(self) -> Sweeps:
+        return cast("Sweeps", _SeenSweeps(self._part.sweeps, self._user))
 
     def was_deleted(self, entity: str, project: str, name: str) -> bool:
         return self._user.sees(entity) and self._part.was_deleted(entity, project, name)
@@ -98,18 +103,10 @@ class _SeenStore(_Seen):
         self._user.must_write(entity)
         return cast("tuple[Run, bool]", self._part.open_run(entity, project, name, edit, user))
 
-    def make_sweep(self, entity: str, project: str, edit: SweepEdit, user: str | None = None) -> Sweep:
-        self._user.must_write(entity)
-        return cast("Sweep", self._part.make_sweep(entity, project, edit, user))
-
-    def sweep_of(self, sweep_id: int) -> Sweep:
-        return cast("Sweep", self._there(self._part.sweep_of(sweep_id), "sweep"))
-
-    def agent(self, agent_id: int) -> Agent:
-        return cast("Agent", self._there(self._part.agent(agent_id), "agent"))
-
 
 class _SeenArtifacts(_Seen):
+    _form = Artifacts
+
     def create(self, draft: Draft) -> Artifact:
         self._user.must_write(draft.entity)
         return cast("Artifact", self._part.create(draft))
@@ -127,6 +124,20 @@ class _SeenArtifacts(_Seen):
     def link(self, artifact_id: int, entity: str, project: str, name: str, aliases: list[str]) -> Membership:
         self._user.must_write(entity)
         return cast("Membership", self._part.link(artifact_id, entity, project, name, aliases))
+
+
+class _SeenSweeps(_Seen):
+    _form = Sweeps
+
+    def make(self, entity: str, project: str, edit: SweepEdit, user: str | None = None) -> Sweep:
+        self._user.must_write(entity)
+        return cast("Sweep", self._part.make(entity, project, edit, user))
+
+    def get(self, sweep_id: int) -> Sweep:
+        return cast("Sweep", self._there(self._part.get(sweep_id), "sweep"))
+
+    def agent(self, agent_id: int) -> Agent:
+        return cast("Agent", self._there(self._part.agent(agent_id), "agent"))
 
 
 def _entities(value: Any) -> Iterator[str]:

@@ -119,7 +119,7 @@ class App:
 
     async def _give_file(self, request: Request) -> Response:
         store = request.state.services.store
-        return await in_thread(self._storage.file_response, store, target_of(request))
+        return await in_thread(self._storage.file_response, request, store, target_of(request))
 
 
 def _deliver(services: Services, where: Mapping[str, str], data: bytes) -> bool:

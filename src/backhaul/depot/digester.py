@@ -7,7 +7,6 @@ core. What it has not reached is answered from the lines themselves: slower, but
 from __future__ import annotations
 
 import logging
-import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -65,7 +64,7 @@ class Digester:
                 busy = time.monotonic() - self._noted_at < _QUIET
                 if self._closing.wait(_SHARE * seconds if busy else 0):
                     return
-        except (Refused, sqlite3.Error) as error:
+        except Refused as error:
             _LOG.warning("what came in could not be digested: %s", error)
 
     def _filing(self) -> Iterator[float]:

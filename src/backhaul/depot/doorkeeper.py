@@ -5,9 +5,9 @@ from __future__ import annotations
 import hmac
 
 from backhaul.depot.attempts import Attempts
-from backhaul.depot.keys import Secrets
-from backhaul.depot.model import Role, User
-from backhaul.depot.store.users import Account, Users, hashed
+from backhaul.depot.keys import Secrets, hashed
+from backhaul.depot.model import Account, Role, User
+from backhaul.depot.store import Users
 
 
 class Doorkeeper:

@@ -28,7 +28,7 @@ class Manifests:
 
     def merged(self, manifests: list[Manifest]) -> bytes:
         """One manifest with the entries of all; the later ones count. Refused with 400 when one is malformed."""
-        documents = [self._blobs.path(each.blob).read_bytes() for each in manifests if each.blob]
+        documents = [self._blobs.read(each.blob) for each in manifests if each.blob]
         for document in documents:
             parse(document)
         last = [json.loads(document) for document in documents]
@@ -38,7 +38,7 @@ class Manifests:
     def entries(self, manifest: Manifest | None) -> list[Entry]:
         """The entries by name; none for a manifest whose bytes did not come. Refused with 400 when it is malformed."""
         blob = manifest.blob if manifest else None
-        return [] if blob is None else self._known.get(blob, lambda: parse(self._blobs.path(blob).read_bytes()))
+        return [] if blob is None else self._known.get(blob, lambda: parse(self._blobs.read(blob)))
 
 
 def parse(data: bytes) -> list[Entry]:

@@ -48,6 +48,14 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
+class Account:
+    """A user and the hash of the key that lets them in."""
+
+    user: User
+    key_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Project:
     """A named place for runs, made on first use."""
 

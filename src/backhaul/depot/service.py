@@ -29,10 +29,10 @@ from backhaul.depot.keys import Secrets
 from backhaul.depot.manifests import Manifests
 from backhaul.depot.pages.login import Tickets
 from backhaul.depot.reach import Reach
-from backhaul.depot.store import folders
+from backhaul.depot.store import Users, folders
 from backhaul.depot.store.folder import FolderBlobs
 from backhaul.depot.store.sqlite import SqliteStore
-from backhaul.depot.store.users import Users
+from backhaul.depot.store.users import SqliteUsers
 from backhaul.depot.sweep import Sweep
 
 _IDLE_CONNECTION = 75  # seconds; longer than the 30 s between a run's heartbeats
@@ -103,7 +103,7 @@ class Depot:
         Raises OSError when the folder cannot be written, RuntimeError when it belongs to a newer depot.
         """
         folders.make(data)
-        users = Users.open(data / DATABASE)
+        users = SqliteUsers.open(data / DATABASE)
         try:
             yield users
         finally:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from urllib.parse import quote
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
-from backhaul.depot import body, names
+from backhaul.depot import body, download, names
 from backhaul.depot.addresses import Addressed, ContentTarget, ManifestTarget, PartTarget, Target
 from backhaul.depot.graphql.context import Services
 from backhaul.depot.manifests import to_hex
@@ -89,13 +89,13 @@ class Storage:
         """Gives a file at a signed address; ranges are honoured."""
         target = target_of(request)
         self._check(request, "GET", target)
-        return await in_thread(self.file_response, self._store, target)
+        return await in_thread(self.file_response, request, self._store, target)
 
     async def get_content(self, request: Request) -> Response:
         """Gives bytes of an artifact at a signed address."""
         target = _content_of(request)
         self._check(request, "GET", target)
-        return await in_thread(self._content_response, target.project_id, target.md5)
+        return await in_thread(self._content_response, request, target.project_id, target.md5)
 
     async def get_entry(self, request: Request) -> Response:
         """Gives bytes of an artifact to a client with the key, by names and digest (storage layout V2)."""
@@ -104,7 +104,7 @@ class Storage:
         project = await in_thread(store.project, where["entity"], where["project"])
         if project is None:
             raise not_found("project")
-        return await in_thread(self._content_response, project.id, where["md5"], where["name"])
+        return await in_thread(self._content_response, request, project.id, where["md5"], where["name"])
 
     async def get_manifest(self, request: Request) -> Response:
         """Gives a manifest at a signed address."""
@@ -113,15 +113,15 @@ class Storage:
         manifest = await in_thread(self._store.artifacts.manifest, target.manifest_id)
         if manifest is None or manifest.blob is None:
             raise not_found("artifact manifest")
-        return self._bytes(manifest.blob, "manifest.json", to_hex(manifest.digest))
+        return await in_thread(self._bytes, request, manifest.blob, "manifest.json", to_hex(manifest.digest))
 
-    def _content_response(self, project_id: int, md5: str, name: str = "file") -> Response:
+    def _content_response(self, request: Request, project_id: int, md5: str, name: str = "file") -> Response:
         content = self._store.artifacts.content(project_id, md5)
         if content is None:
             raise not_found("artifact file")
-        return self._bytes(content.blob, name, md5)
+        return self._bytes(request, content.blob, name, md5)
 
-    def file_response(self, store: Store, target: Target) -> Response:
+    def file_response(self, request: Request, store: Store, target: Target) -> Response:
         """The bytes of a file in the store, in such a way that a browser never runs them in the depot's name.
 
         Refused with 404 when there is none.
@@ -130,12 +130,11 @@ class Storage:
         stored = store.file(run.id, target.name)
         if stored is None:
             raise not_found(f"file {target.name!r}")
-        return self._bytes(stored.blob, stored.name, stored.md5)
+        return self._bytes(request, stored.blob, stored.name, stored.md5)
 
-    def _bytes(self, blob: str, name: str, md5: str) -> Response:
-        """The bytes; looked at before the answer begins, so that a disk that fails is told with a status."""
-        path = self._blobs.path(blob)
-        return FileResponse(path, headers=_headers(name, md5), media_type=_media_type(name), stat_result=path.stat())
+    def _bytes(self, request: Request, blob: str, name: str, md5: str) -> Response:
+        """The bytes; opened before the answer begins, so that a disk that fails is told with a status."""
+        return download.answer(request, self._blobs.open(blob), _headers(name, md5), _media_type(name))
 
     def _check(self, request: Request, method: str, target: Addressed) -> None:
         query = request.query_params

@@ -18,7 +18,7 @@ import threading
 from backhaul.depot.artifact import Stray
 from backhaul.depot.manifests import Manifests
 from backhaul.depot.refusal import Refused
-from backhaul.depot.store import Blobs, Store
+from backhaul.depot.store import Blobs, Keeping
 from backhaul.depot.store.interface import Clock
 
 _LOG = logging.getLogger("backhaul.depot")
@@ -31,7 +31,7 @@ _TICKS_OF_A_SWEEP = 120
 class Sweep:
     """Removes what is not needed, in a thread of its own."""
 
-    def __init__(self, store: Store, blobs: Blobs, manifests: Manifests, clock: Clock) -> None:
+    def __init__(self, store: Keeping, blobs: Blobs, manifests: Manifests, clock: Clock) -> None:
         self._store = store
         self._blobs = blobs
         self._manifests = manifests

@@ -14,7 +14,8 @@ from starlette.routing import Mount, Route
 
 from backhaul.depot import Depot, Role, User, access, new_key
 from backhaul.depot.graphql.schema import RESOLVERS, load_schema
-from backhaul.depot.store.interface import Artifacts, Store
+from backhaul.depot.store.interface import Artifacts, Store, Sweeps
+from backhaul.depot.store.sqlite import SqliteStore
 
 from .conftest import Client
 
@@ -378,18 +379,28 @@ def test_every_method_of_the_store_has_a_rule() -> None:
     """A new one counts as a change until somebody says that it reads; one that takes an entity is guarded by itself."""
     writes = {
         "make_project", "open_run", "edit_run", "request_stop", "delete_run", "deliver", "truncate", "put_file",
-        "delete_files", "add_alert", "close", "create", "use", "commit", "edit", "set_aliases", "link", "unlink",
+        "delete_files", "add_alert", "create", "use", "commit", "edit", "set_aliases", "link", "unlink",
         "delete", "edit_collection", "delete_collection", "tag", "tag_collection", "make_manifest", "put_manifest",
         "put_content", "inherit", "put_stretch", "rely_on", "abandon", "drop_manifests", "strays", "settle",
-        "named_blobs", "deletions", "refresh_facets",
-        "make_sweep", "edit_sweep", "make_agent", "beat", "propose",
+        "deletions", "refresh_facets", "make", "make_agent", "beat", "propose",
     }  # fmt: skip
-    guarded = {"get", "collection_of", "manifest", "artifacts", "uploads", "sweep_of", "agent"}
-    methods = {name for part in (Store, Artifacts) for name in vars(part) if not name.startswith("_")}
+    guarded = {"get", "collection_of", "manifest", "artifacts", "sweeps", "agent"}
+    methods = {name for part in (Store, Artifacts, Sweeps) for name in vars(part) if not name.startswith("_")}
     assert methods == writes | access.READS | guarded
     by_entity = {
-        name for part in (Store, Artifacts) for name, method in vars(part).items()
+        name for part in (Store, Artifacts, Sweeps) for name, method in vars(part).items()
         if callable(method) and "entity" in get_type_hints(method)
     }  # fmt: skip
-    own = set(vars(access._SeenStore)) | set(vars(access._SeenArtifacts))
+    own = {name for part in (access._SeenStore, access._SeenArtifacts, access._SeenSweeps) for name in vars(part)}
     assert by_entity & writes <= own
+
+
+@pytest.mark.parametrize("name", ["users", "uploads", "named_blobs", "close", "_database"])
+def test_what_is_nobodys_to_see_is_not_in_a_users_store(tmp_path: Path, name: str) -> None:
+    """Keys, parts of uploads and the store's own means are out of reach for whoever is no admin."""
+    store = SqliteStore(tmp_path / "depot.sqlite")
+    try:
+        assert hasattr(store, name)
+        assert not hasattr(access.seen_by(store, User("ada", Role.MEMBER)), name)
+    finally:
+        store.close()

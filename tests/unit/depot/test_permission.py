@@ -10,13 +10,14 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from backhaul.depot import Role, User, Users, names
+from backhaul.depot import Role, User, names
 from backhaul.depot.addresses import LIFETIME, Signer, Target
 from backhaul.depot.attempts import ALLOWED, INTERVAL, Attempts
 from backhaul.depot.doorkeeper import Doorkeeper
 from backhaul.depot.keys import Secrets, shown_key
 from backhaul.depot.pages.login import Sessions, Tickets
 from backhaul.depot.refusal import Refused
+from backhaul.depot.store.users import SqliteUsers
 
 _TARGET = Target("me", "p", "r", "media/a b#ü.png")
 
@@ -44,18 +45,18 @@ def test_a_key_is_made_once_and_is_for_the_owner_alone(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def users(tmp_path: Path) -> Iterator[Users]:
+def users(tmp_path: Path) -> Iterator[SqliteUsers]:
     """Nobody yet."""
-    opened = Users.open(tmp_path / "depot.sqlite")
+    opened = SqliteUsers.open(tmp_path / "depot.sqlite")
     yield opened
     opened.close()
 
 
-def _doorkeeper(users: Users, clock: _Clock) -> Doorkeeper:
+def _doorkeeper(users: SqliteUsers, clock: _Clock) -> Doorkeeper:
     return Doorkeeper(Secrets("k" * 40, b"s"), users, "me", Attempts(clock))
 
 
-def test_only_the_key_is_accepted(users: Users) -> None:
+def test_only_the_key_is_accepted(users: SqliteUsers) -> None:
     """Basic with the user `api`, or Bearer; nothing else, however malformed."""
     door = _doorkeeper(users, _Clock())
 
@@ -69,7 +70,7 @@ def test_only_the_key_is_accepted(users: Users) -> None:
     assert [accepts(header) for header in bad] == [False] * len(bad)
 
 
-def test_wrong_keys_from_one_address_are_bounded(users: Users) -> None:
+def test_wrong_keys_from_one_address_are_bounded(users: SqliteUsers) -> None:
     """30 in a row, then one every two seconds: whatever is shown. Other addresses and those who are in go on."""
     clock = _Clock()
     door = _doorkeeper(users, clock)
@@ -137,7 +138,7 @@ def test_a_ticket_signs_in_once_and_not_for_ever() -> None:
     assert not tickets.redeem(late)
 
 
-def test_a_session_is_one_users_and_ends_with_their_key(users: Users) -> None:
+def test_a_session_is_one_users_and_ends_with_their_key(users: SqliteUsers) -> None:
     """It ends after 30 days, with a new key, and when the user is removed; it cannot be made into another's."""
     clock = _Clock()
     users.put(User("ada", Role.MEMBER), "a" * 40)

@@ -51,9 +51,48 @@ def test_ranges_and_validators_are_honoured(client: Client, project: str) -> Non
     address = _files(client, project)[0]["directUrl"]
     part = client.request("GET", address, headers={"Range": "bytes=1000-1009"})
     assert (part.status, part.body) == (206, _CONTENT[1000:1010])
+    assert part.headers["content-range"] == f"bytes 1000-1009/{len(_CONTENT)}"
     head = client.request("HEAD", address)
     assert (head.status, head.headers["content-length"], head.body) == (200, str(len(_CONTENT)), b"")
     assert client.request("GET", address, headers={"Range": "bytes=99999999-"}).status == 416
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "expected"),
+    [
+        ("bytes=1279990-", 206, _CONTENT[1279990:]),
+        ("bytes=-7", 206, _CONTENT[-7:]),
+        ("bytes=-9999999", 206, _CONTENT),
+        ("bytes=1279999-9999999", 206, _CONTENT[-1:]),
+        ("bytes=-0", 416, b""),
+        ("bytes=1280000-", 416, b""),
+        ("bytes=9-3", 200, _CONTENT),
+        ("bytes=-", 200, _CONTENT),
+        ("bytes=0-1,5-6", 200, _CONTENT),
+        ("lines=0-1", 200, _CONTENT),
+        ("bytes=0-" + "9" * 5000, 200, _CONTENT),
+    ],
+)
+def test_what_is_no_single_range_is_answered_with_the_whole(
+    client: Client, project: str, asked: str, status: int, expected: bytes
+) -> None:
+    """As a server may; and a range is never longer than what is there."""
+    client.open_run(project, "r1")
+    client.request("PUT", client.upload_address(project, "r1", "a.bin"), _CONTENT)
+    address = _files(client, project)[0]["directUrl"]
+    reply = client.request("GET", address, headers={"Range": asked})
+    assert (reply.status, reply.body) == (status, expected)
+
+
+def test_a_range_of_a_file_that_has_changed_since_is_the_whole_of_it(client: Client, project: str) -> None:
+    """`If-Range` names the content that the client has a part of."""
+    client.open_run(project, "r1")
+    client.request("PUT", client.upload_address(project, "r1", "a.bin"), _CONTENT)
+    address = _files(client, project)[0]["directUrl"]
+    same = f'"{hashlib.md5(_CONTENT).hexdigest()}"'
+    for held, status in ((same, 206), ('"other"', 200)):
+        reply = client.request("GET", address, headers={"Range": "bytes=5-9", "If-Range": held})
+        assert (reply.status, len(reply.body)) == (status, 5 if status == 206 else len(_CONTENT))
 
 
 def test_a_wrong_content_md5_is_refused_and_leaves_the_old_file(client: Client, project: str) -> None:

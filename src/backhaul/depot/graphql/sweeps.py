@@ -38,11 +38,11 @@ def _upsert(_source: Any, context: Context, args: Args) -> Any:
     fields = args["input"]
     edit, identifier = _edit(fields), text(fields, "id")
     if identifier:
-        sweep = context.store.edit_sweep(_find(context, identifier).id, edit)
+        sweep = context.store.sweeps.edit(_find(context, identifier).id, edit)
     elif edit.config is None:
         raise Refused("upsertSweep: a sweep needs a configuration")
     else:
-        sweep = context.store.make_sweep(*place(context, fields), edit, context.user.name)
+        sweep = context.store.sweeps.make(*place(context, fields), edit, context.user.name)
     return {"sweep": sweep, "configValidationWarnings": []}
 
 
@@ -58,23 +58,23 @@ def _edit(fields: Args) -> SweepEdit:
 
 
 def _find(context: Context, identifier: str | None) -> Sweep:
-    return context.store.sweep_of(number_of("Sweep", identifier))
+    return context.store.sweeps.get(number_of("Sweep", identifier))
 
 
 def _create_agent(_source: Any, context: Context, args: Args) -> Any:
     fields = args["input"]
     entity, project = place(context, fields)
     home = context.store.project(entity, project)
-    sweep = context.store.sweep(home.id, fields["sweep"]) if home else None
+    sweep = context.store.sweeps.named(home.id, fields["sweep"]) if home else None
     if sweep is None:
         raise not_found(f"sweep {entity}/{project}/{fields['sweep']}")
-    return {"agent": context.store.make_agent(sweep.id, fields["host"])}
+    return {"agent": context.store.sweeps.make_agent(sweep.id, fields["host"])}
 
 
 def _heartbeat(_source: Any, context: Context, args: Args) -> Any:
     fields = args["input"]
-    agent = context.store.agent(number_of("Agent", fields["id"]))
-    context.store.beat(agent.id)
+    agent = context.store.sweeps.agent(number_of("Agent", fields["id"]))
+    context.store.sweeps.beat(agent.id)
     busy = [name for name, alive in rows.parse(text(fields, "runState") or "{}").items() if alive]
     return {"agent": agent, "commands": json.dumps(_commands(context, agent, busy))}
 
@@ -88,7 +88,7 @@ def _commands(context: Context, agent: Agent, busy: list[str]) -> list[dict[str,
     if state in (CANCELED, STOPPED, FINISHED):
         return [{"type": "exit"}]
     space = Space(agent.sweep.config)
-    proposal = context.store.propose(agent.id, space.count)
+    proposal = context.store.sweeps.propose(agent.id, space.count)
     if proposal is None:
         _finish(context, agent.sweep)
         return [{"type": "exit"}]
@@ -99,7 +99,7 @@ def _commands(context: Context, agent: Agent, busy: list[str]) -> list[dict[str,
 def _finish(context: Context, sweep: Sweep) -> None:
     """Everything was given away; the sweep ends with the last run that is under way."""
     if not any(context.state_of(run) == "running" for run in _runs_of(sweep, context)):
-        context.store.edit_sweep(sweep.id, SweepEdit(state=FINISHED))
+        context.store.sweeps.edit(sweep.id, SweepEdit(state=FINISHED))
 
 
 def _runs_of(sweep: Sweep, context: Context) -> list[Run]:
@@ -135,7 +135,8 @@ def _agent_runs(agent: Agent, context: Context, args: Args) -> Any:
 
 
 def _agent_named(sweep: Sweep, context: Context, args: Args) -> Agent | None:
-    return next((each for each in context.store.agents(sweep.id) if _agent_name(each) == args["agentName"]), None)
+    agents = context.store.sweeps.agents(sweep.id)
+    return next((each for each in agents if _agent_name(each) == args["agentName"]), None)
 
 
 def _agent_name(agent: Agent) -> str:
@@ -143,13 +144,13 @@ def _agent_name(agent: Agent) -> str:
 
 
 def _of_project(project: Project, context: Context, args: Args) -> Sweep | None:
-    return context.store.sweep(project.id, args.get("sweepName") or "")
+    return context.store.sweeps.named(project.id, args.get("sweepName") or "")
 
 
 IN_PROJECT: Resolvers = {
     "sweep": _of_project,
-    "sweeps": lambda project, context, args: connection(context.store.sweeps(project.id), args),
-    "totalSweeps": lambda project, context, _a: len(context.store.sweeps(project.id)),
+    "sweeps": lambda project, context, args: connection(context.store.sweeps.every(project.id), args),
+    "totalSweeps": lambda project, context, _a: len(context.store.sweeps.every(project.id)),
 }
 """Sweeps as fields of a project."""
 
@@ -170,7 +171,7 @@ SWEEP: Resolvers = {
     "runCountExpected": lambda sweep, _c, _a: Space(sweep.config).count,
     "runs": lambda sweep, context, args: connection(_runs_of(sweep, context), args),
     "priorRuns": _prior_runs,
-    "agents": lambda sweep, context, args: connection(context.store.agents(sweep.id), args),
+    "agents": lambda sweep, context, args: connection(context.store.sweeps.agents(sweep.id), args),
     "agent": _agent_named,
 }
 

@@ -77,5 +77,5 @@ def _opened(visit: Visit, run: Run, name: str) -> dict[str, str] | None:
     file = visit.store.file(run.id, name) if name else None
     if file is None or not _is_readable(file):
         return None
-    data = visit.services.blobs.path(file.blob).read_bytes()
+    data = visit.services.blobs.read(file.blob)
     return {"name": file.name, "path": places.of_file(run, file.name), "text": data.decode("utf-8", "replace")}

@@ -16,8 +16,7 @@ from collections.abc import Callable
 from backhaul.depot.addresses import Signer
 from backhaul.depot.doorkeeper import Doorkeeper
 from backhaul.depot.keys import Secrets
-from backhaul.depot.model import User
-from backhaul.depot.store.users import Account
+from backhaul.depot.model import Account, User
 
 COOKIE = "depot-session"
 SESSION = 30 * 24 * 3600

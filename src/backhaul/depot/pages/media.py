@@ -132,7 +132,7 @@ def _table(visit: Visit, run: Run, value: dict[str, Any]) -> dict[str, Any] | No
     if stored is None or stored.size > _LARGEST_TABLE:
         return None
     try:
-        table = json.loads(visit.services.blobs.path(stored.blob).read_bytes())
+        table = json.loads(visit.services.blobs.read(stored.blob))
         columns, data = table["columns"], table["data"]
         return {
             "columns": [shown.text(name) for name in columns[:_TABLE_COLUMNS]],

@@ -70,7 +70,7 @@ def _metadata(visit: Visit, run: Run) -> dict[str, Any]:
     stored = visit.store.file(run.id, _METADATA)
     if stored is None or stored.size > _LARGEST_METADATA:
         return {}
-    text = visit.services.blobs.path(stored.blob).read_bytes().decode("utf-8", "replace")
+    text = visit.services.blobs.read(stored.blob).decode("utf-8", "replace")
     return rows.flat(rows.parse(text))
 
 

@@ -20,7 +20,7 @@ from backhaul.depot.callers import base_of, caller, from_here
 from backhaul.depot.doorkeeper import Doorkeeper
 from backhaul.depot.graphql.context import Services
 from backhaul.depot.graphql.endpoint import to_json
-from backhaul.depot.model import User
+from backhaul.depot.model import Account, User
 from backhaul.depot.pages import (
     artifacts,
     charts,
@@ -38,7 +38,6 @@ from backhaul.depot.pages.series import ChartNumbers
 from backhaul.depot.pages.visit import Visit
 from backhaul.depot.refusal import Refused
 from backhaul.depot.series import SeriesReader
-from backhaul.depot.store.users import Account
 from backhaul.depot.threads import in_thread
 
 _TEMPLATES = Path(__file__).parent / "templates"

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from backhaul.depot.store.interface import Blobs, Store, Uploads
+from backhaul.depot.store.interface import Blobs, Keeping, Store, Uploads, Users
 
-__all__ = ["Blobs", "Store", "Uploads"]
+__all__ = ["Blobs", "Keeping", "Store", "Uploads", "Users"]

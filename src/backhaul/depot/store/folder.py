@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from backhaul.depot.model import Blob
 from backhaul.depot.refusal import of_disk
@@ -98,7 +99,7 @@ class FolderBlobs:
         """See `Blobs`. A full disk is refused with 507, one that fails otherwise with 503."""
         with self._draft() as draft:
             for name in names:
-                with self.path(name).open("rb") as source:
+                with self.open(name) as source:
                     while piece := source.read(_WRITE_AT):
                         draft.append([piece])
             return self._settled(draft, accept)
@@ -121,9 +122,13 @@ class FolderBlobs:
         draft.settle(self._folders[int(blob.name[:2], 16)])
         return blob
 
-    def path(self, name: str) -> Path:
+    def open(self, name: str) -> BinaryIO:
         """See `Blobs`."""
-        return self._root / name[:2] / name
+        return self._path(name).open("rb", buffering=0)
+
+    def read(self, name: str) -> bytes:
+        """See `Blobs`."""
+        return self._path(name).read_bytes()
 
     def remove(self, name: str) -> None:
         """See `Blobs`."""
@@ -136,7 +141,7 @@ class FolderBlobs:
 
     def destroy(self, name: str) -> None:
         """See `Blobs`."""
-        self.path(name).unlink(missing_ok=True)
+        self._path(name).unlink(missing_ok=True)
 
     def names(self, start: str) -> set[str]:
         """See `Blobs`."""
@@ -146,3 +151,6 @@ class FolderBlobs:
         """See `Blobs`."""
         for leftover in self._incoming.iterdir():
             leftover.unlink()
+
+    def _path(self, name: str) -> Path:
+        return self._root / name[:2] / name

@@ -33,27 +33,27 @@ from backhaul.depot.store import (
     states,
     streams,
     stretches,
-    sweeps,
 )
 from backhaul.depot.store.database import Database
 from backhaul.depot.store.interface import Clock
 from backhaul.depot.store.sqlite_artifacts import SqliteArtifacts
+from backhaul.depot.store.sqlite_sweeps import SqliteSweeps
 from backhaul.depot.store.uploads import SqliteUploads
-from backhaul.depot.store.users import Users
-from backhaul.depot.sweeps import Agent, Proposal, Sweep, SweepEdit
+from backhaul.depot.store.users import SqliteUsers
 
 _RUNS_AT_ONCE = 200  # whose facets are filed in one transaction, while other writes wait
 
 
 class SqliteStore:
-    """A `Store` in one SQLite file. The clock comes in from outside."""
+    """A `Keeping` in one SQLite file. The clock comes in from outside."""
 
     def __init__(self, path: Path, clock: Clock = time.time) -> None:
         self._database = Database(path)
         self._clock = clock
         self._artifacts = SqliteArtifacts(self._database, clock)
         self._uploads = SqliteUploads(self._database, clock)
-        self._users = Users(self._database, clock)
+        self._sweeps = SqliteSweeps(self._database, clock)
+        self._users = SqliteUsers(self._database, clock)
 
     @property
     def artifacts(self) -> SqliteArtifacts:
@@ -61,13 +61,18 @@ class SqliteStore:
         return self._artifacts
 
     @property
+    def sweeps(self) -> SqliteSweeps:
+        """See `Store`."""
+        return self._sweeps
+
+    @property
     def uploads(self) -> SqliteUploads:
-        """What comes in parts. No user's part of the store: who has an address of a part was let do it."""
+        """See `Keeping`."""
         return self._uploads
 
     @property
-    def users(self) -> Users:
-        """Who is let in beside the operator."""
+    def users(self) -> SqliteUsers:
+        """See `Keeping`."""
         return self._users
 
     def make_project(self, entity: str, name: str) -> Project:
@@ -221,51 +226,11 @@ class SqliteStore:
         )
 
     def named_blobs(self, start: str) -> set[str]:
-        """See `Store`."""
+        """See `Keeping`."""
         return self._database.read(lambda c: files.named_blobs(c, start))
 
-    def make_sweep(self, entity: str, project: str, edit: SweepEdit, user: str | None = None) -> Sweep:
-        """See `Store`."""
-        return self._database.write(lambda c: sweeps.make(c, entity, project, edit, user, self._clock()))
-
-    def edit_sweep(self, sweep_id: int, edit: SweepEdit) -> Sweep:
-        """See `Store`."""
-        return self._database.write(lambda c: sweeps.edit(c, sweep_id, edit, self._clock()))
-
-    def sweep_of(self, sweep_id: int) -> Sweep:
-        """See `Store`."""
-        return self._database.read(lambda c: sweeps.get(c, sweep_id))
-
-    def sweep(self, project_id: int, name: str) -> Sweep | None:
-        """See `Store`."""
-        return self._database.read(lambda c: sweeps.named(c, project_id, name))
-
-    def sweeps(self, project_id: int) -> list[Sweep]:
-        """See `Store`."""
-        return self._database.read(lambda c: sweeps.every(c, project_id))
-
-    def make_agent(self, sweep_id: int, host: str) -> Agent:
-        """See `Store`."""
-        return self._database.write(lambda c: sweeps.make_agent(c, sweep_id, host, self._clock()))
-
-    def agent(self, agent_id: int) -> Agent:
-        """See `Store`."""
-        return self._database.read(lambda c: sweeps.agent(c, agent_id))
-
-    def agents(self, sweep_id: int) -> list[Agent]:
-        """See `Store`."""
-        return self._database.read(lambda c: sweeps.agents(c, sweep_id))
-
-    def beat(self, agent_id: int) -> None:
-        """See `Store`."""
-        self._database.write(lambda c: sweeps.beat(c, agent_id, self._clock()))
-
-    def propose(self, agent_id: int, count: int | None) -> Proposal | None:
-        """See `Store`."""
-        return self._database.write(lambda c: sweeps.propose(c, agent_id, count, self._clock()))
-
     def close(self) -> None:
-        """See `Store`."""
+        """See `Keeping`."""
         self._database.close()
 
 

@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 import time
 from pathlib import Path
-from typing import NamedTuple
 
 from backhaul.depot import names
-from backhaul.depot.model import Role, User
+from backhaul.depot.keys import hashed
+from backhaul.depot.model import Account, Role, User
 from backhaul.depot.refusal import not_found
 from backhaul.depot.store.database import Database
 from backhaul.depot.store.interface import Clock
 
 
-class Account(NamedTuple):
-    """A user and the hash of the key that lets them in."""
-
-    user: User
-    key_hash: bytes
-
-
-class Users:
-    """All who were let in beside the operator. Every change counts at once, in every process over the same file."""
+class SqliteUsers:
+    """A `Users` in a database file."""
 
     def __init__(self, database: Database, clock: Clock = time.time) -> None:
         self._database = database
         self._clock = clock
 
     @classmethod
-    def open(cls, path: Path) -> Users:
+    def open(cls, path: Path) -> SqliteUsers:
         """The users in a database file, while a depot runs over it or not. Raises as `Database` does."""
         return cls(Database(path))
 
@@ -39,45 +31,37 @@ class Users:
         self._database.close()
 
     def put(self, user: User, key: str) -> None:
-        """Lets somebody in with `key`; a known name gets the new key, role and teams.
-
-        Refused with 400 for a name that no entity may have, because theirs has it too.
-        """
+        """See `Users`."""
         _check_names(user)
         self._database.write(lambda c: _put(c, user, hashed(key), self._clock()))
 
     def change(self, user: User) -> None:
-        """Gives a known name another role and other teams; the key stays. Refused with 404 for an unknown name."""
+        """See `Users`."""
         _check_names(user)
         if not self._database.write(lambda c: _change(c, user)):
             raise not_found(f"user {user.name!r}")
 
     def change_key(self, name: str, key: str) -> None:
-        """From now on `key` counts and the one before does not. Refused with 404 for an unknown name."""
+        """See `Users`."""
         if not self._database.write(lambda c: _change_key(c, name, hashed(key))):
             raise not_found(f"user {name!r}")
 
     def remove(self, name: str) -> None:
-        """Lets them in no more; what they sent stays. Refused with 404 for an unknown name."""
+        """See `Users`."""
         if not self._database.write(lambda c: _remove(c, name)):
             raise not_found(f"user {name!r}")
 
     def by_key(self, key: str) -> Account | None:
-        """Whose key it is. The look-up compares hashes, so that its time tells nothing of a key."""
+        """See `Users`."""
         return self._database.read(lambda c: _find(c, "key_hash", hashed(key)))
 
     def by_name(self, name: str) -> Account | None:
-        """The user of that name."""
+        """See `Users`."""
         return self._database.read(lambda c: _find(c, "name", name))
 
     def every(self) -> list[User]:
-        """All of them, by name."""
+        """See `Users`."""
         return self._database.read(_every)
-
-
-def hashed(key: str) -> bytes:
-    """SHA-256. Keys are random and 160 bits long, so that neither salt nor a slow hash would add anything."""
-    return hashlib.sha256(key.encode("utf-8", "replace")).digest()
 
 
 def _check_names(user: User) -> None:

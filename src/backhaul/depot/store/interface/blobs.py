@@ -1,0 +1,52 @@
+"""The bytes of files, as the depot asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import BinaryIO, Protocol
+
+from backhaul.depot.model import Blob
+
+
+class Blobs(Protocol):
+    """The bytes of files, each under a name that the store alone chooses."""
+
+    async def receive(
+        self, chunks: AsyncIterator[bytes], accept: Callable[[Blob], None], keep: Callable[[Blob], str | None]
+    ) -> Blob:
+        """Takes in a body and has it kept; it leaves nothing behind when it raises.
+
+        `accept` sees size and MD5 before the blob exists, and refuses it by raising. `keep` gets the blob when it is
+        whole and durable, gives its name to something, and returns the name of a blob that is needed no longer: the
+        one that was there before, or this one. Both are called in a thread of their own.
+        """
+
+    def keep(self, data: bytes) -> Blob:
+        """Takes in bytes that the depot itself made; they are durable when this returns."""
+
+    def join(self, names: list[str], accept: Callable[[Blob], None]) -> Blob:
+        """A new blob of the bytes of several, in their order, durable when this returns. Its parts stay."""
+
+    def open(self, name: str) -> BinaryIO:
+        """The blob's bytes, to be read from any place; to their end, even if the blob is removed meanwhile.
+
+        Raises OSError when they cannot be read.
+        """
+
+    def read(self, name: str) -> bytes:
+        """All bytes of a blob that is known to be small. Raises OSError when they cannot be read."""
+
+    def remove(self, name: str) -> None:
+        """Removes a blob that nothing names any more, soon: who knew its name may still open it."""
+
+    def purge(self) -> None:
+        """Removes those of the removed blobs whose time has come."""
+
+    def destroy(self, name: str) -> None:
+        """Removes a blob now; one that is gone already is fine."""
+
+    def names(self, start: str) -> set[str]:
+        """The blobs whose names start with that hexadecimal digit."""
+
+    def clear_incoming(self) -> None:
+        """Removes what uploads left that a crash ended. Only before the first upload."""

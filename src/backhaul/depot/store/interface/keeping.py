@@ -1,0 +1,27 @@
+"""All that the depot keeps beside the bytes of files."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from backhaul.depot.store.interface.artifacts import Uploads
+from backhaul.depot.store.interface.people import Users
+from backhaul.depot.store.interface.runs import Store
+
+
+class Keeping(Store, Protocol):
+    """The store as the depot itself holds it: with what nobody reaches through their own view of it."""
+
+    @property
+    def uploads(self) -> Uploads:
+        """The uploads of artifacts that come in parts: who has the address of a part was let do it."""
+
+    @property
+    def users(self) -> Users:
+        """Who is let in beside the operator."""
+
+    def named_blobs(self, start: str) -> set[str]:
+        """The blobs whose names start with that hexadecimal digit, and which are the content of something."""
+
+    def close(self) -> None:
+        """Ends all work; what was acknowledged stays."""
