@@ -138,7 +138,8 @@ def listen(happening, details):
         os.kill(os.getpid(), signal.SIGKILL)
 sys.addaudithook(listen)
 import backhaul.sync.batch as batch
-batch.BATCH_BYTES = 2000
+import backhaul.wandblog.framing as framing
+batch.BATCH_BYTES = framing._FIRST_READ = framing._READ = 2000
 import backhaul.sync.ledger as ledger
 ledger._COMPACT_AFTER_ENTRIES = 3
 from backhaul.cli import main

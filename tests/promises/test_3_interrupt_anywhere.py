@@ -30,8 +30,13 @@ _RECORD = f"""
     run.alert("title", "text")
     run.finish()
 """
-# The same program with batches so small that a run of 4000 rows has some sixty of them.
-_SMALL_BATCHES = "import backhaul.sync.batch as b; b.BATCH_BYTES = 4000; from backhaul.cli import main; main()"
+# The same program with batches, and reads of the log, so small that a run of 4000 rows has some sixty of them.
+_SMALL_BATCHES = """
+import backhaul.sync.batch as batch, backhaul.wandblog.framing as framing
+batch.BATCH_BYTES = framing._FIRST_READ = framing._READ = 4000
+from backhaul.cli import main
+main()
+"""
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
+from backhaul.errors import RefusedError
 from backhaul.runs.artifacts import content_places
 from backhaul.runs.inspect import Inspection
 from backhaul.runs.payloads import Digest
@@ -18,7 +19,7 @@ from backhaul.sync.artifact_delivery import ArtifactDelivery
 from backhaul.sync.content_sender import ContentSender
 from backhaul.sync.ledger import Ledger
 from backhaul.sync.options import SyncOptions
-from backhaul.sync.outcome import Outcome
+from backhaul.sync.outcome import Outcome, Quarantined
 from backhaul.sync.retry import Retrier
 from backhaul.sync.upload import Uploader
 from backhaul.wire.remote import RunAddress, UploadTarget
@@ -68,10 +69,15 @@ class PayloadDelivery:
         return await sender.deliver(records)
 
     async def _send_alerts(self, address: RunAddress, alerts: Sequence[Any]) -> None:
-        """Each alert once: it becomes somebody's mail."""
-        for count, alert in enumerate(alerts, start=1):
-            if count > self.ledger.progress(self.key).alerts:
-                level = alert.level or "INFO"
-                send = partial(self.server.send_alert, address, alert.title, alert.text, level, alert.wait_duration)
+        """Each alert once, in order: it becomes somebody's mail. One that is refused waits, with those behind it."""
+        told = self.ledger.progress(self.key).alerts
+        for number, alert in enumerate(alerts[told:], start=told):
+            level = alert.level or "INFO"
+            send = partial(self.server.send_alert, address, alert.title, alert.text, level, alert.wait_duration)
+            try:
                 await self.retrier.run(send)
-                await asyncio.to_thread(self.ledger.record, self.key, {"what": "alerts", "count": count})
+            except RefusedError as error:
+                waiting = (f"alert {each.title}" for each in alerts[number:])
+                self.outcome.quarantined += [Quarantined(what, error.message, error.next) for what in waiting]
+                return
+            await asyncio.to_thread(self.ledger.record, self.key, {"what": "alerts", "count": number + 1})

@@ -82,12 +82,31 @@ mutation CreateRunFiles($entity: String!, $project: String!, $run: String!, $fil
 )
 
 
+# What the official client asks of a run before it resumes it.
+_HELD = """id name displayName tags notes config summaryMetrics
+    historyLineCount eventsLineCount logLineCount historyTail eventsTail wandbConfig(keys: ["t"])"""
+_FILE_PAGE = "edges { node { id name sizeBytes md5 } } pageInfo { endCursor hasNextPage }"
+
+RUN_STATUS = Document(
+    "RunResumeStatus",
+    f"""
+query RunResumeStatus($project: String, $entity: String, $name: String!) {{
+  model(name: $project, entityName: $entity) {{
+    id name entity {{ id name }}
+    bucket(name: $name, missingOk: true) {{ {_HELD} }}
+  }}
+}}
+""",
+)
+
+
 @cache
 def run_statuses(count: int) -> Document:
     """What the server holds of `count` runs: the official client's question, once or side by side under aliases.
 
     Run `n` is asked for with `$project<n>`, `$entity<n>` and `$name<n>` and answered under `model<n>`; the first
-    without number. Asked for as well are the run's state and the first page of its files.
+    without number. Asked for as well are the run's state and the first page of its files. No type is named: that of a
+    run is called otherwise on some servers.
     """
     variables, fields = [], []
     for number in ["", *range(1, count)]:
@@ -95,25 +114,11 @@ def run_statuses(count: int) -> Document:
         alias = f"model{number}: " if number else ""
         fields.append(
             f"  {alias}model(name: $project{number}, entityName: $entity{number}) {{ bucket(name: $name{number}, "
-            "missingOk: true) { ...held } }"
+            f"missingOk: true) {{\n    {_HELD}\n    state files(first: $files) {{ {_FILE_PAGE} }}\n  }} }}"
         )
     listed, asked = ",\n  ".join(variables), "\n".join(fields)
-    return Document(
-        "RunResumeStatus", f"query RunResumeStatus(\n  {listed},\n  $files: Int!\n) {{\n{asked}\n}}\n{_FRAGMENTS}"
-    )
+    return Document("RunResumeStatus", f"query RunResumeStatus(\n  {listed},\n  $files: Int!\n) {{\n{asked}\n}}")
 
-
-_FRAGMENTS = """
-fragment held on Run {
-  id name displayName tags notes config summaryMetrics state
-  historyLineCount eventsLineCount logLineCount historyTail eventsTail
-  wandbConfig(keys: ["t"])
-  files(first: $files) {
-    edges { node { id name sizeBytes md5 } cursor }
-    pageInfo { endCursor hasNextPage }
-  }
-}
-"""
 
 # Every such request is a message to somebody: this is the one mutation that must not be repeated.
 ALERT = Document(
@@ -133,19 +138,22 @@ mutation NotifyScriptableRunAlert(
 
 RUN_FILES = Document(
     "RunFiles",
+    f"""
+query RunFiles($project: String!, $entity: String!, $name: String!, $fileCursor: String, $fileLimit: Int = 50) {{
+  project(name: $project, entityName: $entity) {{
+    run(name: $name) {{ files(after: $fileCursor, first: $fileLimit) {{ {_FILE_PAGE} }} }}
+  }}
+}}
+""",
+)
+
+# For servers that know no pages.
+RUN_FILES_AT_ONCE = Document(
+    "RunFiles",
     """
-query RunFiles($project: String!, $entity: String!, $name: String!, $fileCursor: String, $fileLimit: Int = 50) {
+query RunFiles($project: String!, $entity: String!, $name: String!) {
   project(name: $project, entityName: $entity) {
-    run(name: $name) {
-      fileCount
-      files(after: $fileCursor, first: $fileLimit) {
-        edges {
-          node { id name sizeBytes md5 }
-          cursor
-        }
-        pageInfo { endCursor hasNextPage }
-      }
-    }
+    run(name: $name) { files { edges { node { id name sizeBytes md5 } } } }
   }
 }
 """,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from backhaul.errors import NotFound, UnexpectedAnswer
 from backhaul.wire.message import Response
@@ -54,14 +55,29 @@ def address_of(data: Node) -> RunAddress:
     )
 
 
-def status_of(data: Node, number: int) -> tuple[RunStatus, str | None] | None:
+def status_with_files_of(data: Node, number: int) -> tuple[RunStatus, str | None] | None:
     """What the server holds of run `number` of an answer to `run_statuses`, and the cursor to more of its files."""
-    model = data.node_or_none(f"model{number or ''}")
-    bucket = model.node_or_none("bucket") if model is not None else None
+    bucket = _bucket(data, f"model{number or ''}")
     if bucket is None:
         return None
     files, cursor = _file_page(bucket.node("files"))
-    status = RunStatus(
+    return replace(_status(bucket), files=tuple(files)), cursor
+
+
+def status_of(data: Node) -> RunStatus | None:
+    """What the server holds of a run, from the answer to `RUN_STATUS`: without files."""
+    bucket = _bucket(data, "model")
+    return None if bucket is None else _status(bucket)
+
+
+def _bucket(data: Node, name: str) -> Node | None:
+    """The run under `name`; None when the server has none. Raises UnexpectedAnswer when it is silent about it."""
+    model = data.answered(name)
+    return None if model is None else model.answered("bucket")
+
+
+def _status(bucket: Node) -> RunStatus:
+    return RunStatus(
         history_lines=bucket.count("historyLineCount"),
         events_lines=bucket.count("eventsLineCount"),
         output_lines=bucket.count("logLineCount"),
@@ -74,9 +90,7 @@ def status_of(data: Node, number: int) -> tuple[RunStatus, str | None] | None:
         notes=bucket.text_or("notes"),
         started=_has_started(bucket.raw("wandbConfig")),
         state=bucket.text_or("state"),
-        files=tuple(files),
     )
-    return status, cursor
 
 
 def _has_started(wandb_config: object) -> bool:
@@ -128,10 +142,18 @@ def file_page_of(data: Node, doing: str) -> tuple[list[RemoteFile], str | None]:
     return _file_page(_existing_run(data, doing).node("files"))
 
 
+def files_of(data: Node, doing: str) -> list[RemoteFile]:
+    """All files, from the answer to `RUN_FILES_AT_ONCE`."""
+    return _files(_existing_run(data, doing).node("files"))
+
+
 def _file_page(connection: Node) -> tuple[list[RemoteFile], str | None]:
-    files = [_file(edge.node("node")) for edge in connection.nodes("edges")]
     page = connection.node("pageInfo")
-    return files, page.text("endCursor") if page.flag("hasNextPage") else None
+    return _files(connection), page.text("endCursor") if page.flag("hasNextPage") else None
+
+
+def _files(connection: Node) -> list[RemoteFile]:
+    return [_file(edge.node("node")) for edge in connection.nodes("edges")]
 
 
 def _file(node: Node) -> RemoteFile:

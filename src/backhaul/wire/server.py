@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from isal import isal_zlib
 
-from backhaul.errors import BadRequest, CaptivePortal, UnexpectedAnswer
+from backhaul.errors import BadRequest, CaptivePortal, NotFound, UnexpectedAnswer
 from backhaul.wire import documents, reading, storage
 from backhaul.wire.answers import error_of
 from backhaul.wire.artifacts import ArtifactDoor
@@ -75,7 +75,8 @@ class Server:
         self._default_entity: str | None = None
         self._asking_once = asyncio.Lock()
         self._takes_files_with_upsert = True
-        self._packs = True
+        # None until the server has shown whether it unpacks.
+        self._packs: bool | None = None
         basic = base64.b64encode(f"api:{api_key}".encode()).decode("ascii")
         self._secrets = (basic, api_key)
         self._headers = {**(extra_headers or {}), "User-Agent": _user_agent()}
@@ -160,10 +161,16 @@ class Server:
         doing = _upserting(run)
         try:
             data = await self._graphql.ask(documents.UPSERT_BUCKET_WITH_FILES, variables, doing)
-            return reading.address_of(data), reading.targets_of(data, files, self._base_url, doing)
-        except (BadRequest, UnexpectedAnswer):
+        except (BadRequest, NotFound, UnexpectedAnswer):
+            # Alone it says why the run itself is refused; here the files' part may have been the louder one.
             address = await self.upsert_run(run)
             # The run is fine, so it was the two together: other runs need not try that again.
+            self._takes_files_with_upsert = False
+            return address, None
+        address = reading.address_of(data)
+        try:
+            return address, reading.targets_of(data, files, self._base_url, doing)
+        except UnexpectedAnswer:
             self._takes_files_with_upsert = False
             return address, None
 
@@ -197,15 +204,18 @@ class Server:
 
         A long one goes as gzip where the server offers that. Source: `filestreamimpl.go` of 0.31.
         """
-        if not self._packs or len(body) < _WORTH_PACKING or _GZIP not in await self.features():
+        if self._packs is False or len(body) < _WORTH_PACKING or _GZIP not in await self.features():
             return await self._post_lines(address, body, {})
         packed = await asyncio.to_thread(isal_zlib.compress, body, _GZIP_LEVEL, _GZIP_FORMAT)
         try:
             await self._post_lines(address, packed, {"Content-Encoding": "gzip"})
         except BadRequest:
-            await self._post_lines(address, body, {})
-            # The lines are fine, so something on the way cannot unpack.
+            if self._packs:
+                raise
+            # The lines, or something on the way that cannot unpack: what is refused plain is refused for its content.
             self._packs = False
+            return await self._post_lines(address, body, {})
+        self._packs = True
         return None
 
     async def _post_lines(self, address: RunAddress, body: bytes, encoding: Mapping[str, str]) -> None:

@@ -37,6 +37,12 @@ class Node:
         """The object under `name`, or None for null or nothing."""
         return None if self._fields.get(name) is None else self.node(name)
 
+    def answered(self, name: str) -> Node | None:
+        """The object under `name`, or None for null; nothing under that name is no answer."""
+        if name not in self._fields:
+            raise self._wrong(name, "there")
+        return self.node_or_none(name)
+
     def nodes(self, name: str) -> list[Node]:
         """The objects of the list under `name`."""
         return [Node(value, f"{self._place}.{name}[]") for value in self._list(name)]

@@ -349,6 +349,49 @@ def test_no_run_suffers_from_what_another_is_answered():
     assert len(seen) == 3
 
 
+def plain_answer() -> dict[str, object]:
+    """An answer to the official client's question: nothing about files and state."""
+    bucket = {
+        name: value for name, value in status_answer()["model"]["bucket"].items() if name not in ("files", "state")
+    }
+    return {"model": {"bucket": bucket}}
+
+
+@pytest.mark.parametrize("first", [errors('Cannot query field "files" on type "Run".'), reply(400), plain_answer()])
+def test_a_server_that_knows_the_official_question_alone_is_asked_that(first):
+    """A run, then its files; and so from then on, for each run."""
+
+    async def work(server: Server) -> list[RunStatus | None]:
+        return [await server.run_status("ann", "demo", name) for name in ("r", "s")]
+
+    answers = [first, plain_answer(), page(["a"], None), plain_answer(), page(["a"], None)]
+    statuses, seen = ask(answers, work)
+    assert [status and [file.name for file in status.files] for status in statuses] == [["a"], ["a"]]
+    asked = ["RunResumeStatus", "RunResumeStatus", "RunFiles", "RunResumeStatus", "RunFiles"]
+    assert [request.json["operationName"] for request in seen] == asked
+    assert ["files" in request.json["variables"] for request in seen] == [True, False, False, False, False]
+
+
+def test_silence_about_a_run_is_not_taken_for_its_absence():
+    """A server that answers by the operation's name tells of one run only; the other is asked for alone."""
+
+    async def work(server: Server) -> list[RunStatus | None]:
+        return await asyncio.gather(*(server.run_status("ann", "demo", name) for name in ("r", "s")))
+
+    statuses, seen = ask(status_answer(), work)
+    assert [status is None for status in statuses] == [False, False]
+    assert [request.json["variables"].get("name") for request in seen] == ["r", "r", "s"]
+
+
+def test_a_server_without_pages_is_asked_for_all_files_at_once():
+    """Some servers know no pages; their whole list is short."""
+    whole = {"project": {"run": {"files": {"edges": files_page(["a", "b"], None)["edges"]}}}}
+    answers = [reply(400), plain_answer(), errors('Unknown argument "after"'), whole]
+    status, _ = ask(answers, lambda server: server.run_status("ann", "demo", "06uj925u"))
+    assert status is not None
+    assert [file.name for file in status.files] == ["a", "b"]
+
+
 OPENED = {
     "upsertBucket": {
         "bucket": {"id": "b", "name": "r", "project": {"name": "p", "entity": {"name": "ann"}}},
@@ -384,18 +427,26 @@ def test_the_default_entity_is_learned_from_the_first_run_that_names_none():
     assert [request.json["variables"].get("of") for request in seen] == [None, "ann"]
 
 
-@pytest.mark.parametrize("answer", [errors("one mutation at a time"), reply(400), OPENED])
-def test_a_server_that_does_not_take_both_together_is_asked_one_by_one_from_then_on(answer):
+@pytest.mark.parametrize(
+    ("answer", "asked"),
+    [
+        (errors("one mutation at a time"), [True, False, False]),
+        (reply(400), [True, False, False]),
+        (OPENED, [True, False]),
+    ],
+)
+def test_a_server_that_does_not_take_both_together_is_asked_one_by_one_from_then_on(answer, asked):
     """What a server says about a run does not depend on the places of its files."""
     targets, seen = opened([answer, OPENED])
     assert targets == [None, None]
-    assert ["files" in request.json["variables"] for request in seen] == [True, False, False]
+    assert ["files" in request.json["variables"] for request in seen] == asked
 
 
-def test_a_refusal_of_the_run_is_told_at_once():
-    """A run that may not be there is not tried a second time without its files."""
+@pytest.mark.parametrize("answers", [reply(403), [reply(404), reply(403)]])
+def test_a_refusal_of_the_run_is_told_as_what_it_is(answers):
+    """A run that may not be there has no place for files either; what counts is why."""
     with pytest.raises(Forbidden):
-        opened(reply(403))
+        opened(answers)
 
 
 LONG = json.dumps({"files": {"output.log": {"offset": 0, "content": ["line"] * 1000}}}).encode()
@@ -424,6 +475,18 @@ def test_lines_that_are_refused_as_gzip_go_as_they_are():
     _, seen = ask([OFFERED, reply(400), reply(200)], work)
     assert [request.headers.get("content-encoding") for request in seen[1:]] == ["gzip", None, None]
     assert seen[-1].body == LONG
+
+
+def test_a_refusal_behind_a_server_that_unpacks_is_about_the_lines():
+    """They are not sent a second time."""
+
+    async def work(server: Server) -> None:
+        await server.file_stream(AT, LONG)
+        with pytest.raises(BadRequest):
+            await server.file_stream(AT, LONG)
+
+    _, seen = ask([OFFERED, reply(200), reply(400)], work)
+    assert [request.headers.get("content-encoding") for request in seen[1:]] == ["gzip", "gzip"]
 
 
 def test_file_stream_posts_the_ready_body_to_the_runs_own_address():

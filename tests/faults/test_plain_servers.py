@@ -1,0 +1,63 @@
+"""Servers that know less than we would like to ask: runs arrive and are proved all the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..command import Backhaul, copied, record
+from ..conftest import DepotProcess
+from ..depot_contents import held
+from ..fault_proxy import FaultProxy, Seen, refusal, when
+
+_UNKNOWN = refusal(400, 'Cannot query field "files" on type "Run".')
+
+
+def _is_of_our_own(seen: Seen) -> bool:
+    """Whether a request asks for more in one than the official client does."""
+    query = seen.json["query"]
+    return ("upsertBucket" in query and "createRunFiles" in query) or ("model(" in query and "files(" in query)
+
+
+def test_a_server_that_takes_the_official_clients_questions_alone_gets_runs_whole(
+    backhaul: Backhaul, depot: DepotProcess, proxy: FaultProxy, healthy: Path, tmp_path: Path, project: str
+) -> None:
+    """Several runs in one call: verified, and none is told under another one's name."""
+    for kind in ("RunResumeStatus", "UpsertBucket"):
+        proxy.always(kind, when(_is_of_our_own, _UNKNOWN))
+    proxy.always("ServerFeaturesQuery", refusal(400, 'Cannot query field "serverInfo" on type "Query".'))
+    proxy.always("Viewer", refusal(400))
+    second = copied(healthy, tmp_path / "second")
+    done = backhaul.to(proxy.url).sync(healthy, "-p", project)
+    assert (done.exit_code, done.only["state"]) == (0, "verified"), done.stderr
+    other = backhaul.to(proxy.url).sync(second, "-p", project, "--id", "other")
+    assert (other.exit_code, other.only["state"]) == (0, "verified"), other.stderr
+    for run in ("healthy", "other"):
+        assert len(held(depot.data, project, run).rows) == 300
+
+
+_ALERTS = """
+    import wandb
+    run = wandb.init(project="recorded", id="alerts")
+    run.log({"loss": 1})
+    run.alert("first", "text")
+    run.alert("second", "text")
+    run.finish()
+"""
+
+
+def test_a_server_without_alerts_gets_the_rest_of_the_run(
+    backhaul: Backhaul, depot: DepotProcess, proxy: FaultProxy, tmp_path: Path, project: str
+) -> None:
+    """What is refused is named; the run arrives and ends; a later sync sends the alerts, each once."""
+    home = tmp_path / "home"
+    (run,) = record(_ALERTS, home, {"PATH": "/usr/bin:/bin", "HOME": str(home), "WANDB_SILENT": "true"})
+    through = backhaul.to(proxy.url)
+    proxy.always("NotifyScriptableRunAlert", refusal(400, "Cannot query field notifyScriptableRunAlert"))
+    done = through.sync(run, "-p", project)
+    assert (done.exit_code, done.only["state"]) == (6, "quarantined"), done.stderr
+    assert [item["what"] for item in done.only["quarantined"]] == ["alert first", "alert second"]
+    assert held(depot.data, project, "alerts").run.state == "finished"
+    proxy.heal()
+    again = through.sync(run, "-p", project)
+    assert (again.exit_code, again.only["state"]) == (0, "verified"), again.stderr
+    assert held(depot.data, project, "alerts").alerts == 2
