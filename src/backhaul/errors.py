@@ -10,6 +10,7 @@
     │   ├── ProxyRefused                4
     │   ├── CaptivePortal               4
     │   ├── ClockWrong                   4
+    │   ├── QueuePlace                  4
     │   └── QuotaExceeded               4
     ├── TemporaryError                  5  the same command later will help
     │   ├── HostNotFound                5
@@ -22,6 +23,7 @@
     │   ├── RunBusy                     5
     │   ├── StillRecording              5
     │   ├── DiskFull                    5
+    │   ├── QueueUnavailable            5
     │   └── LedgerUnwritable            5
     ├── QuarantineError                 6  this run, row or payload needs the user
     │   ├── UnreadableFile              6
@@ -162,6 +164,16 @@ class QuotaExceeded(ConfigurationError):
     next_by_default = "Free storage or have the plan extended on the server, then run the same command again."
 
 
+class QueuePlace(ConfigurationError):
+    """The queue cannot be kept where it was asked for."""
+
+    code = "queue-place"
+    next_by_default = (
+        "Give a file on a disk of this host (`--queue PATH`), or a database that several hosts share "
+        "(`--queue postgresql://…`)."
+    )
+
+
 class TemporaryError(BackhaulError):
     """Waiting or trying again later is expected to help."""
 
@@ -241,6 +253,14 @@ class DiskFull(TemporaryError):
     next_by_default = (
         "Free some space (the ledger needs a few kilobytes beside the log), then run the same command again."
     )
+
+
+class QueueUnavailable(TemporaryError):
+    """The queue cannot be reached, read or written at the moment."""
+
+    code = "queue-unavailable"
+    safe_by_default = "Your run directories and their ledgers are unchanged; the queue can be made anew from them."
+    next_by_default = "Run the same command again later; `backhaul queue rebuild` makes a queue anew."
 
 
 class LedgerUnwritable(TemporaryError):

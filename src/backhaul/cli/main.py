@@ -17,6 +17,7 @@ _COMMANDS = {
     "doctor": "Find out why runs are stuck, with evidence, and what to do.",
     "verify": "Ask the server whether it holds runs whole; sends nothing.",
     "clean": "Delete runs that are home: proved, unchanged, and confirmed by the server.",
+    "queue": "See and steer the queue of runs on their way home.",
     "repair": "Write a new, valid log of everything that can still be read of a run.",
     "show": "Look at a run in the terminal: identity, config, metrics, files, damage.",
     "export": "Write a run's rows to a CSV, JSON Lines, Parquet or Arrow file.",

@@ -29,14 +29,23 @@ class Life:
     because: str
 
 
-def life_of(directory: RunDirectory, host: str, started: float, *, now: float, dead_after: float) -> Life:
+def life_of(
+    directory: RunDirectory,
+    host: str,
+    started: float,
+    *,
+    now: float,
+    dead_after: float,
+    written: frozenset[str] | None = None,
+) -> Life:
     """Whether the log in `directory` is still being written.
 
     `host` is where the run was recorded (empty: not known), `started` and `now` are Unix seconds; a log on another host
-    counts as given up when nothing in its directory has changed for `dead_after` seconds. Raises OSError when the log
-    cannot be looked at.
+    counts as given up when nothing in its directory has changed for `dead_after` seconds. `written` are the files that
+    processes of this host have open for writing, if that is known already. Raises OSError when the log cannot be looked
+    at.
     """
-    if is_open_for_writing(directory.log):
+    if is_open_for_writing(directory.log) if written is None else str(directory.log.resolve()) in written:
         return Life(True, "a process of this host has its log open")
     if host == socket.gethostname() and _sees_processes_of(directory.log):
         return Life(False, "The process that wrote it is gone, and left no exit record.")
