@@ -4,6 +4,10 @@ The engine's own code runs in it (delivery, numbering, retries, ledger, read-bac
 that exist in memory only. Every request may fail before or after the server did what was asked, or be the last thing
 that the process did; every write of the ledger may fail, stay half done, or be lost with the power. The server shows
 its counts late, and may come back from a backup. Whatever happens, the sync is started again, as a user would.
+
+Where ledgers may get lost as a whole, a backup is what the server held at one moment. In the other lives a backup may
+have every stream of another moment. Both together leave no way to tell what a console line is: a server that has
+rows of the first part alone and console lines beyond it may have got those from somebody else.
 """
 
 from __future__ import annotations
@@ -101,17 +105,18 @@ class _SimulatedFile:
 
 @dataclass
 class Disk:
-    """Where ledgers lie. What was not synced may be lost, in part or whole, with the power."""
+    """Where ledgers lie. What was not synced may be lost, in part or (if it `loses_names`) whole, with the power."""
 
     chance: random.Random
     faults: float
+    loses_names: bool
     files: dict[Path, _SimulatedFile] = field(default_factory=dict)
     alive: bool = True
 
     def power_off(self) -> None:
         """Keep what is durable, and as much of the rest as chance wants."""
         for path, file in list(self.files.items()):
-            if not file.named and self.chance.random() < 0.3:
+            if self.loses_names and not file.named and self.chance.random() < 0.3:
                 del self.files[path]
                 continue
             file.content = file.content[: self.chance.randint(file.durable, len(file.content))]
@@ -167,6 +172,10 @@ class _SimulatedLock:
         return self._disk.files.setdefault(self._path, _SimulatedFile())
 
 
+# Lines per stream, summary, files and state of the run, as the server held them once.
+_Moment = tuple[dict[Stream, int], str, dict[str, tuple[int, str]], str]
+
+
 @dataclass
 class SimulatedServer:
     """A W&B server with one run: lines by number, files by name; late to show, and not always there."""
@@ -184,6 +193,7 @@ class SimulatedServer:
     lost_alert_answers: int = 0
     ever: dict[tuple[Stream, int], set[str]] = field(default_factory=dict)
     _shown: list[tuple[float, RunStatus | None]] = field(default_factory=lambda: [(0.0, None)])
+    _moments: list[_Moment] = field(default_factory=list)
 
     @property
     def artifacts(self) -> Any:
@@ -210,6 +220,15 @@ class SimulatedServer:
             return status and replace(status, state=self.state, files=self._held())
 
         return await self._ask(shown)
+
+    async def history_rows(self, address: RunAddress, min_step: int, max_step: int, page_size: int) -> list[str]:
+        """The rows of these steps."""
+
+        def rows() -> list[str]:
+            listed = self.lines[Stream.HISTORY].values()
+            return [row for row in listed if min_step <= json.loads(row)["_step"] < max_step][:page_size]
+
+        return await self._ask(rows)
 
     async def upsert_run(self, run: RunUpsert) -> RunAddress:
         """Create or change the run."""
@@ -254,11 +273,16 @@ class SimulatedServer:
 
     def forget(self) -> None:
         """Come back from a backup: the last lines, files and all else that came late are gone."""
-        for stream in NUMBERED:
-            keep = self.chance.randint(0, len(self.lines[stream]))
-            self.lines[stream] = {number: self.lines[stream][number] for number in range(keep)}
-        self.files = {name: file for name, file in self.files.items() if self.chance.random() < 0.5}
-        self.state = "running"
+        if self.disk.loses_names and self._moments:
+            place = self.chance.randrange(len(self._moments))
+            lines, self.summary, self.files, self.state = self._moments[place]
+            del self._moments[place + 1 :]
+        else:
+            lines = {stream: self.chance.randint(0, len(self.lines[stream])) for stream in NUMBERED}
+            self.files = {name: file for name, file in self.files.items() if self.chance.random() < 0.5}
+            self.state = "running"
+        for stream, count in lines.items():
+            self.lines[stream] = {number: self.lines[stream][number] for number in range(count)}
         self._shown = [(0.0, self._status())]
 
     def _take(self, body: Mapping[str, Any]) -> None:
@@ -290,6 +314,8 @@ class SimulatedServer:
         def changed() -> Result:
             result = change()
             self._shown.append((asyncio.get_running_loop().time(), self._status()))
+            counts = {stream: len(lines) for stream, lines in self.lines.items()}
+            self._moments.append((counts, self.summary, dict(self.files), self.state))
             return result
 
         return await self._ask(changed)
@@ -374,7 +400,7 @@ def _records(part: int) -> Iterator[Any]:
 def live_through(seed: int, parts: Sequence[Inspection], state: Path) -> None:
     """One life of a run, from the first sync to the proof; AssertionError when a promise is broken."""
     chance = random.Random(seed)
-    disk = Disk(chance, chance.choice([0.0, 0.02, 0.1]))
+    disk = Disk(chance, chance.choice([0.0, 0.02, 0.1]), chance.random() < 0.5)
     server = SimulatedServer(chance, disk, chance.choice([0.02, 0.1, 0.3]))
     ever_verified = False
     with mock.patch("backhaul.sync.ledger.LedgerLock", lambda path: cast(LedgerLock, _SimulatedLock(disk, path))):

@@ -11,6 +11,7 @@ import pytest
 from .command import Backhaul, copied, record
 from .conftest import DepotProcess
 from .fault_proxy import FaultProxy
+from .official import Official
 
 _HEALTHY = """
     import sys, wandb
@@ -32,6 +33,12 @@ _HEALTHY = """
 def backhaul(sdk_env: dict[str, str], tmp_path: Path) -> Backhaul:
     """The command, with the session's depot as its server."""
     return Backhaul(sdk_env, tmp_path)
+
+
+@pytest.fixture
+def official(sdk_env: dict[str, str], tmp_path: Path) -> Official:
+    """The official `wandb sync`, with the session's depot as its server."""
+    return Official(sdk_env, tmp_path)
 
 
 @pytest.fixture

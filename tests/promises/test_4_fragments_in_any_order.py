@@ -60,8 +60,8 @@ def test_parts_that_were_sent_before_the_others_get_their_places_when_all_are_th
 def test_an_earlier_part_alone_is_told_to_come_with_the_later_one(
     backhaul: Backhaul, depot: DepotProcess, originals: list[Path], tmp_path: Path, project: str
 ) -> None:
-    """Alone it could only go behind rows that are newer: a conflict that says what to do, and nothing is changed."""
-    runs = [copied(run, tmp_path / "all") for run in originals]
+    """Where the later one is not at hand it could only go behind newer rows: told what to do, nothing is changed."""
+    runs = [copied(run, tmp_path / str(place)) for place, run in enumerate(originals)]
     assert backhaul.sync(runs[1], "-p", project).exit_code == 0
     before = held(depot.data, project, "resumed")
     done = backhaul.sync(runs[0], "-p", project)

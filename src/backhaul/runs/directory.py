@@ -46,3 +46,9 @@ class RunDirectory:
 def is_run_directory_name(name: str) -> bool:
     """Whether a folder of this name is what the SDK makes for a run."""
     return _NAME.fullmatch(name) is not None
+
+
+def run_id_in(name: str) -> str | None:
+    """The run id in the name of a folder that the SDK made for a run; None for any other folder."""
+    match = _NAME.fullmatch(name)
+    return match["run_id"] if match else None

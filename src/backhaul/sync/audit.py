@@ -20,6 +20,7 @@ from backhaul.runs.payloads import Digest
 from backhaul.runs.rows import NUMBERED, Stream
 from backhaul.sync.address import address_of
 from backhaul.sync.batch import BatchMaker
+from backhaul.sync.companions import companions_of, known_end
 from backhaul.sync.destination import Destination
 from backhaul.sync.digests import Digests
 from backhaul.sync.first_contact import counts_of
@@ -27,7 +28,7 @@ from backhaul.sync.fragments import fragments_by_run
 from backhaul.sync.ledger import Ledger
 from backhaul.sync.line_sender import quarantined, set_aside
 from backhaul.sync.log_digest import sha256_of
-from backhaul.sync.mishap import told
+from backhaul.sync.mishap import mishap_of
 from backhaul.sync.numbering import Numbering
 from backhaul.sync.options import SyncOptions
 from backhaul.sync.outcome import Outcome, Quarantined, RunState
@@ -102,7 +103,7 @@ class Audit:
                 raise VerificationFailed(f"{self._where()} is not at the destination.", next=_MISSING_NEXT)
             progress = await numbering.begin(ledger, key, status)
             console_text = stack.enter_context(tempfile.NamedTemporaryFile(prefix="backhaul-console-"))
-            overtaken = await asyncio.to_thread(numbering.overtaken_at, status, progress) is not None
+            overtaken = await numbering.overtaken_at(status, progress) is not None
             address = await address_of(self.run.identity, self.destination, progress, self.server, self.retrier)
             self.outcome.entity, self.outcome.project = address.entity, address.project
             expected = await self._expected(progress, address, console_text, overtaken=overtaken)
@@ -207,26 +208,26 @@ async def audit_runs(
             inspected.append(await asyncio.to_thread(inspect, directory))
         except BackhaulError as error:
             outcome.fail(error)
+    others = await asyncio.to_thread(companions_of, inspected, destination, options.state_folder)
     slots = asyncio.Semaphore(options.jobs)
 
     async def examine_all(fragments: Sequence[Inspection]) -> None:
         after: Mapping[Stream, int] | None = None
         for index, run in enumerate(fragments):
+            if run in others:
+                after = known_end(run, destination, options.state_folder)
+                continue
             retrier = Retrier(options.patience, None, on_wait=partial(reporter.waiting, run))
             later = fragments[index + 1 :]
             audit = Audit(run, destination, server, options, reporter, retrier, after, later, deep)
             outcomes[run.directory.log] = audit.outcome
             async with slots:
-                await _one(audit)
+                failure = await mishap_of(audit.examine())
+            if failure is not None:
+                audit.outcome.fail(failure)
+            reporter.finished(run, audit.outcome)
             after = audit.end
 
-    await asyncio.gather(*(examine_all(fragments) for fragments in fragments_by_run(inspected, destination)))
+    groups = fragments_by_run([*inspected, *others], destination)
+    await asyncio.gather(*(examine_all(fragments) for fragments in groups))
     return list(outcomes.values())
-
-
-async def _one(audit: Audit) -> None:
-    try:
-        await audit.examine()
-    except Exception as error:  # noqa: BLE001 - the last door of one run: its failure must not end the others.
-        audit.outcome.fail(told(error))
-    audit.reporter.finished(audit.run, audit.outcome)

@@ -130,7 +130,7 @@ class Delivery:
             held = status.files if status is not None else ()
             progress = await numbering.begin(ledger, self._key, status)
             self.outcome.remote = progress.lines
-            end = await asyncio.to_thread(numbering.overtaken_at, status, progress) if self.later else None
+            end = await numbering.overtaken_at(status, progress)
             if end is not None:
                 self.end = end
                 await self._send_overtaken(ledger, progress, console_text, stamp, await digest, held)

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -26,12 +26,13 @@ from backhaul.runs.directory import RunDirectory
 from backhaul.runs.inspect import Inspection, inspect
 from backhaul.runs.open_files import is_open_for_writing
 from backhaul.runs.rows import Stream
+from backhaul.sync.companions import companions_of
 from backhaul.sync.delivery import Delivery
 from backhaul.sync.destination import Destination
 from backhaul.sync.digests import Digests
 from backhaul.sync.follower import Follower, is_to_be_followed
 from backhaul.sync.fragments import fragments_by_run
-from backhaul.sync.mishap import told
+from backhaul.sync.mishap import mishap_of, told
 from backhaul.sync.options import SyncOptions
 from backhaul.sync.outcome import Outcome
 from backhaul.sync.reporter import Reporter
@@ -46,6 +47,7 @@ _FOR_ALL = (HostNotFound, ConnectionRefused, ConfigurationError)
 _LARGE, _LARGE_AT_ONCE = 16 << 20, 4
 # How often, in seconds, a log without a record is looked at.
 _POLL = 1.0
+_UNASKED = "This part of the run was sent before; it was looked at again because of another part of it."
 
 
 @dataclass(slots=True)
@@ -62,28 +64,40 @@ class Engine:
     _digests: Digests = field(default_factory=Digests)
     _outcomes: dict[Path, Outcome] = field(default_factory=dict)
     _finished: set[Path] = field(default_factory=set)
+    # The logs of parts that nobody named: what becomes of them is only told if something does.
+    _unasked: set[Path] = field(default_factory=set)
     _large: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_LARGE_AT_ONCE))
 
     async def sync(self, directories: Sequence[RunDirectory]) -> list[Outcome]:
-        """Deliver every run; one outcome per directory, in their order. Only a bug of ours raises."""
+        """Deliver every run; one outcome per directory, in their order. Only a bug of ours raises.
+
+        After them come parts of the same runs that were sent before and had to be sent again, see `companions`.
+        """
         deadline = None if self.options.deadline is None else time.monotonic() + self.options.deadline
         self._outcomes = {directory.log: Outcome(directory.path, directory.run_id_hint) for directory in directories}
         inspected = await asyncio.to_thread(lambda: [self._inspect(directory) for directory in directories])
         slots = asyncio.Semaphore(self.options.jobs)
         begun = [run for run in inspected if isinstance(run, Inspection)]
         late = [run for run in inspected if isinstance(run, RunDirectory)]
+        others = await asyncio.to_thread(companions_of, begun, self.destination, self.options.state_folder)
+        self._unasked = {run.directory.log for run in others}
+        groups = fragments_by_run([*begun, *others], self.destination)
         await asyncio.gather(
-            *(self._fragments(group, slots, deadline) for group in fragments_by_run(begun, self.destination)),
+            *(self._fragments(group, slots, deadline) for group in groups),
             *(self._from_its_first_record(directory, slots, deadline) for directory in late),
         )
-        return list(self._outcomes.values())
+        return self._told()
 
     def stopped(self, why: BackhaulError) -> list[Outcome]:
         """The outcomes after `sync` was cancelled: what each run had reached, and `why` it went no further."""
         for log, outcome in self._outcomes.items():
             if log not in self._finished:
                 outcome.fail(why)
-        return list(self._outcomes.values())
+        return self._told()
+
+    def _told(self) -> list[Outcome]:
+        """The outcomes of what was named, and of what else there is news of."""
+        return [outcome for log, outcome in self._outcomes.items() if log not in self._unasked or outcome.is_news]
 
     def _inspect(self, directory: RunDirectory) -> Inspection | RunDirectory | None:
         """The run; its directory alone when it is being recorded and has no record yet; None when it can be neither."""
@@ -100,7 +114,10 @@ class Engine:
         if error is not None:
             outcome.fail(error)
         self._finished.add(directory.log)
-        self.reporter.finished(run, outcome)
+        if directory.log in self._unasked:
+            outcome.notes.append(_UNASKED)
+        if directory.log not in self._unasked or outcome.is_news:
+            self.reporter.finished(run, outcome)
 
     async def _from_its_first_record(
         self, directory: RunDirectory, slots: asyncio.Semaphore, deadline: float | None
@@ -129,7 +146,8 @@ class Engine:
             failed = delivery.outcome.error
             if failed is not None and failed.exit_code != 9:
                 for later in fragments[index + 1 :]:
-                    self._finish(later, later.directory, _held_back(delivery.outcome))
+                    if later.directory.log not in self._unasked:
+                        self._finish(later, later.directory, _held_back(delivery.outcome))
                 break
 
     async def _to_its_end(
@@ -167,11 +185,12 @@ class Engine:
         later: Sequence[Inspection],
     ) -> Delivery:
         retrier = Retrier(self.options.patience, deadline, on_wait=partial(self.reporter.waiting, run))
+        unasked = run.directory.log in self._unasked
         return Delivery(
             run,
             self.destination,
             self.server,
-            self.options,
+            replace(self.options, force=False) if unasked else self.options,
             self.reporter,
             retrier,
             self._size_limit,
@@ -181,16 +200,13 @@ class Engine:
         )
 
     async def _one(self, delivery: Delivery) -> None:
-        try:
-            if self._closed is not None:
-                raise self._closed
-            await delivery.deliver()
-        except Exception as error:  # noqa: BLE001 - the last door of one run: its failure must not end the others.
-            failure = told(error)
-            delivery.outcome.fail(failure)
-            waits = self.options.live and isinstance(failure, TemporaryError)
-            if isinstance(failure, _FOR_ALL) and not isinstance(failure, QuotaExceeded) and not waits:
-                self._closed = failure
+        failure = self._closed or await mishap_of(delivery.deliver())
+        if failure is None:
+            return
+        delivery.outcome.fail(failure)
+        waits = self.options.live and isinstance(failure, TemporaryError)
+        if isinstance(failure, _FOR_ALL) and not isinstance(failure, QuotaExceeded) and not waits:
+            self._closed = failure
 
 
 def _held_back(before: Outcome) -> BackhaulError:

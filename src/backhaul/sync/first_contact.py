@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from backhaul.errors import RemoteConflict
 from backhaul.runs.rows import NUMBERED, Stream
 from backhaul.sync.progress import Progress, begin_entry, no_lines
-from backhaul.sync.verify import plain
+from backhaul.sync.row import is_newer, is_same, members_of, step_of
 from backhaul.wire.remote import RunStatus
 
 # The lines that the fragment has in a stream, from its first on, as if it started at step 0.
@@ -63,14 +62,14 @@ def settle(
         steps = next_step(status) if status is not None and after is not None else 0
         return Settled(begin_entry(after or no_lines(), no_lines(), steps, structured), displaces=force)
     goes_on = resumes or after is not None
-    base, known, steps = no_lines(), no_lines(), 0
+    base, known, steps = no_lines(), no_lines(), next_step(status) if goes_on else 0
     for stream, tail in ((Stream.HISTORY, status.history_tail), (Stream.EVENTS, status.events_tail)):
         if not held[stream]:
             continue
         ours = _find(tail[-1], lines_of(stream), later_lines_of(stream)) if tail else None
         begins_at = 0 if ours is None else held[stream] - ours.number - 1
         room = begins_at - (after[stream] if after is not None else 0)
-        if ours is not None and goes_on and room < 0:
+        if ours is not None and room < 0 and (goes_on or ours.is_later):
             if room == -ours.own or after is not None:
                 steps = _step_after(status, after)
                 return Settled(begin_entry(after or no_lines(), no_lines(), steps, structured), displaces=True)
@@ -78,10 +77,9 @@ def settle(
         if ours is not None and (goes_on or ours.number == held[stream] - 1):
             known[stream] = ours.own
             base[stream] = max(0, begins_at)
-            steps = max(steps, ours.later_by)
-        elif goes_on and not _begins_before(lines_of(stream), tail):
+            steps = ours.steps_from if stream is Stream.HISTORY else steps
+        elif goes_on and not (tail and is_newer(tail[-1], next(lines_of(stream), ""))):
             base[stream] = held[stream]
-            steps = max(steps, next_step(status))
         else:
             raise _conflict_told(held[stream], stream, goes_on=goes_on)
     if goes_on:
@@ -124,8 +122,8 @@ def still_held(progress: Progress, status: RunStatus | None) -> dict[Stream, int
 
 def next_step(status: RunStatus) -> int:
     """The first step for rows that go on after what the server holds (as the SDK's own resume computes it)."""
-    steps = [status.history_lines - 1, _step_in(status.summary)]
-    steps += [_step_in(line) for line in status.history_tail[-1:]]
+    steps = [status.history_lines - 1, step_of(status.summary)]
+    steps += [step_of(line) for line in status.history_tail[-1:]]
     return max(steps) + 1
 
 
@@ -133,40 +131,38 @@ def next_step(status: RunStatus) -> int:
 class _Found:
     """The server's last line is our line of this `number`, counted on through later fragments.
 
-    `own` lines up to it are this fragment's; its step there is `later_by` higher than in the log.
+    `own` lines up to it are this fragment's; `steps_from` is the starting step that gives it the step it has there.
     """
 
     number: int
     own: int
-    later_by: int = 0
+    steps_from: int = 0
+
+    @property
+    def is_later(self) -> bool:
+        """Whether the line is a later fragment's."""
+        return self.number >= self.own
 
 
 def _find(last: str, own: Iterator[str], later: Iterator[str]) -> _Found | None:
     """Which of our lines is the server's last one: each carries its own time, so one that equals it is it."""
-    theirs = plain(json.loads(last))
-    step = theirs.pop("_step", 0)
+    theirs = members_of(last)
+    step = theirs.pop("_step", None)
     count = 0
     for line in own:
+        ours = members_of(line)
+        our_step = ours.pop("_step", None)
+        if is_same(ours, theirs):
+            # A row whose step was raised is one of those that count on from the starting step.
+            is_raised = isinstance(step, int) and isinstance(our_step, int) and step > our_step
+            return _Found(count, count + 1, step - count if is_raised else 0)
         count += 1
-        ours = plain(json.loads(line))
-        our_step = ours.pop("_step", 0)
-        if ours == theirs:
-            return _Found(count - 1, count, max(0, step - our_step))
     for number, line in enumerate(later, count):
-        ours = plain(json.loads(line))
-        ours.pop("_step", 0)
-        if ours == theirs:
+        ours = members_of(line)
+        ours.pop("_step", None)
+        if is_same(ours, theirs):
             return _Found(number, count)
     return None
-
-
-def _begins_before(lines: Iterator[str], tail: list[str]) -> bool:
-    """Whether our first line was recorded before the server's last one: then ours do not belong after it."""
-    first = next(lines, None)
-    if first is None or not tail:
-        return False
-    times = [json.loads(line).get("_timestamp") for line in (first, tail[-1])]
-    return all(isinstance(time, int | float) for time in times) and times[0] < times[1]
 
 
 def _count(lines: Iterator[str]) -> int:
@@ -175,7 +171,7 @@ def _count(lines: Iterator[str]) -> int:
 
 def _step_after(status: RunStatus, after: Mapping[Stream, int] | None) -> int:
     """The first step after an earlier fragment, when the newest rows there are not its: some may be passed over."""
-    return 0 if after is None else max(after[Stream.HISTORY] - 1, _step_in(status.summary)) + 1
+    return 0 if after is None else max(after[Stream.HISTORY] - 1, step_of(status.summary)) + 1
 
 
 def _conflict_told(count: int, stream: Stream, *, goes_on: bool) -> RemoteConflict:
@@ -190,11 +186,3 @@ def _conflict_told(count: int, stream: Stream, *, goes_on: bool) -> RemoteConfli
 
 def _conflict(count: int, stream: Stream) -> str:
     return f"The destination already holds {count} lines of {stream} under this run id, and they are not this log's."
-
-
-def _step_in(text: str) -> int:
-    try:
-        step = json.loads(text).get("_step")
-    except (ValueError, AttributeError):
-        return -1
-    return step if isinstance(step, int) else -1

@@ -42,6 +42,8 @@ class Ledger:
         self.path = path
         self._progress: dict[str, Progress] = {}
         self._entries = 0
+        # The file does not end with a whole line: the next entry must begin on a line of its own.
+        self._is_torn = False
         self._lock = LedgerLock(path)
         # Lines and files of one run are acknowledged at the same time, each in a thread.
         self._writing = threading.Lock()
@@ -95,19 +97,19 @@ class Ledger:
         content = self._lock.acquire()
         try:
             self._progress, self._entries = _replay(content)
-            if content and not content.endswith(b"\n"):
-                # A torn tail: the next entry must begin on a line of its own.
-                self._write(b"\n")
+            self._is_torn = bool(content) and not content.endswith(b"\n")
         except BaseException:
             self._lock.release()
             raise
         return self
 
     def _write(self, data: bytes) -> None:
+        begun_anew, self._is_torn = b"\n" if self._is_torn else b"", True
         try:
-            self._lock.append(data)
+            self._lock.append(begun_anew + data)
         except OSError as error:
             raise _told(self.path, error) from error
+        self._is_torn = False
 
     def _compact(self) -> None:
         lines = [_line({"to": to, **entry}) for to, progress in self._progress.items() for entry in progress.entries()]

@@ -42,6 +42,9 @@ class LedgerLock:
                 # Between open and lock the file may have been replaced by a compacted one.
                 if _same_file(descriptor, self._path):
                     content = _read_all(descriptor)
+                    if not content:
+                        # Perhaps made just now: what is written to it survives a power cut only if its name does.
+                        sync_folder(self._path.parent)
                     self._descriptor = descriptor
                     return content
             except BaseException:

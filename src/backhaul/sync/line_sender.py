@@ -170,7 +170,8 @@ class LineSender:
 
     async def _acknowledged(self, batch: Batch, *more: dict[str, object]) -> None:
         lines = {stream: max(self._progress.lines[stream], batch.next[stream]) for stream in NUMBERED}
-        await asyncio.to_thread(self.ledger.record, self.key, lines_entry(lines), *more)
+        # What is to be known of these lines comes first: cut by a power failure, they must not count without it.
+        await asyncio.to_thread(self.ledger.record, self.key, *more, lines_entry(lines))
         self.outcome.remote = lines
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Awaitable
 
 from backhaul.errors import BackhaulError, DiskFull, TemporaryError, UnreadableFile
 
@@ -27,3 +28,12 @@ def told(error: Exception) -> BackhaulError:
     if error.errno in FULL:
         return DiskFull(f"There is no space left: {message}.")
     return UnreadableFile(message) if error.errno in _NOT_TO_BE_READ else TemporaryError(message)
+
+
+async def mishap_of(work: Awaitable[object]) -> BackhaulError | None:
+    """What befell one run while `work` was done on it; None when nothing did."""
+    try:
+        await work
+    except Exception as error:  # noqa: BLE001 - the last door of one run: its failure must not end the others.
+        return told(error)
+    return None

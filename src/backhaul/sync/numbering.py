@@ -7,18 +7,23 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from backhaul.errors import NotFound
+from backhaul.errors import NotFound, RefusedError, RemoteConflict
 from backhaul.runs.inspect import Inspection
 from backhaul.runs.rows import NUMBERED, Stream
-from backhaul.sync.batch import BatchMaker
+from backhaul.sync.address import address_of
+from backhaul.sync.batch import Batch, BatchMaker
 from backhaul.sync.destination import Destination
 from backhaul.sync.first_contact import counts_of, overlaps, settle, still_held
 from backhaul.sync.ledger import Ledger
 from backhaul.sync.options import SyncOptions
-from backhaul.sync.progress import Progress, forgotten_entry, lines_entry
+from backhaul.sync.progress import Progress, begin_entry, forgotten_entry, lines_entry, no_lines
 from backhaul.sync.retry import Retrier
+from backhaul.sync.row import is_newer, is_same, members_of, step_of
 from backhaul.wire.remote import RunStatus
 from backhaul.wire.server import Server
+
+# The streams whose lines tell when they were recorded.
+_TIMED = (Stream.HISTORY, Stream.EVENTS)
 
 
 @dataclass(slots=True)
@@ -53,7 +58,14 @@ class Numbering:
             held = still_held(progress, status)
             return progress if held == dict(progress.lines) else ledger.record(key, lines_entry(held))
         features = await self.retrier.run(self.server.features)
-        return await asyncio.to_thread(self._settle, ledger, key, status, "STRUCTURED_CONSOLE_LOGS" in features)
+        structured = "STRUCTURED_CONSOLE_LOGS" in features
+        try:
+            return await asyncio.to_thread(self._settle, ledger, key, status, structured)
+        except RemoteConflict:
+            known = await self._whole_before_others(status)
+            if known is None:
+                raise
+            return await asyncio.to_thread(ledger.record, key, begin_entry(no_lines(), known, 0, structured))
 
     def _settle(self, ledger: Ledger, key: str, status: RunStatus | None, structured: bool) -> Progress:
         settled = settle(
@@ -76,27 +88,68 @@ class Numbering:
                 if ledger.progress(key).begun:
                     ledger.record(key, forgotten_entry())
 
-    def overtaken_at(self, status: RunStatus | None, progress: Progress) -> dict[Stream, int] | None:
-        """Where the fragment ends, if all its lines are at the destination and lines of later fragments after them."""
+    async def overtaken_at(self, status: RunStatus | None, progress: Progress) -> dict[Stream, int] | None:
+        """Where the fragment ends, if all its lines are at the destination and newer ones after them.
+
+        Those are the later fragments', or of a part of the run that is not here. Rows after ours that are not newer are
+        somebody else's doing, and a difference.
+        """
         held = counts_of(status)
-        timed = (Stream.HISTORY, Stream.EVENTS)
-        if not self.later or not any(held[stream] > progress.base[stream] for stream in timed):
+        known = {stream: progress.base[stream] + progress.lines[stream] for stream in _TIMED}
+        if status is None or not any(held[stream] > known[stream] for stream in _TIMED):
             return None
-        end = {stream: progress.base[stream] + sum(1 for _ in self._own_lines(stream)) for stream in NUMBERED}
-        whole = all(held[stream] >= end[stream] for stream in NUMBERED) and all(
-            progress.base[stream] + progress.lines[stream] >= end[stream] for stream in timed
-        )
-        return end if whole and any(held[stream] > end[stream] for stream in timed) else None
+        if not self.later and not any(progress.lines[stream] for stream in _TIMED):
+            return None
+        end, last = await asyncio.to_thread(self._end_of, progress)
+        if any(held[stream] < end[stream] for stream in NUMBERED) or any(known[each] < end[each] for each in _TIMED):
+            return None
+        return end if self.later or await self._is_in_place(status, last) else None
+
+    def _end_of(self, progress: Progress) -> tuple[dict[Stream, int], str | None]:
+        """Where the fragment's lines end, and its last row."""
+        end, last = dict(progress.base), None
+        for batch in self._batches(self.run, progress.starting_step):
+            for stream in NUMBERED:
+                end[stream] += len(batch.lines[stream])
+            last = next(reversed(batch.lines[Stream.HISTORY]), last)
+        return end, last
+
+    async def _whole_before_others(self, status: RunStatus | None) -> dict[Stream, int] | None:
+        """The lines that are acknowledged if all rows of the log are there from line 0 on, and newer ones after them.
+
+        So it is with a run that was online when its process was killed: the last rows came to the server, and not to
+        the disk.
+        """
+        end, last = await asyncio.to_thread(self._end_of, Progress())
+        held = counts_of(status)
+        if status is None or held[Stream.HISTORY] < end[Stream.HISTORY] or not await self._is_in_place(status, last):
+            return None
+        return {stream: min(end[stream], held[stream]) for stream in _TIMED} | {Stream.OUTPUT: 0}
+
+    async def _is_in_place(self, status: RunStatus, last: str | None) -> bool:
+        """Whether the server has our last row at its step, and its own last row is a newer one."""
+        if last is None or not status.history_tail or not is_newer(status.history_tail[-1], last):
+            return False
+        address = await address_of(self.run.identity, self.destination, Progress(), self.server, self.retrier)
+        step = step_of(last)
+        try:
+            rows = await self.retrier.run(lambda: self.server.history_rows(address, step, step + 1, 2))
+        except RefusedError:
+            # A server that does not answer such questions.
+            return False
+        return any(is_same(members_of(last), members_of(row)) for row in rows)
 
     def _own_lines(self, stream: Stream) -> Iterator[str]:
-        return self._lines_in(self.run, stream)
+        for batch in self._batches(self.run):
+            yield from batch.lines[stream]
 
     def _later_lines(self, stream: Stream) -> Iterator[str]:
         for run in self.later:
-            yield from self._lines_in(run, stream)
-
-    def _lines_in(self, run: Inspection, stream: Stream) -> Iterator[str]:
-        with tempfile.TemporaryFile() as nowhere:
-            maker = BatchMaker(run.directory.log, run.identity, False, 0, nowhere, self.options.batch_bytes)
-            while (batch := maker.next()) is not None:
+            for batch in self._batches(run):
                 yield from batch.lines[stream]
+
+    def _batches(self, run: Inspection, starting_step: int = 0) -> Iterator[Batch]:
+        with tempfile.TemporaryFile() as nowhere:
+            maker = BatchMaker(run.directory.log, run.identity, False, starting_step, nowhere, self.options.batch_bytes)
+            while (batch := maker.next()) is not None:
+                yield batch

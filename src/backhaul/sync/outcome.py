@@ -47,8 +47,7 @@ class Outcome:
 
     `local` and `remote` count lines per stream (of the fragment, and as far as known at the destination); `files` the
     files to deliver and those that are there; `name` is what the user calls the run. `differences` are what a reading
-    back found. `error` is why the run is not
-    verified, or LogDamaged beside verified.
+    back found. `error` is why the run is not verified, or LogDamaged beside verified.
     """
 
     path: Path
@@ -96,6 +95,11 @@ class Outcome:
         if self.state is RunState.VERIFIED:
             return 0
         return TemporaryError.exit_code
+
+    @property
+    def is_news(self) -> bool:
+        """Whether there is more to tell than that the run is where it was."""
+        return self.state is not RunState.VERIFIED or self.error is not None or self.sent_lines > 0
 
     def fail(self, error: BackhaulError) -> None:
         """The run did not get home; what it waits for decides its state."""

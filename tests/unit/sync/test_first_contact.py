@@ -96,6 +96,20 @@ _EVENT = _OWN[Stream.EVENTS][0]
             {"after": _lines(5, 0, 7)},
             (_lines(5, 0, 7), _lines(3), 5),
         ),
+        # Part of ours, and the newest events are somebody else's: the steps are those of our rows all the same.
+        (
+            _status(_lines(7, 2, 9), _row(101, 6), '{"_timestamp":50}', summary='{"_step":30}'),
+            {"resumes": True},
+            (_lines(5, 2, 9), _lines(2), 5),
+        ),
+        # No row is there, and the summary of an earlier part is: our steps go on after it.
+        (
+            _status(_lines(0, 2), None, '{"_timestamp":50}', '{"_step":7}'),
+            {"resumes": True},
+            (_lines(0, 2), _lines(), 8),
+        ),
+        # A server may have added to our row.
+        (_status(_lines(2), _row(101, 1, _added=7)), {}, (_lines(), _lines(2), 0)),
         # All of ours after older rows: so the console lines are the last ones there.
         (_status(_lines(9, 1, 9), _row(103, 8), _EVENT), {"resumes": True}, (_lines(5, 0, 7), _lines(4, 1), 5)),
         # Ours and then two rows of the later fragment that is here too.
@@ -129,6 +143,8 @@ def test_the_numbers_are_settled_by_a_table(
             _lines(5, 0, 8),
             5,
         ),
+        # So it is with parts that do not say that they resume.
+        (_status(_lines(2, 0, 1), _row(201, 1)), {"later": True}, _lines(), 0),
         # Ours were sent first, and the part before has just taken their first places.
         (_status(_lines(4), _row(103, 3), summary='{"_step":1}'), {"after": _lines(2)}, _lines(2), 2),
     ],
@@ -138,6 +154,13 @@ def test_a_fragment_that_comes_late_goes_to_its_place(
 ) -> None:
     """Nothing of it counts as acknowledged, and what is in its place has to be sent anew behind it."""
     assert _settled(status, **how) == Settled(begin_entry(base, no_lines(), steps, False), displaces=True)
+
+
+def test_a_row_whose_step_was_raised_tells_where_the_steps_began(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows of the steps 0, 10 and 11 that began at 15 stand at 15, 16 and 17: so does the one after them, at 18."""
+    monkeypatch.setitem(_OWN, Stream.HISTORY, [_row(100, 0), _row(101, 10), _row(102, 11), _row(103, 12)])
+    status = _status(_lines(8), _row(102, 17))
+    assert _settled(status, resumes=True) == Settled(begin_entry(_lines(5), _lines(3), 15, False))
 
 
 @pytest.mark.parametrize(

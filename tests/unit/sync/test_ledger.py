@@ -255,6 +255,38 @@ def test_a_failing_disk_is_told_and_the_entry_is_not_known(
         monkeypatch.undo()
 
 
+def test_an_entry_after_one_that_was_written_in_part_is_whole(
+    log: Path, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files and lines are acknowledged at the same time: what fails of the one must not cost the other its entry."""
+    real_write = os.write
+
+    def short(descriptor: int, data: bytes) -> int:
+        if len(data) <= 20:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real_write(descriptor, bytes(data)[:-20])
+
+    with Ledger.open(log, state) as ledger:
+        ledger.record(_A, begin_entry(no_lines(), no_lines(), 0, False))
+        monkeypatch.setattr(os, "write", short)
+        with pytest.raises(DiskFull):
+            ledger.record(_A, lines_entry(_lines(5)))
+        monkeypatch.undo()
+        ledger.record(_A, files_entry({"a.txt": Digest(3, "x")}))
+    assert read_ledger(log, state)[_A].files == {"a.txt": Digest(3, "x")}
+    assert read_ledger(log, state)[_A].lines == no_lines()
+
+
+def test_the_name_of_a_new_ledger_survives_a_power_cut(log: Path, state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is written to a new file is only found again when the folder was written too; once is enough."""
+    synced: list[Path] = []
+    monkeypatch.setattr("backhaul.sync.ledger_lock.sync_folder", synced.append)
+    for _ in range(2):
+        with Ledger.open(log, state) as ledger:
+            ledger.record(_A, lines_entry(_lines(5)))
+    assert synced == [log.parent]
+
+
 _HOLD = """
 import sys
 from pathlib import Path

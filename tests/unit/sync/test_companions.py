@@ -1,0 +1,69 @@
+"""Parts of a run that nobody named: which of them have a say in where the named ones go."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from backhaul.runs.directory import RunDirectory
+from backhaul.runs.inspect import Inspection, inspect
+from backhaul.sync.companions import companions_of, known_end
+from backhaul.sync.destination import Destination
+from backhaul.sync.ledger import Ledger
+from backhaul.sync.progress import begin_entry, no_lines
+from backhaul.wandblog import LogWriter
+from backhaul.wandblog.schema import Record
+
+_TO = Destination("http://there", entity="e", project="p")
+_ID = "abc"
+
+
+def _part(folder: Path, began: int, run_id: str = _ID, kind: str = "offline-run") -> Inspection:
+    home = folder / f"{kind}-20260101_0000{began:02}-{run_id}"
+    home.mkdir(parents=True)
+    log = home / f"run-{run_id}.wandb"
+    with log.open("wb") as file:
+        record = Record(num=1)
+        record.run.run_id = run_id
+        record.run.start_time.seconds = began
+        LogWriter(file).write(record.SerializeToString())
+    return inspect(RunDirectory(home, log))
+
+
+def _sent(run: Inspection, state: Path, to: Destination = _TO) -> None:
+    with Ledger.open(run.directory.log, state) as ledger:
+        ledger.record(to.key(run.identity), begin_entry(no_lines(), no_lines() | {"wandb-history.jsonl": 4}, 0, False))
+
+
+def test_the_parts_that_were_sent_there_before_count(tmp_path: Path) -> None:
+    """Same folder, same id, same destination: not one that was never sent, sent elsewhere, or of another run."""
+    named, earlier, later, unsent, elsewhere = (_part(tmp_path, began) for began in (20, 10, 30, 40, 50))
+    another = _part(tmp_path, 11, run_id="xyz")
+    far = _part(tmp_path / "far", 12)
+    for run in (earlier, later, another, far):
+        _sent(run, tmp_path / "state")
+    _sent(elsewhere, tmp_path / "state", Destination("http://elsewhere"))
+    assert companions_of([named], _TO, tmp_path / "state") == [earlier, later]
+    assert companions_of([named, later], _TO, tmp_path / "state") == [earlier]
+    assert unsent not in companions_of([named, unsent], _TO, tmp_path / "state")
+    assert known_end(earlier, _TO, tmp_path / "state") == no_lines() | {"wandb-history.jsonl": 4}
+
+
+def test_a_second_copy_of_a_part_is_none(tmp_path: Path) -> None:
+    """A repaired log holds the same rows: it must not be taken for another session."""
+    named = _part(tmp_path, 20)
+    copy = _part(tmp_path, 20, kind="offline-repaired")
+    _sent(copy, tmp_path / "state")
+    assert companions_of([named], _TO, tmp_path / "state") == []
+
+
+def test_what_cannot_be_read_is_passed_over(tmp_path: Path) -> None:
+    """A folder without a log, a log of nothing, a folder that is gone: none of it stops the named part."""
+    named = _part(tmp_path, 20)
+    (tmp_path / f"offline-run-20260101_000001-{_ID}").mkdir()
+    broken = tmp_path / f"offline-run-20260101_000002-{_ID}"
+    broken.mkdir()
+    (broken / f"run-{_ID}.wandb").touch()
+    assert companions_of([named], _TO, tmp_path / "state") == []
+    shutil.rmtree(tmp_path)
+    assert companions_of([named], _TO, tmp_path / "state") == []
