@@ -8,7 +8,6 @@ from importlib.metadata import version
 
 import click
 
-from backhaul.cli.render import show_error
 from backhaul.errors import BackhaulError
 
 _COMMANDS = {
@@ -19,6 +18,7 @@ _COMMANDS = {
     "clean": "Delete runs that are home: proved, unchanged, and confirmed by the server.",
     "queue": "See and steer the queue of runs on their way home.",
     "repair": "Write a new, valid log of everything that can still be read of a run.",
+    "run": "Run a training job, pass signals on to it, and bring home what it recorded.",
     "show": "Look at a run in the terminal: identity, config, metrics, files, damage.",
     "export": "Write a run's rows to a CSV, JSON Lines, Parquet or Arrow file.",
     "depot": "Run our own W&B-compatible server.",
@@ -60,8 +60,15 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
     except BackhaulError as error:
-        show_error(error)
+        _show(error)
         sys.exit(error.exit_code)
     except Exception as error:  # noqa: BLE001 - the last door: whatever comes here is a bug of ours, and is told as one.
-        show_error(BackhaulError(f"{type(error).__name__}: {error}"))
+        _show(BackhaulError(f"{type(error).__name__}: {error}"))
         sys.exit(1)
+
+
+def _show(error: BackhaulError) -> None:
+    # Here, since it brings in most of the house: `backhaul run` starts a job without any of it.
+    from backhaul.cli.render import show_error
+
+    show_error(error)

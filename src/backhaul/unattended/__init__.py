@@ -1,1 +1,1 @@
-"""What brings runs home when nobody is there: the queue, and the watcher that works on it."""
+"""What brings runs home when nobody is there: queue and watcher, job wrapper, disk guard."""

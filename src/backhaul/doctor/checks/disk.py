@@ -10,6 +10,7 @@ from pathlib import Path
 from backhaul.doctor.finding import Finding
 from backhaul.doctor.patient import Surroundings
 from backhaul.doctor.quota import quotas_of
+from backhaul.doctor.room import room_of
 from backhaul.runs.directory import RunDirectory
 
 _LARGE = 1 << 30
@@ -35,21 +36,17 @@ def check(surroundings: Surroundings) -> Iterator[Finding]:
 
 
 def _room(folder: Path, full_from: float) -> Iterator[Finding]:
-    status = os.statvfs(folder)
-    # As `df` counts it: what is reserved for root is not there for us.
-    space = _share(status.f_blocks - status.f_bfree, status.f_bavail)
-    if space >= full_from:
-        free = _gigabytes(status.f_bavail * status.f_frsize)
-        message = f"The file system is {space:.0%} full; {free} are free."
-        yield Finding(
-            "disk-filling", message, f"statvfs {folder}: {status.f_bavail} free blocks", _MAKE_ROOM, str(folder)
+    room = room_of(folder)
+    if room.used >= full_from:
+        message = f"The file system is {room.used:.0%} full; {_gigabytes(room.free)} are free."
+        evidence = f"statvfs {folder}: {room.blocks_free} free blocks"
+        yield Finding("disk-filling", message, evidence, _MAKE_ROOM, str(folder))
+    if room.inodes_used >= full_from:
+        message = (
+            f"{room.inodes_used:.0%} of the file system's inodes are used; {room.inodes_free} files more can be made."
         )
-    inodes = _share(status.f_files - status.f_ffree, status.f_favail)
-    if inodes >= full_from:
-        message = f"{inodes:.0%} of the file system's inodes are used; {status.f_favail} files more can be made."
-        yield Finding(
-            "disk-filling", message, f"statvfs {folder}: {status.f_favail} free inodes", _MAKE_ROOM, str(folder)
-        )
+        evidence = f"statvfs {folder}: {room.inodes_free} free inodes"
+        yield Finding("disk-filling", message, evidence, _MAKE_ROOM, str(folder))
 
 
 _MAKE_ROOM = "backhaul clean --dry-run tells which runs may go; or make room elsewhere"
@@ -65,7 +62,7 @@ def _quota(folder: Path, surroundings: Surroundings) -> Iterator[Finding]:
 def _forecast(folder: Path, recording: list[RunDirectory]) -> Iterator[Finding]:
     """When what is being recorded here will have filled the file system, at its pace since it began."""
     pace = sum(_pace(run) for run in recording)
-    free = os.statvfs(folder).f_bavail * os.statvfs(folder).f_frsize
+    free = room_of(folder).free
     if pace <= 0 or free / pace > _SOON:
         return
     runs = "1 run" if len(recording) == 1 else f"{len(recording)} runs"
@@ -88,10 +85,6 @@ def _device(path: Path) -> int | None:
     except OSError:
         # It was moved away while we looked.
         return None
-
-
-def _share(used: int, free: int) -> float:
-    return used / (used + free) if used + free else 0.0
 
 
 def _kept(surroundings: Surroundings) -> tuple[Path, Path]:

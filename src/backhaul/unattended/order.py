@@ -1,0 +1,61 @@
+"""What the wrapper asks of the process that brings runs home, and of the one that looks out."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Self
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the user wants the runs to be, as `backhaul sync` has it."""
+
+    to: str | None = None
+    entity: str | None = None
+    project: str | None = None
+    timeout: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Bring home the runs of a job that began at `since` (Unix seconds).
+
+    `seen` are logs that its processes had open, `roots` the folders in which it worked. After `deadline` seconds the
+    rest stays where it is. `live` follows runs that are still being recorded.
+    """
+
+    roots: tuple[str, ...]
+    seen: tuple[str, ...]
+    since: float
+    deadline: float
+    live: bool = False
+    target: Target = field(default_factory=Target)
+
+    def command(self) -> list[str]:
+        """The command line that carries it out."""
+        return program("backhaul.unattended.bring_home", json.dumps(asdict(self)))
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """From what stands in the command line."""
+        words = json.loads(text)
+        target = Target(**words.pop("target"))
+        return cls(tuple(words.pop("roots")), tuple(words.pop("seen")), target=target, **words)
+
+
+def program(module: str, *arguments: str) -> list[str]:
+    """The command line of one of our own programs: with our Python, and without the current folder on its path.
+
+    A project may have a `json.py` or `queue.py` of its own.
+    """
+    return [sys.executable, "-P", "-m", module, *arguments]
+
+
+def clean_command(roots: Sequence[str], target: Target) -> list[str]:
+    """The command line that deletes verified runs, and only those, under `roots`."""
+    asked = {"--to": target.to, "--entity": target.entity, "--project": target.project}
+    options = [word for option, value in asked.items() if value for word in (option, value)]
+    return program("backhaul", "clean", *roots, "--yes", "--json", *options)

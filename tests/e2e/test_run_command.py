@@ -1,0 +1,258 @@
+"""`backhaul run` as users start it: the real SDK, real signals, a depot, a cloud's notices on loopback."""
+
+from __future__ import annotations
+
+import select
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from ..command import RECORDED, Backhaul, copied, copy_of, end, id_of, log_of, marker_of
+from ..conftest import DepotProcess
+from ..depot_contents import held
+
+_KILLED = """
+    import os, sys, time, wandb
+    run = wandb.init(project=sys.argv[1], id="killed", dir=sys.argv[2])
+    for step in range(20):
+        run.log({"step": step})
+    # More than the second after which what was logged is on the disk.
+    time.sleep(1.4)
+    os.kill(os.getpid(), 9)
+"""
+# Logs until it is told to stop, and says when it has begun.
+_LISTENING = """
+    import signal, sys, time, wandb
+    told = []
+    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, lambda number, frame: told.append(number))
+    run = wandb.init(project=sys.argv[1], id="listening")
+    run.log({"step": 0})
+    print("ready", flush=True)
+    step = 1
+    while signal.SIGTERM not in told:
+        run.log({"step": step})
+        step += 1
+        time.sleep(0.05)
+    run.finish()
+    print("rows", step, flush=True)
+    sys.exit(3)
+"""
+_RECORDS = """
+import os, shutil, sys
+shutil.copytree(sys.argv[1], os.path.join(os.environ["WANDB_DIR"], "wandb", os.path.basename(sys.argv[1])),
+                copy_function=shutil.copyfile)
+sys.exit(int(sys.argv[2]))
+"""
+(_RUN,) = RECORDED.glob("0.31.0/offline-run-*")
+
+
+def _python(script: str, *arguments: object) -> tuple[str, ...]:
+    return (sys.executable, "-c", textwrap.dedent(script), *map(str, arguments))
+
+
+def _rows(depot: DepotProcess, project: str, run: str) -> list[int]:
+    try:
+        return [row["step"] for row in held(depot.data, project, run).rows]
+    except (KeyError, LookupError, AssertionError):
+        return []
+
+
+def _wait_for_rows(depot: DepotProcess, project: str, run: str) -> None:
+    until = time.monotonic() + 40
+    while not _rows(depot, project, run):
+        assert time.monotonic() < until, "nothing was sent"
+        time.sleep(0.1)
+
+
+def _line(started: subprocess.Popen[str]) -> str:
+    assert started.stdout is not None
+    assert select.select([started.stdout], [], [], 40)[0]
+    return started.stdout.readline()
+
+
+def test_a_job_that_was_killed_is_home_when_the_command_ends(
+    backhaul: Backhaul, depot: DepotProcess, project: str, tmp_path: Path
+) -> None:
+    """Its run was made in a folder that nobody named; all that it logged a second before its death is there."""
+    (tmp_path / "elsewhere").mkdir()
+    done = backhaul("run", "--", *_python(_KILLED, project, tmp_path / "elsewhere"))
+    assert done.exit_code == -signal.SIGKILL
+    assert f"1 run verified at the server: tester/{project}/killed" in done.stderr
+    assert _rows(depot, project, "killed") == list(range(20))
+    (run,) = (tmp_path / "elsewhere" / "wandb").glob("offline-run-*")
+    assert marker_of(run).exists()
+
+
+def test_a_signal_drains(backhaul: Backhaul, depot: DepotProcess, project: str) -> None:
+    """At USR1 what is recorded so far is sent while the job goes on; at TERM the job ends, and the rest is home."""
+    started = backhaul.start("run", "--", *_python(_LISTENING, project), new_session=True)
+    assert "ready" in _line(started)
+    started.send_signal(signal.SIGUSR1)
+    _wait_for_rows(depot, project, "listening")
+    assert started.poll() is None
+    started.send_signal(signal.SIGTERM)
+    done = end(started, 60)
+    assert done.exit_code == 3, done.stderr
+    assert "SIGUSR1 came: sending what is recorded so far" in done.stderr
+    assert f"verified at the server: tester/{project}/listening" in done.stderr
+    (number,) = (int(line.split()[1]) for line in done.stdout.splitlines())
+    assert _rows(depot, project, "listening") == list(range(number))
+
+
+class _Aws(BaseHTTPRequestHandler):
+    def do_PUT(self) -> None:
+        self._answer(200, b"token")
+
+    def do_GET(self) -> None:
+        known = self.headers.get("X-aws-ec2-metadata-token") == "token"
+        planned = self.path == "/latest/meta-data/spot/instance-action" and self.server.planned
+        self._answer(200 if known and planned else 404, b'{"action": "terminate", "time": "2026-01-01T00:02:00Z"}')
+
+    def _answer(self, status: int, text: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@contextmanager
+def _cloud() -> Iterator[ThreadingHTTPServer]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Aws)
+    server.planned = False
+    thread = Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_a_spot_interruption_drains_and_the_job_is_told(backhaul: Backhaul, depot: DepotProcess, project: str) -> None:
+    """Before the machine is gone what is recorded is sent; the job gets the signal that was asked for."""
+    with _cloud() as cloud:
+        cloud.planned = True
+        options = (
+            "--cloud",
+            "aws",
+            "--metadata-url",
+            f"http://127.0.0.1:{cloud.server_port}",
+            "--notice-signal",
+            "TERM",
+        )
+        started = backhaul.start("run", *options, "--", *_python(_LISTENING, project), new_session=True)
+        # It may be told before its run has begun; then it is told again by us, as the cloud would.
+        _line(started)
+        _wait_for_rows(depot, project, "listening")
+        started.send_signal(signal.SIGTERM)
+        done = end(started, 60)
+    assert done.exit_code == 3
+    assert "AWS announces: spot terminate at 2026-01-01T00:02:00Z: sending what is recorded so far" in done.stderr
+    assert f"tester/{project}/listening" in done.stderr
+
+
+def test_one_of_several_ranks_brings_the_run_home(backhaul: Backhaul, project: str) -> None:
+    """The others do not look for it; on another host with the same folder the lock of the ledger decides."""
+    ranks = [
+        backhaul.with_env(RANK=rank, LOCAL_RANK=local, WORLD_SIZE="3", WANDB_DIR=backhaul.env["WANDB_DIR"])
+        for rank, local in (("1", "1"), ("0", "0"), ("2", "0"))
+    ]
+    run = copy_of("0.31.0", Path(backhaul.env["WANDB_DIR"]))
+    started = [
+        each.start("run", "--deadline", "20", "-p", project, "--", "sh", "-c", f"touch {log_of(run)}; exit 4")
+        for each in ranks
+    ]
+    ended = [end(each) for each in started]
+    assert [each.exit_code for each in ended] == [4, 4, 4]
+    assert ended[0].stderr == ""
+    said = ended[1].stderr + ended[2].stderr
+    assert f"verified at the server: tester/{project}/{id_of(run)}" in said
+    assert marker_of(run).exists()
+
+
+def test_a_wrapper_in_a_wrapper_is_not_there(backhaul: Backhaul, project: str) -> None:
+    """The outer one brings the run home, once."""
+    inner = ("backhaul", "run", "-p", project, "--", *_python(_RECORDS, _RUN, 6))
+    done = backhaul("run", "-p", project, "--", *inner)
+    assert done.exit_code == 6
+    assert done.stderr.count("verified at the server") == 1
+
+
+def test_ctrl_c_while_it_sends_ends_it(backhaul: Backhaul) -> None:
+    """The job is over; what is not home stays here, and the exit code is the job's."""
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        deaf = backhaul.to(f"http://127.0.0.1:{server.getsockname()[1]}")
+        started = deaf.start("run", "--deadline", "50", "--", *_python(_RECORDS, _RUN, 6), new_session=True)
+        server.settimeout(30)
+        connection, _ = server.accept()
+        with connection:
+            started.send_signal(signal.SIGINT)
+            done = end(started)
+    assert done.exit_code == 6
+    assert "stays here" in done.stderr
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 8 MiB."""
+    place = tmp_path / "small"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(place)], check=True)
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+_FILLS = """
+    import os, signal, sys, time
+    told = []
+    signal.signal(signal.SIGUSR2, lambda *_: told.append("told"))
+    free = os.statvfs(sys.argv[1])
+    with open(os.path.join(sys.argv[1], "checkpoint"), "wb") as file:
+        file.write(bytes(int(free.f_bavail * free.f_frsize * 0.98)))
+    until = time.monotonic() + 30
+    while time.monotonic() < until and not (told and not os.path.exists(sys.argv[2])):
+        time.sleep(0.05)
+    sys.exit(len(told) + 10 * os.path.exists(sys.argv[2]))
+"""
+
+
+def test_a_disk_that_fills_is_cleaned_of_what_is_home_and_the_job_is_told(
+    backhaul: Backhaul, small_disk: Path, healthy_original: Path, project: str
+) -> None:
+    """Verified runs go, others stay; the signal comes once."""
+    home, other = copied(healthy_original, small_disk), copy_of("0.28.2", small_disk)
+    assert backhaul.sync(home, "-p", project).exit_code == 0
+    there = backhaul.with_env(WANDB_DIR=str(small_disk))
+    guard = ("--on-disk", "clean", "--on-disk", "signal", "--disk-every", "0.1", "-p", project)
+    done = there("run", *guard, "--", *_python(_FILLS, small_disk, home))
+    assert done.exit_code == 1, done.stderr
+    assert "full" in done.stderr
+    assert (home.exists(), other.exists()) == (False, True)
+
+
+def test_a_full_disk_at_the_start_links_media(backhaul: Backhaul, small_disk: Path) -> None:
+    """wandb then links media files instead of copying them, unless the user has set it otherwise."""
+    (small_disk / "data").write_bytes(bytes(int(7.9 * (1 << 20))))
+    there = backhaul.with_env(WANDB_DIR=str(small_disk))
+    shows = ("--no-sync", "--", "sh", "-c", "echo $WANDB_ALLOW_MEDIA_SYMLINK")
+    assert there("run", "--on-disk", "link-media", *shows).stdout == "true\n"
+    assert there("run", *shows).stdout == "\n"
+    assert (
+        there.with_env(WANDB_ALLOW_MEDIA_SYMLINK="false")("run", "--on-disk", "link-media", *shows).stdout == "false\n"
+    )
