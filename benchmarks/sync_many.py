@@ -13,21 +13,17 @@ files.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
-import re
 import resource
 import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from slow_line import slow_line
 from sync_one import _Depot, _environment
 
 from backhaul.wandblog import LogReader, LogWriter
@@ -40,7 +36,6 @@ with wandb.init(mode="offline", project="benchmark", id="small-0", settings=sett
     for step in range(int(sys.argv[1])):
         run.log({"loss": 1 / (step + 1), "epoch": step})
 """
-_REQUEST = re.compile(rb"^(?:GET|POST|PUT) [^ \r\n]+ HTTP/1\.1\r\n", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -52,6 +47,8 @@ class Figures:
     memory_mib: float
     requests: float
     whole: int
+    depot_cpu: float
+    line_cpu: float
 
 
 def main() -> None:
@@ -69,7 +66,8 @@ def main() -> None:
     for client, found in figures.items():
         print(
             f"  {client:14} {found.wall:7.1f} s wall {found.cpu:6.1f} s CPU {found.memory_mib:5.0f} MiB "
-            f"{found.requests:5.1f} requests per run, {found.whole} of {arguments.runs} runs whole"
+            f"{found.requests:5.1f} requests per run, {found.whole} of {arguments.runs} runs whole; "
+            f"CPU of the depot {found.depot_cpu:.1f} s, of the line {found.line_cpu:.1f} s"
         )
     if len(figures) == 2:
         ours, theirs = figures["backhaul sync"], figures["wandb sync"]
@@ -115,11 +113,12 @@ def _measure(command: list[str], folder: Path, depot: _Depot, arguments: argpars
     shutil.copytree(folder / "runs" / "wandb", copies)
     program = str(Path(sys.executable).with_name(command[0]))
     paths = sorted(map(str, copies.glob("offline-run-*")))
-    with _slow_line(depot.url, arguments.round_trip) as line, (folder / f"{project}.out").open("wb") as output:
+    with slow_line(depot.url, arguments.round_trip) as line, (folder / f"{project}.out").open("wb") as output:
         environment = _environment(folder / f"home-{project}") | {
             "WANDB_BASE_URL": line.url,
             "WANDB_API_KEY": depot.key,
         }
+        depot_before = depot.cpu()
         began = time.perf_counter()
         process = subprocess.Popen(
             [program, *command[1:], project, *paths],
@@ -130,74 +129,17 @@ def _measure(command: list[str], folder: Path, depot: _Depot, arguments: argpars
         )
         _, status, usage = os.wait4(process.pid, 0)
         wall = time.perf_counter() - began
+        depot_cpu = depot.cpu() - depot_before
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         print(f"{command[0]} ended with {process.returncode}: {Path(output.name).read_text()[-1000:]}")
     whole = sum(depot.rows(project, f"small-{number}") == arguments.rows for number in range(arguments.runs))
     requests = line.requests / arguments.runs
-    return Figures(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, requests, whole)
+    return Figures(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, requests, whole, depot_cpu, line.cpu)
 
 
 def _limit(descriptors: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
-
-
-class _SlowLine:
-    """A TCP proxy in a thread that delivers every byte half a round trip late, and counts requests."""
-
-    def __init__(self, target: str, round_trip: float) -> None:
-        self._port = int(target.rpartition(":")[2])
-        self._delay = round_trip / 2
-        self.requests = 0
-        self.url = ""
-
-    async def serve(self, ready: threading.Event, stop: asyncio.Event) -> None:
-        """Listen until `stop`."""
-        server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        ready.set()
-        await stop.wait()
-        server.close()
-
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._port)
-        await asyncio.gather(
-            self._carry(reader, there_writer, count=True), self._carry(there_reader, writer, count=False)
-        )
-
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, count: bool) -> None:
-        late: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
-        loop = asyncio.get_running_loop()
-
-        async def deliver() -> None:
-            while (arriving := await late.get())[1]:
-                await asyncio.sleep(max(0.0, arriving[0] - loop.time()))
-                writer.write(arriving[1])
-                await writer.drain()
-
-        delivering = asyncio.create_task(deliver())
-        with suppress(ConnectionError):
-            while data := await reader.read(1 << 16):
-                self.requests += len(_REQUEST.findall(data)) if count else 0
-                late.put_nowait((loop.time() + self._delay, data))
-        late.put_nowait((0.0, b""))
-        with suppress(ConnectionError):
-            await delivering
-        writer.close()
-
-
-@contextmanager
-def _slow_line(target: str, round_trip: float) -> Iterator[_SlowLine]:
-    line, ready, stop = _SlowLine(target, round_trip), threading.Event(), asyncio.Event()
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=lambda: loop.run_until_complete(line.serve(ready, stop)), daemon=True)
-    thread.start()
-    ready.wait()
-    try:
-        yield line
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join()
 
 
 if __name__ == "__main__":

@@ -25,6 +25,8 @@ from base64 import b64encode
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 _RECORD = """
 import random, sys, wandb
 rows, metrics = int(sys.argv[1]), int(sys.argv[2])
@@ -142,6 +144,11 @@ class _Depot:
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
         self._process.wait()
+
+    def cpu(self) -> float:
+        """The processor time, in seconds, that the depot has taken so far."""
+        times = psutil.Process(self._process.pid).cpu_times()
+        return float(times.user + times.system)
 
     def rows(self, project: str, run_id: str) -> int:
         """How many history lines the depot holds of a run."""

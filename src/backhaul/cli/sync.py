@@ -17,6 +17,7 @@ from backhaul.cli.quantities import BYTES
 from backhaul.cli.render import STDERR, show_error, show_outcomes, show_warnings
 from backhaul.errors import BackhaulError, Interrupted, Terminated
 from backhaul.runs.directory import RunDirectory
+from backhaul.sync.at_once import MOST_RUNS
 from backhaul.sync.connection import Connection, Target, connected, destination_of, user_settings
 from backhaul.sync.door import deliver, wanted_runs
 from backhaul.sync.event import Event
@@ -34,7 +35,9 @@ from backhaul.sync.state_folder import state_folder
 @click.option("-e", "--entity", help="Send to this entity, whatever the log says.")
 @click.option("-p", "--project", help="Send to this project, whatever the log says.")
 @click.option("--id", "run_id", help="Send under this run id (one run only).")
-@click.option("-j", "--jobs", type=click.IntRange(1, 64), default=16, show_default=True, help="Runs at a time.")
+@click.option(
+    "-j", "--jobs", type=click.IntRange(1, 256), default=MOST_RUNS, show_default=True, help="Runs at a time, at most."
+)
 @click.option("--exclude", multiple=True, metavar="GLOB", help="Leave out files whose name matches.")
 @click.option("--only-artifacts", multiple=True, metavar="NAME[:ALIAS,…]", help="Send only these artifacts.")
 @click.option("--no-artifacts", is_flag=True, help="Leave out all artifacts.")

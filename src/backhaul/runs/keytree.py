@@ -7,8 +7,12 @@ case that a later record writes below a leaf that is an object, which is then ta
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
+from json.encoder import encode_basestring
 from typing import Any, cast
+
+_PLAIN_NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]{0,400})(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 
 # The values are `bytes` (a raw JSON value) or another Tree.
 Tree = dict[str, Any]
@@ -31,6 +35,8 @@ class _RawNumber(float):
 
 def is_json(raw: bytes) -> bool:
     """Whether `raw` is one value of JSON, as W&B extends it by NaN, Infinity and -Infinity."""
+    if _PLAIN_NUMBER.fullmatch(raw):
+        return True
     try:
         json.loads(raw.decode())
     except (ValueError, RecursionError):
@@ -81,7 +87,7 @@ def _member(key: str, value: Any) -> bytes:
 
 def encode_key(key: str) -> bytes:
     """A key as a JSON string."""
-    return json.dumps(key, ensure_ascii=False).encode()
+    return encode_basestring(key).encode()
 
 
 def _parent(tree: Tree, path: Sequence[str]) -> Tree:

@@ -55,19 +55,30 @@ def recorded_payloads(files: Path, names: Iterable[str], *, all_on_disk: bool) -
 
 def digest_of(payload: Payload) -> Digest:
     """Size and MD5 of a payload's content; raises PayloadMissing or UnreadableFile."""
-    if payload.path is None:
-        return Digest(len(payload.content), _base64(hashlib.md5(payload.content, usedforsecurity=False).digest()))
     size, md5 = 0, hashlib.md5(usedforsecurity=False)
+    for block in _blocks(payload):
+        size += len(block)
+        md5.update(block)
+    return Digest(size, _base64(md5.digest()))
+
+
+def content_of(payload: Payload) -> bytes:
+    """A payload's whole content; raises PayloadMissing or UnreadableFile."""
+    return b"".join(_blocks(payload))
+
+
+def _blocks(payload: Payload) -> Iterator[bytes]:
+    if payload.path is None:
+        yield payload.content
+        return
     try:
         with payload.path.open("rb") as file:
             while block := file.read(_READ_SIZE):
-                size += len(block)
-                md5.update(block)
+                yield block
     except FileNotFoundError as error:
         raise PayloadMissing(f"The run saved {payload.name}, which is not at {payload.path}.") from error
     except OSError as error:
         raise UnreadableFile(f"{payload.path} cannot be read: {error.strerror or error}") from error
-    return Digest(size, _base64(md5.digest()))
 
 
 def _base64(digest: bytes) -> str:

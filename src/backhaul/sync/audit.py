@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from backhaul.errors import BackhaulError, NotFound, PayloadMissing, UnreadableFile, VerificationFailed
 from backhaul.runs.artifacts import artifact_of
@@ -19,8 +18,10 @@ from backhaul.runs.inspect import Inspection, inspect
 from backhaul.runs.payloads import Digest
 from backhaul.runs.rows import NUMBERED, Stream
 from backhaul.sync.address import address_of
+from backhaul.sync.at_once import runs_at_once
 from backhaul.sync.batch import BatchMaker
 from backhaul.sync.companions import companions_of, known_end
+from backhaul.sync.console_text import ConsoleText
 from backhaul.sync.destination import Destination
 from backhaul.sync.digests import Digests
 from backhaul.sync.first_contact import counts_of
@@ -102,7 +103,7 @@ class Audit:
                 self.outcome.differences = [Difference("run", self._where(), "nothing", Kind.LESS)]
                 raise VerificationFailed(f"{self._where()} is not at the destination.", next=_MISSING_NEXT)
             progress = await numbering.begin(ledger, key, status)
-            console_text = stack.enter_context(tempfile.NamedTemporaryFile(prefix="backhaul-console-"))
+            console_text = stack.enter_context(ConsoleText())
             overtaken = await numbering.overtaken_at(status, progress) is not None
             address = await address_of(self.run.identity, self.destination, progress, self.server, self.retrier)
             self.outcome.entity, self.outcome.project = address.entity, address.project
@@ -117,7 +118,7 @@ class Audit:
         return "/".join(part for part in (self.outcome.entity, self.outcome.project, self.outcome.run_id) if part)
 
     async def _expected(
-        self, progress: Progress, address: RunAddress, console_text: IO[bytes], *, overtaken: bool
+        self, progress: Progress, address: RunAddress, console_text: ConsoleText, *, overtaken: bool
     ) -> Expected:
         maker = BatchMaker(
             self.run.directory.log, self.run.identity, progress.structured, progress.starting_step, console_text
@@ -156,7 +157,7 @@ class Audit:
             raise VerificationFailed(f"{address} was read back row by row and differs from the log: {told}.")
         return last_line
 
-    async def _files(self, maker: BatchMaker, ours: AbstractSet[str], console_text: IO[bytes]) -> dict[str, Digest]:
+    async def _files(self, maker: BatchMaker, ours: AbstractSet[str], console_text: ConsoleText) -> dict[str, Digest]:
         """What is saved on disk, and `ours` of what is made from the log: others make the same with other bytes."""
         uploader = Uploader(self.run, self.server, self.options, self.reporter, self.retrier, self.outcome, Digests())
         found = await uploader.digested(maker.rows, console_text)
@@ -209,7 +210,7 @@ async def audit_runs(
         except BackhaulError as error:
             outcome.fail(error)
     others = await asyncio.to_thread(companions_of, inspected, destination, options.state_folder)
-    slots = asyncio.Semaphore(options.jobs)
+    slots = asyncio.Semaphore(runs_at_once(options.jobs))
 
     async def examine_all(fragments: Sequence[Inspection]) -> None:
         after: Mapping[Stream, int] | None = None

@@ -6,14 +6,16 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from backhaul.runs.identity import RunIdentity
 from backhaul.runs.rows import NUMBERED, Rows, Stream
+from backhaul.sync.console_text import ConsoleText
 from backhaul.wandblog import LogReader
 
 # The official client fills a request to 10 MiB of lines; smaller ones lose less when a connection breaks.
 BATCH_BYTES = 6 << 20
+_FEW = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,11 @@ class Batch:
     def count(self) -> int:
         """Lines in all streams."""
         return sum(map(len, self.lines.values()))
+
+    @property
+    def is_short(self) -> bool:
+        """Whether these are few lines, none of them long."""
+        return self.count <= _FEW and all(len(line) <= _FEW for lines in self.lines.values() for line in lines)
 
     def without(self, acknowledged: Mapping[Stream, int]) -> Batch:
         """The batch without the lines that the destination has."""
@@ -107,7 +114,7 @@ class BatchMaker:
     identity: RunIdentity
     structured: bool
     starting_step: int
-    console_text: IO[bytes]
+    console_text: ConsoleText
     batch_bytes: int = BATCH_BYTES
     recording: bool = False
     rows: Rows = field(init=False)

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from backhaul.sync.at_once import runs_at_once
 from backhaul.sync.depot_folder import default_data_folder
 from backhaul.sync.destination import Destination
 from backhaul.sync.local_depot import running_depot
@@ -53,6 +54,7 @@ class Connection:
         settings = self.settings
         transport = Traffic(
             HttpTransport(
+                connections=runs_at_once(),
                 progress_timeout=self.timeout,
                 http_proxy=settings.http_proxy,
                 https_proxy=settings.https_proxy,

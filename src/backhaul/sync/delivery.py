@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import IO
 
 from backhaul.errors import StillRecording
 from backhaul.runs.inspect import Inspection
@@ -16,6 +14,7 @@ from backhaul.runs.life import Life, life_of
 from backhaul.runs.rows import NUMBERED, Stream
 from backhaul.sync.address import address_of
 from backhaul.sync.batch import Batch, BatchMaker, End
+from backhaul.sync.console_text import ConsoleText
 from backhaul.sync.destination import Destination
 from backhaul.sync.digests import Digests
 from backhaul.sync.ledger import Ledger
@@ -84,7 +83,7 @@ class Delivery:
                 return self._known_as_verified(progress)
             self.reporter.started(self.run)
             self.outcome.state = RunState.SENDING
-            console_text = stack.enter_context(tempfile.NamedTemporaryFile(prefix="backhaul-console-"))
+            console_text = stack.enter_context(ConsoleText())
             await self._send(ledger, stamp, console_text, life)
         return self.outcome
 
@@ -121,7 +120,7 @@ class Delivery:
         self.end = {stream: progress.base[stream] + progress.lines[stream] for stream in NUMBERED}
         return self.outcome
 
-    async def _send(self, ledger: Ledger, stamp: LogStamp, console_text: IO[bytes], life: Life) -> None:
+    async def _send(self, ledger: Ledger, stamp: LogStamp, console_text: ConsoleText, life: Life) -> None:
         recording = life.goes_on
         digest = asyncio.create_task(asyncio.to_thread(sha256_of, self.run.directory.log, stamp.size))
         numbering = self._numbering()
@@ -151,7 +150,7 @@ class Delivery:
         self,
         ledger: Ledger,
         progress: Progress,
-        console_text: IO[bytes],
+        console_text: ConsoleText,
         stamp: LogStamp,
         digest: str,
         held: Sequence[RemoteFile],
@@ -198,7 +197,7 @@ class Delivery:
             self.outcome,
         )
 
-    def _maker(self, progress: Progress, console_text: IO[bytes], *, recording: bool = False) -> BatchMaker:
+    def _maker(self, progress: Progress, console_text: ConsoleText, *, recording: bool = False) -> BatchMaker:
         return BatchMaker(
             self.run.directory.log,
             self.run.identity,

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from backhaul.errors import BackhaulError, Interrupted, UsageError
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.find import find_runs
+from backhaul.sync.at_once import MOST_RUNS
 from backhaul.sync.audit import audit_runs
 from backhaul.sync.connection import Connection, Target, connected
 from backhaul.sync.engine import Engine
@@ -35,7 +36,7 @@ def sync(
     entity: str | None = None,
     project: str | None = None,
     run_id: str | None = None,
-    jobs: int = 16,
+    jobs: int = MOST_RUNS,
     exclude: Iterable[str] = (),
     only_artifacts: Iterable[str] = (),
     no_artifacts: bool = False,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -26,6 +25,7 @@ from backhaul.runs.directory import RunDirectory
 from backhaul.runs.inspect import Inspection, inspect
 from backhaul.runs.open_files import is_open_for_writing
 from backhaul.runs.rows import Stream
+from backhaul.sync.at_once import Budget, runs_at_once
 from backhaul.sync.companions import companions_of
 from backhaul.sync.delivery import Delivery
 from backhaul.sync.destination import Destination
@@ -42,9 +42,8 @@ from backhaul.wire.server import Server
 
 # What befalls one run befalls all of them; a quota is that of one entity.
 _FOR_ALL = (HostNotFound, ConnectionRefused, ConfigurationError)
-# A run waits for the network most of the time, so many are on their way at once; but of large logs each has its batches
-# in memory, so that only some may be.
-_LARGE, _LARGE_AT_ONCE = 16 << 20, 4
+# What of its log a run has in memory: all of a short one, some batches of a long one. Four long ones at a time.
+_MOST_OF_ONE, _MOST_OF_ALL = 16 << 20, 64 << 20
 # How often, in seconds, a log without a record is looked at.
 _POLL = 1.0
 _UNASKED = "This part of the run was sent before; it was looked at again because of another part of it."
@@ -66,7 +65,7 @@ class Engine:
     _finished: set[Path] = field(default_factory=set)
     # The logs of parts that nobody named: what becomes of them is only told if something does.
     _unasked: set[Path] = field(default_factory=set)
-    _large: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_LARGE_AT_ONCE))
+    _memory: Budget = field(default_factory=lambda: Budget(_MOST_OF_ALL))
 
     async def sync(self, directories: Sequence[RunDirectory]) -> list[Outcome]:
         """Deliver every run; one outcome per directory, in their order. Only a bug of ours raises.
@@ -76,7 +75,7 @@ class Engine:
         deadline = None if self.options.deadline is None else time.monotonic() + self.options.deadline
         self._outcomes = {directory.log: Outcome(directory.path, directory.run_id_hint) for directory in directories}
         inspected = await asyncio.to_thread(lambda: [self._inspect(directory) for directory in directories])
-        slots = asyncio.Semaphore(self.options.jobs)
+        slots = asyncio.Semaphore(runs_at_once(self.options.jobs))
         begun = [run for run in inspected if isinstance(run, Inspection)]
         late = [run for run in inspected if isinstance(run, RunDirectory)]
         others = await asyncio.to_thread(companions_of, begun, self.destination, self.options.state_folder)
@@ -161,7 +160,7 @@ class Engine:
         """Deliver a fragment; with `live` again and again for as long as it grows."""
         follower = Follower(self.options, self.reporter)
         while True:
-            async with slots, self._large if run.size > _LARGE else nullcontext():
+            async with slots, self._memory.hold(min(run.size, _MOST_OF_ONE)):
                 began = time.monotonic()
                 delivery = self._delivery(run, deadline, after, later)
                 self._outcomes[run.directory.log] = delivery.outcome

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from backhaul.errors import BackhaulError, BadRequest, TooLarge
@@ -81,7 +82,7 @@ class LineSender:
         """
         await self._send_again(batch)
         lacking = batch.without(self._progress.lines)
-        body = await asyncio.to_thread(end.body, lacking.files(self._progress.base))
+        body = await _made(lacking, lambda: end.body(lacking.files(self._progress.base)))
         try:
             if self.limit.allows(len(body)):
                 await self._post(lacking, body)
@@ -123,7 +124,7 @@ class LineSender:
     async def _send(self, batch: Batch) -> None:
         if not batch.count:
             return
-        body = await asyncio.to_thread(batch.body, self._progress.base)
+        body = await _made(batch, lambda: batch.body(self._progress.base))
         refused: BackhaulError | None = None
         if batch.count == 1 or self.limit.allows(len(body)):
             refused = await self._try(batch, body)
@@ -173,6 +174,11 @@ class LineSender:
         # What is to be known of these lines comes first: cut by a power failure, they must not count without it.
         await asyncio.to_thread(self.ledger.record, self.key, *more, lines_entry(lines))
         self.outcome.remote = lines
+
+
+async def _made(batch: Batch, body: Callable[[], bytes]) -> bytes:
+    """The body of a request with these lines: of many it is made in a thread, so that other runs go on meanwhile."""
+    return body() if batch.is_short else await asyncio.to_thread(body)
 
 
 def quarantined(progress: Progress) -> list[Quarantined]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from backhaul.runs.inspect import Inspection
 from backhaul.runs.rows import NUMBERED, Stream
 from backhaul.sync.address import address_of
 from backhaul.sync.batch import Batch, BatchMaker
+from backhaul.sync.console_text import ConsoleText
 from backhaul.sync.destination import Destination
 from backhaul.sync.first_contact import counts_of, overlaps, settle, still_held
 from backhaul.sync.ledger import Ledger
@@ -149,7 +149,7 @@ class Numbering:
                 yield from batch.lines[stream]
 
     def _batches(self, run: Inspection, starting_step: int = 0) -> Iterator[Batch]:
-        with tempfile.TemporaryFile() as nowhere:
+        with ConsoleText() as nowhere:
             maker = BatchMaker(run.directory.log, run.identity, False, starting_step, nowhere, self.options.batch_bytes)
             while (batch := maker.next()) is not None:
                 yield batch

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
 
+from backhaul.sync.at_once import MOST_RUNS
 from backhaul.sync.batch import BATCH_BYTES
 from backhaul.sync.policy import ArtifactPolicy
 from backhaul.sync.read_back import READ_BACK_FOR
@@ -24,7 +25,7 @@ class SyncOptions:
     """
 
     state_folder: Path
-    jobs: int = 16
+    jobs: int = MOST_RUNS
     uploads: int = 8
     exclude: tuple[str, ...] = ()
     max_file_size: int | None = None

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from backhaul.errors import RefusedError
 from backhaul.runs.artifacts import content_places
@@ -16,6 +16,7 @@ from backhaul.runs.inspect import Inspection
 from backhaul.runs.payloads import Digest
 from backhaul.runs.rows import Rows
 from backhaul.sync.artifact_delivery import ArtifactDelivery
+from backhaul.sync.console_text import ConsoleText
 from backhaul.sync.content_sender import ContentSender
 from backhaul.sync.ledger import Ledger
 from backhaul.sync.options import SyncOptions
@@ -39,7 +40,7 @@ class PayloadDelivery:
     key: str
     uploader: Uploader
 
-    async def prepare(self, rows: Rows, console_text: IO[bytes], *, made_from_log: bool) -> list[str]:
+    async def prepare(self, rows: Rows, console_text: ConsoleText, *, made_from_log: bool) -> list[str]:
         """See `Uploader.prepare`."""
         return await self.uploader.prepare(rows, console_text, made_from_log=made_from_log)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 from backhaul.errors import PayloadMissing
 from backhaul.runs.inspect import Inspection
 from backhaul.runs.payloads import recorded_payloads
 from backhaul.sync.batch import BatchMaker
+from backhaul.sync.console_text import ConsoleText
 from backhaul.sync.destination import Destination
 from backhaul.sync.ledger import read_ledger
 from backhaul.sync.outcome import Outcome, Quarantined, RunState
@@ -33,7 +33,7 @@ def plan_fragment(run: Inspection, destination: Destination, state_folder: Path)
 
 
 def _read(run: Inspection, outcome: Outcome) -> None:
-    with tempfile.TemporaryFile() as console_text:
+    with ConsoleText() as console_text:
         maker = BatchMaker(
             run.directory.log, run.identity, structured=False, starting_step=0, console_text=console_text
         )

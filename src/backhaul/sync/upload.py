@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import IO
 
 from backhaul.errors import (
     BackhaulError,
@@ -19,6 +17,7 @@ from backhaul.errors import (
 from backhaul.runs.inspect import Inspection
 from backhaul.runs.payloads import Digest, Payload, recorded_payloads
 from backhaul.runs.rows import Rows
+from backhaul.sync.console_text import ConsoleText
 from backhaul.sync.digests import Digests
 from backhaul.sync.ledger import Ledger
 from backhaul.sync.options import SyncOptions
@@ -63,7 +62,7 @@ class Uploader:
     def __post_init__(self) -> None:
         self._slots = asyncio.Semaphore(self.options.uploads)
 
-    async def prepare(self, rows: Rows, console_text: IO[bytes], *, made_from_log: bool = True) -> list[str]:
+    async def prepare(self, rows: Rows, console_text: ConsoleText, *, made_from_log: bool = True) -> list[str]:
         """Find the files and look at the first of them; the names of those that the destination lacks.
 
         Without `made_from_log` only recorded files count: the others are a later fragment's, or not yet whole.
@@ -71,7 +70,7 @@ class Uploader:
         await asyncio.to_thread(self._prepare, rows, console_text, made_from_log)
         return [payload.name for payload, _ in self._lacking(self._first)]
 
-    def _prepare(self, rows: Rows, console_text: IO[bytes], made_from_log: bool) -> None:
+    def _prepare(self, rows: Rows, console_text: ConsoleText, made_from_log: bool) -> None:
         wanted = self._wanted(rows, console_text)
         self._payloads = [payload for payload in wanted if made_from_log or payload.name not in MADE_FROM_LOG]
         self.outcome.files_local = len(self._payloads)
@@ -100,12 +99,12 @@ class Uploader:
         held = {(file.name, file.size, file.md5) for file in self.held}
         return [(payload, digest) for payload, digest in some if (payload.name, digest.size, digest.md5) not in held]
 
-    async def digested(self, rows: Rows, console_text: IO[bytes]) -> dict[str, Digest]:
+    async def digested(self, rows: Rows, console_text: ConsoleText) -> dict[str, Digest]:
         """Every file that belongs to the run, with its digest; nothing is sent."""
         found = await asyncio.to_thread(lambda: self._digested(self._wanted(rows, console_text)))
         return {payload.name: digest for payload, digest in found}
 
-    def _wanted(self, rows: Rows, console_text: IO[bytes]) -> Iterator[Payload]:
+    def _wanted(self, rows: Rows, console_text: ConsoleText) -> Iterator[Payload]:
         made = {payload.name: payload for payload in _made_from_log(rows, console_text)}
         yield from made.values()
         files = self.run.directory.files
@@ -158,7 +157,7 @@ class Uploader:
         versions = [digest]
 
         async def attempt() -> None:
-            version, body = await asyncio.to_thread(self._version, payload)
+            version, body = await self._version(payload, digest)
             if version != versions[-1]:
                 versions.append(version)
             if len(versions) > _MOST_VERSIONS:
@@ -181,24 +180,23 @@ class Uploader:
         self.reporter.uploaded(self.run, payload.name, versions[-1].size)
         return versions[-1]
 
-    def _version(self, payload: Payload) -> tuple[Digest, bytes | FileSlice]:
-        """A payload as it is now."""
-        version = self.digests.of(payload)
+    async def _version(self, payload: Payload, digest: Digest) -> tuple[Digest, bytes | FileSlice]:
+        """A payload as it is now; `digest` is that of one which has its content in memory."""
         if payload.path is None:
-            return version, payload.content
+            return digest, payload.content
+        version = await asyncio.to_thread(self.digests.of, payload)
         return version, FileSlice(payload.path, 0, version.size)
 
     def _quarantine(self, what: str, error: BackhaulError) -> None:
         self.outcome.quarantined.append(Quarantined(what, error.message, error.next))
 
 
-def _made_from_log(rows: Rows, console_text: IO[bytes]) -> Iterator[Payload]:
+def _made_from_log(rows: Rows, console_text: ConsoleText) -> Iterator[Payload]:
     """The files that the official client makes at the end of a run; ours are not written into the run directory."""
     if (metadata := rows.environment.metadata_json()) is not None:
         yield Payload(_METADATA, content=metadata)
     if (summary := rows.summary_json()) is not None:
         yield Payload(_SUMMARY, content=summary.encode())
     yield Payload(_CONFIG, content=rows.config_yaml())
-    console_text.flush()
-    if console_text.tell():
-        yield Payload(_OUTPUT, Path(console_text.name))
+    if (output := console_text.payload(_OUTPUT)) is not None:
+        yield output

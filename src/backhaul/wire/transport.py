@@ -116,6 +116,8 @@ class HttpTransport:
         watch: StallWatch,
     ) -> Response:
         follows = request.method in ("GET", "HEAD")
+        # A redirect may lead from here to TLS, and a proxy may speak it.
+        is_plain = request.url.startswith("http:") and proxy is None and not follows
         async with session.request(
             request.method,
             _as_it_stands(request.url),
@@ -125,6 +127,7 @@ class HttpTransport:
             allow_redirects=follows,
             max_redirects=_MAX_REDIRECTS,
             skip_auto_headers=_ADDED_BY_AIOHTTP,
+            ssl=True if is_plain else self._tls_context(),
         ) as answer:
             return Response(answer.status, _plain(answer.headers), await self._body_of(answer, watch))
 
@@ -137,12 +140,15 @@ class HttpTransport:
                 raise UnexpectedAnswer(f"The answer of {answer.url.host} is longer than {self._max_answer} bytes")
         return bytes(received)
 
+    def _tls_context(self) -> ssl.SSLContext:
+        """Whose certificates count. To load them takes a while, so that it is done when TLS may be needed."""
+        self._tls = self._tls or tls_context(self._env, insecure=self._insecure)
+        return self._tls
+
     def _opened_session(self) -> aiohttp.ClientSession:
         if self._session is None:
-            self._tls = self._tls or tls_context(self._env, insecure=self._insecure)
             connector = aiohttp.TCPConnector(
                 limit=0,  # the semaphore counts
-                ssl=self._tls,
                 keepalive_timeout=self._idle_timeout,
                 resolver=aiohttp.ThreadedResolver(),  # the system's own lookup, with all that a site configured
             )
