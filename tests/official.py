@@ -27,6 +27,7 @@ class Official:
 
     env: dict[str, str]
     cwd: Path
+    command: tuple[str, ...] = ("sync",)
 
     def to(self, url: str) -> Official:
         """The same with another server."""
@@ -46,7 +47,7 @@ class Official:
         """`wandb sync …` at work; with the block it is killed, and the service that it started."""
         program = str(Path(sys.executable).with_name("wandb"))
         process = subprocess.Popen(
-            [program, "sync", *map(str, arguments)],
+            [program, *self.command, *map(str, arguments)],
             env=self.env | {"WANDB_SILENT": "false", "NO_COLOR": "1"},
             cwd=self.cwd,
             stdin=subprocess.DEVNULL,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -108,3 +109,14 @@ def test_a_text_that_disagrees_is_told(
     assert check_docs.check(texts) == []
     breaking(texts)
     assert any(problem in told for told in check_docs.check(texts)), check_docs.check(texts)
+
+
+def test_every_test_that_the_comparison_names_is_there() -> None:
+    """A row of the comparison with `wandb sync` is worth its test: the module is named before the table, or with it."""
+    module, named = "", 0
+    for line in (_ROOT / "docs" / "reference" / "beside-wandb-sync.md").read_text().splitlines():
+        module = "".join(re.findall(r"^In `(tests/[^`]+)`", line)) or module
+        for path, name in re.findall(r"`(?:(tests/[^`:]+)::)?(test_\w+)` \|$", line):
+            named += 1
+            assert f"def {name}(" in (_ROOT / (path or module)).read_text(), line
+    assert named > 20
