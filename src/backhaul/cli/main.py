@@ -16,6 +16,7 @@ _COMMANDS = {
     "doctor": "Find out why runs are stuck, with evidence, and what to do.",
     "verify": "Ask the server whether it holds runs whole; sends nothing.",
     "clean": "Delete runs that are home: proved, unchanged, and confirmed by the server.",
+    "watch": "Bring runs home as they come, until told to stop.",
     "queue": "See and steer the queue of runs on their way home.",
     "repair": "Write a new, valid log of everything that can still be read of a run.",
     "run": "Run a training job, pass signals on to it, and bring home what it recorded.",

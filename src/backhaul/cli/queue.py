@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from backhaul.errors import BackhaulError, NoRunsFound
 from backhaul.runs.find import find_runs
 from backhaul.sync.connection import Target, destination_of, user_settings
 from backhaul.sync.state_folder import state_folder
-from backhaul.unattended.judgement import DEAD_AFTER, Judge
+from backhaul.unattended.judgement import Judge
 from backhaul.unattended.queue.entry import OPEN, Item, Key, QueueState
 from backhaul.unattended.queue.interface import Queue
 from backhaul.unattended.queue.opening import VARIABLE, open_queue
@@ -138,7 +137,7 @@ def rebuild(
     with _opened(ctx, where, as_json=as_json) as queue:
         directories = find_runs(paths, env=os.environ, cwd=Path.cwd()) if paths else []
         destination = destination_of(Target(target["to"], target["entity"], target["project"]), user_settings())
-        done = rebuilt(queue, directories, Judge(destination, state_folder(), DEAD_AFTER, socket.gethostname()))
+        done = rebuilt(queue, directories, Judge(destination, state_folder()))
     states = {str(state): sum(entry.state is state for entry in done.entries) for state in QueueState}
     if as_json:
         print(json.dumps({"runs": len(done.entries), "gone": len(done.gone), "states": states, "exit_code": 0}))

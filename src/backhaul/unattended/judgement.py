@@ -28,13 +28,15 @@ DEAD_AFTER = 900.0
 class Judge:
     """Judges runs that are to go to `destination`.
 
-    A writer that cannot be seen counts as dead when nothing has changed for `dead_after` seconds. `host` is this one:
+    A writer that cannot be seen counts as dead when nothing has changed for `dead_after` seconds. A run that is still
+    being recorded is due when it has been for `live_after` seconds (None: when its job has ended). `host` is this one:
     runs on a file system of its own are for it alone.
     """
 
     destination: Destination
     state_folder: Path
     dead_after: float = DEAD_AFTER
+    live_after: float | None = None
     host: str = field(default_factory=socket.gethostname)
     clock: Callable[[], float] = time.time
 
@@ -51,9 +53,11 @@ class Judge:
         try:
             entry = replace(entry, stamp=LogStamp.of(directory.log))
             run = inspect(directory)
+            entry = replace(entry, run_id=run.identity.run_id)
             if self._is_verified(run, entry.stamp):
                 return replace(entry, state=QueueState.VERIFIED)
-            return replace(entry, state=QueueState.RECORDING) if self._goes_on(run, written) else entry
+            waits = self._goes_on(run, written) and not self._is_followed(run)
+            return replace(entry, state=QueueState.RECORDING) if waits else entry
         except EmptyLog as error:
             # A job that has just begun has written nothing but the header.
             young = self.clock() - entry.stamp.mtime_ns / 1e9 < self.dead_after
@@ -67,6 +71,9 @@ class Judge:
         ledger = read_ledger(run.directory.log, self.state_folder)
         known = ledger.get(self.destination.key(run.identity))
         return known is not None and known.verified == stamp
+
+    def _is_followed(self, run: Inspection) -> bool:
+        return self.live_after is not None and self.clock() - run.identity.start_time >= self.live_after
 
     def _goes_on(self, run: Inspection, written: frozenset[str]) -> bool:
         if run.end is LogEnd.COMPLETE:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Self
 from backhaul.errors import BackhaulError
 from backhaul.runs.directory import RunDirectory
 from backhaul.sync.progress import LogStamp
+from backhaul.unattended.queue.where import Where
 
 
 class QueueState(StrEnum):
@@ -58,6 +59,7 @@ class Entry:
 
     `to`, `entity` and `project` are as in the options of `backhaul sync`, empty for what the worker itself is told. No
     key is ever kept. `stamp` is the log that was looked at. Nobody takes the run before `due_at` (Unix seconds).
+    `run_id` is what the log says, else what its name does: parts of one run have the same.
     """
 
     log: Path
@@ -69,11 +71,21 @@ class Entry:
     stamp: LogStamp = NOTHING_READ
     due_at: float = 0.0
     reason: Reason | None = None
+    run_id: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.run_id:
+            object.__setattr__(self, "run_id", self.directory.run_id_hint)
 
     @property
     def key(self) -> Key:
         """What tells this row from the others."""
         return Key(self.host, self.log)
+
+    @property
+    def where(self) -> Where:
+        """Where the run is to go, as far as somebody said so."""
+        return Where(self.to, self.entity, self.project)
 
     @property
     def directory(self) -> RunDirectory:
@@ -116,7 +128,7 @@ class Item:
             "path": str(entry.log.parent),
             "log": str(entry.log),
             "host": entry.host or None,
-            "run_id": entry.directory.run_id_hint,
+            "run_id": entry.run_id,
             "state": str(entry.state),
             "paused": self.paused,
             "to": entry.to or None,

@@ -52,8 +52,8 @@ class Queue(Protocol):
     def settle(self, item: Item, decision: Decision) -> bool:
         """Keep what came of a run and let go of it. False when it was in somebody else's hand by then."""
 
-    def leave(self, owner: str) -> None:
-        """Let go of all that `owner` has in hand, and forget him."""
+    def leave(self, owner: str, *, crashed: bool = False) -> None:
+        """Let go of all that `owner` has in hand, and forget him; `crashed` says that he did not stop by himself."""
 
     def items(self, states: Iterable[QueueState] | None = None) -> Sequence[Item]:
         """The rows in these states (None: all), the oldest first."""

@@ -14,7 +14,7 @@ from backhaul.unattended.queue.decision import Decision
 from backhaul.unattended.queue.entry import NOTHING_READ, Entry, Item, Key, QueueState, Reason
 
 _AS_URL = "file:"
-_TEXTS = ("host", "log", "to_url", "entity", "project", "state", "owner", "code", "message", "next_step")
+_TEXTS = ("host", "log", "run", "to_url", "entity", "project", "state", "owner", "code", "message", "next_step")
 
 
 def new_item(entry: Entry, now: float) -> Item:
@@ -29,7 +29,7 @@ def found(item: Item, entry: Entry, now: float) -> Item:
     if item.state is QueueState.DROPPED:
         return item
     if item.state is QueueState.SENDING:
-        return _asked_again(item, entry.stamp) if changed else item
+        return _seen(item, entry.stamp) if changed else item
     if changed or (item.state is QueueState.RECORDING and entry.state is not QueueState.RECORDING):
         return replaced(item, entry, now)
     return item
@@ -38,7 +38,7 @@ def found(item: Item, entry: Entry, now: float) -> Item:
 def replaced(item: Item, entry: Entry, now: float) -> Item:
     """The row when only what is on the disk counts."""
     if item.state is QueueState.SENDING:
-        return _asked_again(item, entry.stamp)
+        return _seen(item, entry.stamp)
     item = _sent_elsewhere(item, entry)
     old = item.entry
     entry = replace(entry, to=old.to, entity=old.entity, project=old.project)
@@ -64,18 +64,24 @@ def taken(item: Item, owner: str, until: float) -> Item:
 
 
 def settled(item: Item, taken_as: Item, decision: Decision, now: float) -> Item:
-    """The row after a try that began when it was `taken_as`: if it was asked for since, it is due at once."""
-    stamp = item.entry.stamp if decision.stamp == NOTHING_READ else decision.stamp
-    due_at, state = decision.due_at, decision.state
-    if item.asked != taken_as.asked:
-        stamp, state, due_at = item.entry.stamp, QueueState.PENDING, max(now, due_at)
+    """The row after a try that began when it was `taken_as`.
+
+    If it was asked for since, or its log has grown beyond what was delivered, it is due again. A run that is still
+    being recorded grows all the time, and waits for its end all the same.
+    """
+    seen, due_at, state = item.entry.stamp, decision.due_at, decision.state
+    grown = seen not in (taken_as.entry.stamp, decision.stamp) and state is not QueueState.RECORDING
+    if grown or item.asked != taken_as.asked:
+        state, due_at = QueueState.PENDING, max(now, due_at)
+    stamp = seen if grown or decision.stamp == NOTHING_READ else decision.stamp
     entry = replace(item.entry, state=state, due_at=due_at, stamp=stamp, reason=decision.reason)
     return _free(replace(item, entry=entry, attempts=decision.attempts, crashes=0))
 
 
-def let_go(item: Item, now: float) -> Item:
-    """The row when its owner has stopped in good order, without a result."""
-    return _free(replace(item, entry=replace(item.entry, state=QueueState.PENDING, due_at=now)))
+def let_go(item: Item, now: float, *, crashed: bool) -> Item:
+    """The row when its owner has stopped without a result, in good order or not."""
+    entry = replace(item.entry, state=QueueState.PENDING, due_at=now)
+    return _free(replace(item, entry=entry, crashes=item.crashes + crashed))
 
 
 def dropped(item: Item) -> Item:
@@ -93,7 +99,7 @@ def parameters_of(item: Item) -> dict[str, Any]:
     entry, reason = item.entry, item.entry.reason or Reason("", "")
     return {
         **key_of(item.key),
-        "run": entry.directory.run_id_hint,
+        "run": _storable(entry.run_id),
         "to_url": entry.to,
         "entity": entry.entity,
         "project": entry.project,
@@ -129,6 +135,7 @@ def item_of(row: Mapping[str, Any]) -> Item:
         LogStamp(int(row["size"]), int(row["mtime_ns"])),
         float(row["due_at"]),
         Reason(row["code"], row["message"], row["next_step"]) if row["code"] else None,
+        row["run"],
     )
     return Item(
         entry,
@@ -168,8 +175,8 @@ def _free(item: Item) -> Item:
     return replace(item, owner="", lease_until=0.0)
 
 
-def _asked_again(item: Item, stamp: LogStamp) -> Item:
-    return replace(item, entry=replace(item.entry, stamp=stamp), asked=item.asked + 1)
+def _seen(item: Item, stamp: LogStamp) -> Item:
+    return replace(item, entry=replace(item.entry, stamp=stamp))
 
 
 def _sent_elsewhere(item: Item, entry: Entry) -> Item:

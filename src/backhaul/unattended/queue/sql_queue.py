@@ -78,12 +78,12 @@ class SqlQueue:
             _put_item(execute, row.settled(there, item, decision, now))
             return True
 
-    def leave(self, owner: str) -> None:
+    def leave(self, owner: str, *, crashed: bool = False) -> None:
         """As in `Queue`."""
         now = self._database.now()
         with self._database.transaction() as execute:
             for each in execute("in_hand", owner=owner):
-                _put_item(execute, row.let_go(row.item_of(each), now))
+                _put_item(execute, row.let_go(row.item_of(each), now, crashed=crashed))
             execute("delete_worker", owner=owner)
 
     def items(self, states: Iterable[QueueState] | None = None) -> Sequence[Item]:
