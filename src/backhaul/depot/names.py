@@ -13,6 +13,7 @@ _LONGEST_NAME = 128
 _LONGEST_FILE_NAME = 4096
 _LONGEST_TAG = 64
 _LONGEST_JOB_TYPE = 64
+_STATES = frozenset({"pending", "running", "finished", "failed", "crashed", "killed", "preempting", "preempted"})
 _NOT_IN_PROJECT = frozenset("/\\#?%:")
 _NOT_IN_FILE = frozenset("\0\\\r\n")
 _NOT_IN_RUN = frozenset(":;,#?/'\\")
@@ -44,6 +45,13 @@ def job_type(name: str) -> str:
     """The name, if a job type may be called so. Refused with 400 otherwise."""
     if len(name) > _LONGEST_JOB_TYPE:
         raise Refused(f"invalid parameters: {_LONGEST_JOB_TYPE} limit exceeded for JobType")
+    return name
+
+
+def state(name: str) -> str:
+    """The name, if it is a state that a client may put a run into. Refused with 400 otherwise."""
+    if name not in _STATES:
+        raise Refused(f"invalid run state {name[:200]!r}: it must be one of {', '.join(sorted(_STATES))}")
     return name
 
 

@@ -48,15 +48,19 @@ class Depot:
     """A W&B-compatible server over one data folder. Only one process may have a folder open."""
 
     def __init__(self, data: Path, secrets: Secrets, entity: str, max_file_size: int | None = None) -> None:
-        self._lock = _locked(data / "lock")
         self._secrets = secrets
         self._signer = Signer(secrets.signing)
         self._tickets = Tickets(secrets, self._signer)
-        self._store = SqliteStore(data / DATABASE)
-        self._digester = Digester(self._store)
         self._entity = entity
         self._max_file_size = max_file_size
-        self._blobs = FolderBlobs(data / "blobs")
+        self._lock = _locked(data / "lock")
+        try:
+            self._blobs = FolderBlobs(data / "blobs")
+            self._store = SqliteStore(data / DATABASE)  # the last that may fail: it has a thread, which must be ended
+        except BaseException:
+            os.close(self._lock)
+            raise
+        self._digester = Digester(self._store)
         self._manifests = Manifests(self._blobs)
 
     @classmethod

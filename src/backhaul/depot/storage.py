@@ -13,10 +13,13 @@ from backhaul.depot import body, download, names
 from backhaul.depot.addresses import Addressed, ContentTarget, ManifestTarget, PartTarget, Target
 from backhaul.depot.graphql.context import Services
 from backhaul.depot.manifests import to_hex
+from backhaul.depot.memory import Memory
 from backhaul.depot.model import Blob, Run
 from backhaul.depot.refusal import Refused, not_found
 from backhaul.depot.store import Store
 from backhaul.depot.threads import in_thread
+
+_REMEMBERED_RUNS = 10_000
 
 
 class BadDigest(Refused):
@@ -32,6 +35,7 @@ class Storage:
         self._signer = services.signer
         self._assembly = services.assembly
         self._max_file_size = services.max_file_size
+        self._run_ids: Memory[tuple[str, str, str], int] = Memory(_REMEMBERED_RUNS)
 
     async def put(self, request: Request) -> Response:
         """Takes in a file at a signed address. It shows when it is whole and durable; until then the old one does."""
@@ -39,9 +43,14 @@ class Storage:
         self._check(request, "PUT", target)
 
         def keep(blob: Blob) -> str | None:
-            return self._store.put_file(_run(self._store, target).id, target.name, blob)
+            return self._store.put_file(self._run_id(target), target.name, blob)
 
         return await self._receive(request, None, keep)
+
+    def _run_id(self, target: Target) -> int:
+        """The number of a run. It is the run's for ever: the id of a deleted run is not given again."""
+        place = (target.entity, target.project, target.run)
+        return self._run_ids.get(place, lambda: _run(self._store, target).id)
 
     async def put_content(self, request: Request) -> Response:
         """Takes in bytes of an artifact; they must have the MD5 that the address names."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from backhaul.depot.refusal import Refused
 from backhaul.depot.store import folders
 from backhaul.depot.store.draft import Draft
 from backhaul.depot.store.folder import FolderBlobs
@@ -17,6 +19,8 @@ from backhaul.depot.store.folders import Folder
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from backhaul.depot.model import Blob
 
 
 class _Disk:
@@ -91,15 +95,33 @@ def test_a_disk_that_takes_less_than_it_is_given_gets_the_rest(tmp_path: Path, m
     real = os.writev
     monkeypatch.setattr(os, "writev", lambda descriptor, pieces: real(descriptor, [b"".join(pieces)[:5]]))
     pieces: Sequence[bytes] = [b"abc", b"", b"defgh", b"ijk"]
-    draft = Draft(tmp_path / "incoming")
     (tmp_path / "home").mkdir()
-    draft.append(pieces)
-    draft.append([b"l"])
-    blob = draft.blob()
-    draft.settle(Folder(tmp_path / "home"))
-    draft.drop()
-    assert (tmp_path / "home" / "incoming").read_bytes() == b"abcdefghijkl"
-    assert (blob.size, blob.md5) == (12, "9fc9d606912030dca86582ed62595cf7")
+    for name, begun in (("large", pieces), ("small", [])):
+        draft = Draft(tmp_path, name)
+        if begun:
+            draft.append(begun)
+        blob = draft.settle([b"l"] if begun else [*pieces, b"l"], lambda _blob: None, Folder(tmp_path / "home"))
+        draft.drop()
+        assert (tmp_path / "home" / name).read_bytes() == b"abcdefghijkl"
+        assert (blob.name, blob.size, blob.md5) == (name, 12, "9fc9d606912030dca86582ed62595cf7")
+
+
+def test_a_small_body_that_is_refused_or_cannot_be_flushed_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is looked at before a byte is written; a disk that fails in the middle keeps no piece."""
+
+    def refuse(_blob: Blob) -> None:
+        raise Refused("no")
+
+    blobs = FolderBlobs(tmp_path)
+    with pytest.raises(Refused):
+        blobs.join([], refuse)
+    monkeypatch.setattr(os, "fsync", lambda _descriptor: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
+    with pytest.raises(Refused) as told:
+        blobs.keep(b"some")
+    assert told.value.status == 507
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_blobs_that_come_together_lie_together(tmp_path: Path) -> None:

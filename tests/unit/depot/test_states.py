@@ -57,16 +57,15 @@ def test_a_run_is_in_the_state_that_it_reported(
 @pytest.mark.parametrize("end", [_FINISHED, _FAILED], ids=["finished", "failed"])
 def test_a_late_request_does_not_bring_an_ended_run_to_life(client: Client, project: str, end: dict[str, Any]) -> None:
     """A post that arrives a second time, after the end, brings nothing: lines, count, state and exit code stay."""
-    state = _state_after(client, project, _lines(0, 3), _lines(3, 2), end, _lines(0, 3), _lines(3, 2))
+    state = _state_after(client, project, _lines(0, 3), _lines(3, 2), end, _lines(0, 3), {}, _lines(3, 2), {})
     assert state == {0: "finished", 1: "failed"}[end["exitcode"]]
     found = client.run_field(project, "r", "historyLineCount history(samples: 9)")
     assert found["historyLineCount"] == len(found["history"]) == 5
 
 
 def test_an_ended_run_lives_again_when_it_goes_on(client: Client, project: str) -> None:
-    """By new lines, by a heartbeat, and by being opened."""
+    """By new lines, and by being opened."""
     assert _state_after(client, project, _lines(0, 1), _FINISHED, _lines(1, 1)) == "running"
-    assert _state_after(client, project, _FINISHED, {}) == "running"
     assert _state_after(client, project, _FINISHED, _PREEMPTING, _FAILED) == "preempted"
     assert _state_after(client, project) == "running"
 
@@ -92,3 +91,31 @@ def test_a_run_that_is_silent_for_five_minutes_has_crashed(
     found = client.query(query, {"p": project, "f": json.dumps({"state": state})}).json["data"]["project"]["runs"]
     assert [edge["node"]["name"] for edge in found["edges"]] == ["r"]
     assert _state_after(client, project, {}) == "running"
+
+
+_STOP = "mutation($i: ID!) { stopRun(input: {id: $i}) { success } }"
+
+
+@pytest.mark.parametrize(("end", "state"), [(_FAILED, "killed"), (_FINISHED, "finished")])
+def test_a_run_that_was_asked_to_stop_and_ends_with_an_error_was_killed(
+    client: Client, project: str, end: dict[str, Any], state: str
+) -> None:
+    """It stays so when requests come late; opened again, it is asked no more, and may fail."""
+    run = client.open_run(project, "r")
+    assert client.query(_STOP, {"i": run["id"]}).status == 200
+    for post in ({}, end, {}, end):
+        assert client.stream(project, "r", post).status == 200
+    assert client.run_field(project, "r", "state") == {"state": state}
+    assert _state_after(client, project, _FAILED) == "failed"
+
+
+def test_a_state_that_there_is_not_is_refused(client: Client, project: str) -> None:
+    """400, by either way to set one."""
+    run = client.open_run(project, "r")
+    for text in (
+        'mutation($i: ID!) { updateRunState(input: {id: $i, state: "tired"}) { success } }',
+        'mutation($i: String!) { upsertBucket(input: {id: $i, state: "tired"}) { inserted } }',
+    ):
+        reply = client.query(text, {"i": run["id"]})
+        assert (reply.status, b"invalid run state 'tired'" in reply.body) == (400, True)
+    assert client.run_field(project, "r", "state") == {"state": "running"}

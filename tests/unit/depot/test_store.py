@@ -5,12 +5,15 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from backhaul.depot import Depot
 from backhaul.depot.model import HISTORY, OUTPUT, Blob, Delivery, Run, RunEdit
 from backhaul.depot.refusal import Refused
 from backhaul.depot.store.database import Database
@@ -201,6 +204,40 @@ def test_a_closed_database_says_so(tmp_path: Path) -> None:
     with pytest.raises(Refused) as refused:
         database.write(lambda c: c.execute("SELECT 1"))
     assert refused.value.status == 503
+
+
+def test_a_write_that_comes_while_the_database_closes_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is carried out: nobody waits for a writer that is gone."""
+    database = Database(tmp_path / "d.sqlite")
+    put, at_the_door, go_on = database._jobs.put, threading.Event(), threading.Event()
+
+    def held(job: Any) -> None:
+        if job is not None:
+            at_the_door.set()
+            assert go_on.wait(30)
+        put(job)
+
+    monkeypatch.setattr(database._jobs, "put", held)
+    with ThreadPoolExecutor(2) as threads:
+        late = threads.submit(database.write, lambda c: c.execute("SELECT 1").fetchone())
+        assert at_the_door.wait(30)
+        closing = threads.submit(database.close)
+        wait([closing], timeout=0.3)  # it must not end before the write that was first
+        go_on.set()
+        assert late.result(30) == (1,)
+        closing.result(30)
+
+
+def test_a_depot_that_cannot_be_opened_leaves_nothing_running(tmp_path: Path) -> None:
+    """Neither a thread, which would keep the process alive, nor the lock of the folder."""
+    before = set(threading.enumerate())
+    (tmp_path / "blobs").write_text("in the way")
+    for _ in range(2):
+        with pytest.raises(NotADirectoryError):
+            Depot.open(tmp_path)
+    assert set(threading.enumerate()) == before
+    (tmp_path / "blobs").unlink()
+    Depot.open(tmp_path).close()
 
 
 def test_a_store_of_an_older_depot_goes_on_counting_its_runs(tmp_path: Path) -> None:

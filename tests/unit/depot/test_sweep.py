@@ -72,7 +72,13 @@ class House:
     def version(self, name: str, content: dict[str, bytes]) -> Artifact:
         """A committed version."""
         version, entries = self.begin(name, content)
-        return self.store.artifacts.commit(version.id, entries)
+        return self.commit(version, entries)
+
+    def commit(self, version: Artifact, entries: list[Entry]) -> Artifact:
+        """The version with the manifest that it has, taken to hold these entries."""
+        manifest = self.store.artifacts.current_manifest(version.id)
+        assert manifest is not None
+        return self.store.artifacts.commit(version.id, manifest.id, entries)
 
 
 def _base64(md5: str | None) -> str:
@@ -148,7 +154,7 @@ def test_what_an_upload_was_told_is_here_stays_for_it(house: House) -> None:
     pending, entries = house.begin("two", {"shared": b"shared"})
     house.store.artifacts.delete(first.id, with_aliases=True)
     house.pass_time()
-    house.store.artifacts.commit(pending.id, entries)
+    house.commit(pending, entries)
     house.pass_time()
     assert b"shared" in house.bytes
 
@@ -160,7 +166,7 @@ def test_a_commit_during_the_search_keeps_its_bytes(house: House) -> None:
     artifacts.delete(first.id, with_aliases=True)
     pending, entries = house.begin("two", {})
     (stray,) = artifacts.strays()
-    artifacts.commit(pending.id, [Entry("shared", *stray.digests, 6), *entries])
+    house.commit(pending, [Entry("shared", *stray.digests, 6), *entries])
     assert artifacts.settle(stray, {}) == []
     (again,) = artifacts.strays()
     assert len(artifacts.settle(again, {})) == 1
@@ -173,7 +179,7 @@ def test_a_version_without_its_bytes_is_not_committed(house: House) -> None:
     house.pass_time()
     pending, _ = house.begin("two", {})
     with pytest.raises(Refused, match="1 of its files have not arrived: \\['own'\\]"):
-        house.store.artifacts.commit(pending.id, [Entry("own", hashlib.md5(b"first").hexdigest(), 5)])
+        house.commit(pending, [Entry("own", hashlib.md5(b"first").hexdigest(), 5)])
 
 
 def test_a_version_that_is_never_committed_goes_after_a_week(house: House) -> None:
@@ -187,6 +193,46 @@ def test_a_version_that_is_never_committed_goes_after_a_week(house: House) -> No
     house.pass_time()
     assert house.bytes == set()
     with pytest.raises(Refused, match="deleted") as refused:
-        house.store.artifacts.commit(pending.id, entries)
+        house.store.artifacts.commit(pending.id, 1, entries)
     assert refused.value.status == 409
     assert house.version("one", {"own": b"first"}).version == 0
+
+
+def test_a_version_is_committed_with_the_manifest_that_was_looked_at(house: House) -> None:
+    """Another one that comes meanwhile may name bytes that nobody has looked for."""
+    pending, entries = house.begin("one", {"own": b"first"})
+    looked_at = house.store.artifacts.current_manifest(pending.id)
+    assert looked_at is not None
+    other = house.store.artifacts.make_manifest(pending.id, "")
+    house.store.artifacts.put_manifest(other.id, house.blob(b"{}"))
+    with pytest.raises(Refused, match="another manifest") as refused:
+        house.store.artifacts.commit(pending.id, looked_at.id, entries)
+    assert (refused.value.status, house.store.artifacts.get(pending.id).committed) == (409, False)
+
+
+def test_a_committed_version_keeps_its_manifest(house: House) -> None:
+    """Neither a new one, nor one that was begun before and comes late, takes its place; the same may come again."""
+    artifacts = house.store.artifacts
+    pending, entries = house.begin("one", {"own": b"first"})
+    kept = artifacts.current_manifest(pending.id)
+    assert kept is not None
+    late = artifacts.make_manifest(pending.id, "")
+    house.commit(pending, entries)
+    for attempt in (lambda: artifacts.put_manifest(late.id, house.blob(b"{}")), lambda: artifacts.make_manifest(1, "")):
+        with pytest.raises(Refused) as refused:
+            attempt()
+        assert refused.value.status == 409
+    assert artifacts.make_manifest(pending.id, kept.digest) == kept
+    assert artifacts.put_manifest(kept.id, house.blob(b"again")) == kept.blob
+    now = artifacts.current_manifest(pending.id)
+    assert now is not None
+    assert now.id == kept.id
+
+
+def test_a_version_that_was_begun_in_a_deleted_collection_is_deleted_too(house: House) -> None:
+    """Its client hears so when it commits."""
+    series = house.version("one", {"own": b"first"}).collection
+    pending, entries = house.begin("two", {"own": b"second"})
+    house.store.artifacts.delete_collection(series.id)
+    with pytest.raises(Refused, match="deleted"):
+        house.commit(pending, entries)

@@ -122,7 +122,7 @@ def _commit(_source: Any, context: Context, args: Args) -> Any:
     if manifest.kind != "FULL":
         manifest = _completed(context, artifact)
     entries = context.services.manifests.entries(manifest)
-    return {"artifact": context.store.artifacts.commit(artifact.id, entries)}
+    return {"artifact": context.store.artifacts.commit(artifact.id, manifest.id, entries)}
 
 
 def _completed(context: Context, artifact: Artifact) -> Manifest:

@@ -58,7 +58,7 @@ def _opened(run: Run, inserted: bool) -> dict[str, Any]:
 
 
 def _edit(fields: Args) -> RunEdit:
-    tags, job_type = fields.get("tags"), fields.get("jobType")
+    tags, job_type, state = fields.get("tags"), fields.get("jobType"), text(fields, "state")
     return RunEdit(
         display_name=text(fields, "displayName"),
         config=_json_object(fields, "config"),
@@ -73,7 +73,7 @@ def _edit(fields: Args) -> RunEdit:
         commit=fields.get("commit"),
         repo=fields.get("jobRepo"),
         sweep=text(fields, "sweep"),
-        state=text(fields, "state"),
+        state=None if state is None else names.state(state),
     )
 
 
@@ -154,7 +154,7 @@ def _delete_run(_source: Any, context: Context, args: Args) -> Any:
 def _update_run_state(_source: Any, context: Context, args: Args) -> Any:
     fields = args["input"]
     run = _run_by_id(context, text(fields, "id"))
-    before, after = context.state_of(run), fields.get("state")
+    before, after = context.state_of(run), names.state(fields.get("state") or "")
     if before == after:
         raise Refused(f"invalid state transition: the run is {before} already")
     context.store.edit_run(run.id, RunEdit(state=after))

@@ -107,16 +107,22 @@ def users(connection: sqlite3.Connection, artifact_id: int) -> list[Run]:
     return [run for run in found if run is not None]
 
 
-def commit(connection: sqlite3.Connection, artifact_id: int, entries: list[Entry], now: float) -> Artifact:
+def commit(
+    connection: sqlite3.Connection, artifact_id: int, manifest_id: int, entries: list[Entry], now: float
+) -> Artifact:
     """Gives the version its number and its aliases; a second time changes nothing.
 
-    That all bytes are here is looked up in the same transaction: nobody removes them in between.
+    That all bytes are here is looked up in the same transaction: nobody removes them, or brings another manifest, in
+    between.
     """
     artifact = get(connection, artifact_id)
     if artifact.committed:
         return artifact
     if artifact.deleted:
         raise Refused("the artifact cannot be committed: it was deleted", 409)
+    newest = contents.current_manifest(connection, artifact_id)
+    if newest is None or newest.id != manifest_id:
+        raise Refused("the artifact cannot be committed: another manifest came meanwhile; commit it again", 409)
     _need(connection, artifact.collection.project.id, entries)
     (wanted,) = connection.execute("SELECT wanted FROM artifacts WHERE id = ?", (artifact_id,)).fetchone()
     connection.execute(

@@ -7,12 +7,21 @@ import sqlite3
 
 from backhaul.depot.artifact import Content, Manifest
 from backhaul.depot.model import Blob
+from backhaul.depot.refusal import Refused
 
 
 def make_manifest(
     connection: sqlite3.Connection, artifact_id: int, digest: str, kind: str, base_id: int | None
 ) -> Manifest:
-    """A manifest whose bytes are still to come."""
+    """A manifest whose bytes are still to come.
+
+    A version that is committed or deleted has the one that it has: another one is refused with 409.
+    """
+    if not _open_for_manifests(connection, artifact_id):
+        kept = current_manifest(connection, artifact_id)
+        if kept is None or kept.digest != digest:
+            raise _settled()
+        return kept
     cursor = connection.execute(
         "INSERT INTO manifests (artifact_id, digest, kind, base_id) VALUES (?, ?, ?, ?)",
         (artifact_id, digest, kind, base_id),
@@ -30,6 +39,11 @@ def manifest(connection: sqlite3.Connection, condition: str, value: int) -> Mani
     return Manifest(*row) if row else None
 
 
+def current_manifest(connection: sqlite3.Connection, artifact_id: int) -> Manifest | None:
+    """The artifact's newest manifest whose bytes came."""
+    return manifest(connection, "blob IS NOT NULL AND artifact_id = ?", artifact_id)
+
+
 def manifests(connection: sqlite3.Connection, artifact_id: int) -> list[Manifest]:
     """The artifact's manifests whose bytes came, oldest first."""
     rows = connection.execute(
@@ -41,10 +55,24 @@ def manifests(connection: sqlite3.Connection, artifact_id: int) -> list[Manifest
 
 
 def put_manifest(connection: sqlite3.Connection, manifest_id: int, blob: Blob) -> str | None:
-    """The bytes of a manifest came; returns the blob that they replace."""
+    """The bytes of a manifest came; returns the blob that they replace.
+
+    Those of a new one are refused with 409 once the version was committed: it is what was looked at then.
+    """
     before = manifest(connection, "id = ?", manifest_id)
+    if before and before.blob is None and not _open_for_manifests(connection, before.artifact_id):
+        raise _settled()
     connection.execute("UPDATE manifests SET blob = ?, size = ? WHERE id = ?", (blob.name, blob.size, manifest_id))
     return before.blob if before else None
+
+
+def _open_for_manifests(connection: sqlite3.Connection, artifact_id: int) -> bool:
+    query = "SELECT 1 FROM artifacts WHERE id = ? AND NOT committed AND deleted_at IS NULL"
+    return connection.execute(query, (artifact_id,)).fetchone() is not None
+
+
+def _settled() -> Refused:
+    return Refused("the artifact takes no other manifest: it is committed, or was deleted", 409)
 
 
 def content(connection: sqlite3.Connection, project_id: int, md5: str) -> Content | None:

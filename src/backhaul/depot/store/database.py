@@ -41,6 +41,7 @@ class Database:
         self._idle: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
         self._jobs: queue.Queue[_Job | None] = queue.Queue(_WAITING_WRITES)
+        self._entrance = threading.Lock()
         self._closed = False
         try:
             connection = self._connect()
@@ -63,25 +64,34 @@ class Database:
             raise _explained(error) from error
 
     def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """What `work` returns, once its changes are durable. When it raises, nothing of it was stored."""
-        if self._closed:
-            raise Refused("the depot is stopping", 503)
+        """What `work` returns, once its changes are durable. When it raises, nothing of it was stored.
+
+        It may be called twice: once more when it shared a transaction with another one's that failed.
+        """
         job = _Job(work, Future())
-        self._jobs.put(job)
+        self._put(job)
         result: T = job.outcome.result()
         return result
 
     def close(self) -> None:
         """Finishes the writes that wait, then closes every connection."""
-        if self._closed:
-            return
-        self._closed = True
-        self._jobs.put(None)
+        with self._entrance:
+            if self._closed:
+                return
+            self._closed = True
+            self._jobs.put(None)
         self._writer.join()
         with self._lock:
             for connection in self._idle:
                 connection.close()
             self._idle.clear()
+
+    def _put(self, job: _Job) -> None:
+        """Nothing comes behind the end: nobody would do it, and its caller would wait for ever."""
+        with self._entrance:
+            if self._closed:
+                raise Refused("the depot is stopping", 503)
+            self._jobs.put(job)
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=30)
@@ -155,14 +165,40 @@ def _prepare(connection: sqlite3.Connection) -> None:
 
 
 def _commit(connection: sqlite3.Connection, jobs: list[_Job]) -> None:
-    """Does all jobs in one transaction; one that fails takes only itself back. Raises when the disk fails."""
+    """Does all jobs in one transaction; one that fails takes only itself back. Raises when the disk fails.
+
+    A savepoint around each job costs as much as a small job. So there is none, until one of the jobs fails.
+    """
+    done = _together(connection, jobs) or _one_by_one(connection, jobs)
+    connection.execute("COMMIT")
+    for job, result in done:
+        job.outcome.set_result(result)
+
+
+def _together(connection: sqlite3.Connection, jobs: list[_Job]) -> list[tuple[_Job, Any]]:
+    """All jobs with their results; none, and nothing done, when one of them failed."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        return [(job, job.work(connection)) for job in jobs]
+    except Exception as error:
+        if _gave_up(connection, error):
+            raise
+        connection.execute("ROLLBACK")
+        return []
+
+
+def _one_by_one(connection: sqlite3.Connection, jobs: list[_Job]) -> list[tuple[_Job, Any]]:
+    """The jobs that did not fail, with their results; the others have been told why."""
     done: list[tuple[_Job, Any]] = []
     connection.execute("BEGIN IMMEDIATE")
     for job in jobs:
         _attempt(connection, job, done)
-    connection.execute("COMMIT")
-    for job, result in done:
-        job.outcome.set_result(result)
+    return done
+
+
+def _gave_up(connection: sqlite3.Connection, error: Exception) -> bool:
+    """Whether SQLite itself ended the transaction (disk full, I/O error): nothing that was done in it is left."""
+    return isinstance(error, sqlite3.Error) and not connection.in_transaction
 
 
 def _attempt(connection: sqlite3.Connection, job: _Job, done: list[tuple[_Job, Any]]) -> None:
@@ -170,8 +206,8 @@ def _attempt(connection: sqlite3.Connection, job: _Job, done: list[tuple[_Job, A
     try:
         result = job.work(connection)
     except Exception as error:
-        if isinstance(error, sqlite3.Error) and not connection.in_transaction:
-            raise  # SQLite gave up the whole transaction (disk full, I/O error)
+        if _gave_up(connection, error):
+            raise
         connection.execute("ROLLBACK TO job")
         connection.execute("RELEASE job")
         job.outcome.set_exception(_explained(error))

@@ -1,12 +1,11 @@
-"""A blob on its way: a file under `incoming/`, until it is whole."""
+"""A blob on its way: in memory while it is small, else a file under `incoming/`, until it is whole."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 from backhaul.depot.model import Blob
 from backhaul.depot.store.folders import Folder
@@ -15,48 +14,71 @@ _MOST_PIECES = 512  # that the system takes in one call, with room to spare
 
 
 class Draft:
-    """Bytes that are written to `path` and counted. For one thread at a time."""
+    """Bytes that come piece by piece, and are to become the blob `name`. For one thread at a time."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._file: BinaryIO | None = None
+    def __init__(self, incoming: Path, name: str) -> None:
+        self._path = incoming / name
+        self.name = name
+        self._descriptor: int | None = None
         self._digest = hashlib.md5(usedforsecurity=False)
         self._size = 0
 
     def append(self, pieces: Sequence[bytes]) -> None:
         """Writes the pieces behind what is there. Raises OSError."""
-        self._file = self._file or self._path.open("xb", buffering=0)
-        for start in range(0, len(pieces), _MOST_PIECES):
-            self._write(pieces[start : start + _MOST_PIECES])
+        self._count(pieces)
+        self._write(pieces)
 
-    def blob(self) -> Blob:
-        """What is there so far, as the blob that it may become."""
-        return Blob(self._path.name, self._size, self._digest.hexdigest())
+    def settle(self, rest: Sequence[bytes], accept: Callable[[Blob], None], home: Folder) -> Blob:
+        """Makes it a blob in its folder, with `rest` at its end; all of it is on the disk when this returns.
 
-    def settle(self, home: Folder) -> None:
-        """Makes it a blob in its folder; all of it is on the disk when this returns. Raises OSError."""
-        self.append([])
-        assert self._file is not None
-        os.fsync(self._file.fileno())
-        self._file.close()
-        self._path.rename(home.path / self._path.name)
+        What is in memory as a whole goes to its place at once: nothing names a blob before it is settled. Raises
+        OSError, and what `accept` raises.
+        """
+        self._count(rest)
+        blob = Blob(self.name, self._size, self._digest.hexdigest())
+        accept(blob)
+        place, begun = home.path / self.name, self._descriptor is not None
+        self._path = self._path if begun else place
+        self._write(rest)
+        os.fsync(self._opened())
+        self._close()
+        if begun:
+            self._path.rename(place)
         home.sync()
+        return blob
 
     def drop(self) -> None:
         """Leaves nothing behind, unless it was settled."""
-        if self._file is not None:
-            self._file.close()
+        if self._descriptor is not None:
+            self._close()
             self._path.unlink(missing_ok=True)
 
-    def _write(self, pieces: Sequence[bytes]) -> None:
-        """All pieces in one call, without a copy that joins them; what the system did not take, one by one."""
-        assert self._file is not None
+    def _count(self, pieces: Sequence[bytes]) -> None:
         for piece in pieces:
             self._digest.update(piece)
-        written = os.writev(self._file.fileno(), pieces) if pieces else 0
-        self._size += sum(map(len, pieces))
+            self._size += len(piece)
+
+    def _opened(self) -> int:
+        if self._descriptor is None:
+            self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        return self._descriptor
+
+    def _close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+    def _write(self, pieces: Sequence[bytes]) -> None:
+        """Many pieces in one call, without a copy that joins them."""
+        for start in range(0, len(pieces), _MOST_PIECES):
+            self._write_some(pieces[start : start + _MOST_PIECES])
+
+    def _write_some(self, pieces: Sequence[bytes]) -> None:
+        """All pieces in one call; what the system did not take, one by one."""
+        descriptor = self._opened()
+        written = os.writev(descriptor, pieces)
         for piece in pieces:
             view = memoryview(piece)[written:]
             written = max(0, written - len(piece))
             while view:
-                view = view[self._file.write(view) :]
+                view = view[os.write(descriptor, view) :]

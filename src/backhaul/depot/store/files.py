@@ -5,20 +5,26 @@ from __future__ import annotations
 import sqlite3
 
 from backhaul.depot.model import Blob, StoredFile
-from backhaul.depot.store import runs
+from backhaul.depot.refusal import not_found
 
 _COLUMNS = "name, blob, size, md5, updated_at"
+_REPLACED = (
+    "SELECT files.blob FROM runs LEFT JOIN files ON files.run_id = runs.id AND files.name = ?"
+    " WHERE runs.id = ? AND runs.deleted_at IS NULL"
+)
 
 
 def put(connection: sqlite3.Connection, run_id: int, name: str, blob: Blob, now: float) -> str | None:
-    """Names the blob; returns the one that it replaces."""
-    runs.get(connection, run_id)
-    before = find(connection, run_id, name)
+    """Names the blob; returns the one that it replaces. Refused with 404 when the run is gone."""
+    before = connection.execute(_REPLACED, (name, run_id)).fetchone()
+    if before is None:
+        raise not_found("run")
     connection.execute(
         f"INSERT OR REPLACE INTO files (run_id, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)",
         (run_id, name, blob.name, blob.size, blob.md5, now),
     )
-    return before.blob if before else None
+    replaced: str | None = before[0]
+    return replaced
 
 
 def find(connection: sqlite3.Connection, run_id: int, name: str) -> StoredFile | None:

@@ -1,8 +1,8 @@
 """Blobs in a local folder.
 
-A body is written under `incoming/`, flushed to the disk, and only then renamed to its place, `ab/abcdef…`. Names are
-random: nothing that a client sends becomes part of a path. Blobs that come in at the same time come to lie in the same
-folder, so that one flush of it does for all of them.
+A body is written under `incoming/`, flushed to the disk, and only then renamed to its place, `ab/abcdef…`; a small one
+is written to its place when all of it is there. Names are random: nothing that a client sends becomes part of a path.
+Blobs that come in at the same time come to lie in the same folder, so that one flush of it does for all of them.
 
 A blob that is needed no longer stays for a minute: somebody may have read its name and be about to open it. Who has it
 open reads it to its end. What a crash leaves is removed by the sweep (`depot.sweep`).
@@ -14,7 +14,7 @@ import itertools
 import secrets
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -76,8 +76,7 @@ class FolderBlobs:
 
     def _kept(self, draft: Draft, rest: list[bytes], accept: Accept, keep: Keep) -> Blob:
         """The end of a body, in one go: a small one meets one thread in all."""
-        draft.append(rest)
-        blob = self._settled(draft, accept)
+        blob = self._settled(draft, rest, accept)
         try:
             needless = keep(blob)
         except Exception:
@@ -92,8 +91,7 @@ class FolderBlobs:
     def keep(self, data: bytes) -> Blob:
         """See `Blobs`. A full disk is refused with 507, one that fails otherwise with 503."""
         with self._draft() as draft:
-            draft.append([data])
-            return self._settled(draft, lambda _blob: None)
+            return self._settled(draft, [data], lambda _blob: None)
 
     def join(self, names: list[str], accept: Accept) -> Blob:
         """See `Blobs`. A full disk is refused with 507, one that fails otherwise with 503."""
@@ -102,13 +100,13 @@ class FolderBlobs:
                 with self.open(name) as source:
                     while piece := source.read(_WRITE_AT):
                         draft.append([piece])
-            return self._settled(draft, accept)
+            return self._settled(draft, [], accept)
 
     @contextmanager
     def _draft(self) -> Iterator[Draft]:
         """A new blob to be; nothing is left of it unless it was settled."""
         home = next(self._numbers) // _NEIGHBOURS % len(self._folders)
-        draft = Draft(self._incoming / f"{home:02x}{secrets.token_hex(15)}")
+        draft = Draft(self._incoming, f"{home:02x}{secrets.token_hex(15)}")
         try:
             yield draft
         except OSError as error:
@@ -116,11 +114,8 @@ class FolderBlobs:
         finally:
             draft.drop()
 
-    def _settled(self, draft: Draft, accept: Accept) -> Blob:
-        blob = draft.blob()
-        accept(blob)
-        draft.settle(self._folders[int(blob.name[:2], 16)])
-        return blob
+    def _settled(self, draft: Draft, rest: Sequence[bytes], accept: Accept) -> Blob:
+        return draft.settle(rest, accept, self._folders[int(draft.name[:2], 16)])
 
     def open(self, name: str) -> BinaryIO:
         """See `Blobs`."""

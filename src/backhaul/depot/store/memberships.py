@@ -115,6 +115,8 @@ def delete_collection(connection: sqlite3.Connection, collection_id: int, now: f
             unlink(connection, each.artifact.id, series.id)
         else:
             delete(connection, each.artifact.id, True, now)
+    pending = "UPDATE artifacts SET deleted_at = ? WHERE collection_id = ? AND NOT committed AND deleted_at IS NULL"
+    connection.execute(pending, (now, collection_id))
     hidden = f"/deleted/{collection_id}"  # no client can give a name with a slash
     connection.execute("UPDATE collections SET name = ?, portfolio = 0 WHERE id = ?", (hidden, collection_id))
     return series

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from typing import Any
+from typing import Any, NamedTuple
 
 from backhaul.depot.model import Project, Run, RunEdit
 from backhaul.depot.refusal import Refused, not_found
@@ -149,14 +149,22 @@ def set_state(connection: sqlite3.Connection, run_id: int, state: str, exit_code
     )
 
 
-def standing(connection: sqlite3.Connection, run_id: int) -> tuple[str, int | None, int | None]:
-    """State, exit code and `reopened_at_line` of a run. Refused with 404 when it is gone."""
-    query = "SELECT state, exit_code, reopened_at_line FROM runs WHERE id = ? AND deleted_at IS NULL"
+class Standing(NamedTuple):
+    """What a run is in when lines arrive. `reopened_at`: see `resent`."""
+
+    state: str
+    exit_code: int | None
+    reopened_at: int | None
+    stop_requested: int
+
+
+def standing(connection: sqlite3.Connection, run_id: int) -> Standing:
+    """What the run is in. Refused with 404 when it is gone."""
+    query = "SELECT state, exit_code, reopened_at_line, stop_requested FROM runs WHERE id = ? AND deleted_at IS NULL"
     row = connection.execute(query, (run_id,)).fetchone()
     if row is None:
         raise not_found("run")
-    state, exit_code, reopened_at = row
-    return state, exit_code, reopened_at
+    return Standing(*row)
 
 
 def summarize(connection: sqlite3.Connection, run_id: int, summary: str, now: float) -> None:

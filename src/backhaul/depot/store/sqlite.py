@@ -235,13 +235,14 @@ class SqliteStore:
 
 
 def _deliver(connection: sqlite3.Connection, run_id: int, delivery: Delivery, now: float) -> None:
-    before, exit_code, reopened_at = runs.standing(connection, run_id)  # a run deleted meanwhile takes no more lines
-    state = states.after(before, delivery, streams.grows(connection, run_id, delivery.batches))
+    run = runs.standing(connection, run_id)  # a run deleted meanwhile takes no more lines
+    grows = streams.grows(connection, run_id, delivery.batches)
+    state = states.after(run.state, delivery, grows, bool(run.stop_requested))
     for stream, batches in delivery.batches.items():
-        if stream == HISTORY and reopened_at is not None:
-            batches = resent.without_known(connection, run_id, reopened_at, batches)
+        if stream == HISTORY and run.reopened_at is not None:
+            batches = resent.without_known(connection, run_id, run.reopened_at, batches)
         streams.put(connection, run_id, stream, batches)
     if delivery.summary is not None:
         runs.summarize(connection, run_id, delivery.summary, now)
-    changed = delivery.complete or state != before
-    runs.set_state(connection, run_id, state, delivery.exit_code if changed else exit_code, now)
+    changed = delivery.complete or state != run.state
+    runs.set_state(connection, run_id, state, delivery.exit_code if changed else run.exit_code, now)

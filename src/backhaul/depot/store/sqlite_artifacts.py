@@ -66,9 +66,9 @@ class SqliteArtifacts:
         """See `Artifacts`."""
         self._database.write(lambda c: c.execute("INSERT OR IGNORE INTO uses VALUES (?, ?)", (run_id, artifact_id)))
 
-    def commit(self, artifact_id: int, entries: list[Entry]) -> Artifact:
+    def commit(self, artifact_id: int, manifest_id: int, entries: list[Entry]) -> Artifact:
         """See `Artifacts`."""
-        return self._database.write(lambda c: artifacts.commit(c, artifact_id, entries, self._clock()))
+        return self._database.write(lambda c: artifacts.commit(c, artifact_id, manifest_id, entries, self._clock()))
 
     def edit(self, artifact_id: int, description: str | None, metadata: str | None, ttl: int | None = None) -> None:
         """See `Artifacts`."""
@@ -151,7 +151,7 @@ class SqliteArtifacts:
 
     def current_manifest(self, artifact_id: int) -> Manifest | None:
         """See `Artifacts`."""
-        return self._database.read(lambda c: contents.manifest(c, "blob IS NOT NULL AND artifact_id = ?", artifact_id))
+        return self._database.read(lambda c: contents.current_manifest(c, artifact_id))
 
     def manifests(self, artifact_id: int) -> list[Manifest]:
         """See `Artifacts`."""

@@ -50,10 +50,11 @@ class Artifacts(Protocol):
     def use(self, run_id: int, artifact_id: int) -> None:
         """Notes that a run used a version."""
 
-    def commit(self, artifact_id: int, entries: list[Entry]) -> Artifact:
+    def commit(self, artifact_id: int, manifest_id: int, entries: list[Entry]) -> Artifact:
         """Gives the version its number and aliases, and shows it; a second time changes nothing.
 
-        Refused with 400 when the bytes of an entry have not arrived, with 409 when the version was deleted meanwhile.
+        `entries` are those of the manifest. Refused with 400 when the bytes of an entry have not arrived, with 409 when
+        another manifest came, or the version was deleted, meanwhile.
         """
 
     def edit(self, artifact_id: int, description: str | None, metadata: str | None, ttl: int | None = None) -> None:
@@ -107,7 +108,11 @@ class Artifacts(Protocol):
         """The collection of that name."""
 
     def make_manifest(self, artifact_id: int, digest: str, kind: str = "FULL", base_id: int | None = None) -> Manifest:
-        """A manifest whose bytes are still to come; `INCREMENTAL` and `PATCH` ones add to that of `base_id`."""
+        """A manifest whose bytes are still to come; `INCREMENTAL` and `PATCH` ones add to that of `base_id`.
+
+        A version that is committed or deleted keeps the one that it has, which is returned when it has that digest;
+        another one is refused with 409.
+        """
 
     def manifest(self, manifest_id: int) -> Manifest | None:
         """The manifest of that number."""
@@ -119,7 +124,10 @@ class Artifacts(Protocol):
         """The artifact's manifests whose bytes came, oldest first."""
 
     def put_manifest(self, manifest_id: int, blob: Blob) -> str | None:
-        """The bytes of a manifest came; returns the name of the blob that they replace."""
+        """The bytes of a manifest came; returns the name of the blob that they replace.
+
+        Refused with 409 when the version was committed, or deleted, before they first came.
+        """
 
     def content(self, project_id: int, md5: str) -> Content | None:
         """The bytes with that MD5 (hexadecimal), if some version of the project brought them."""
