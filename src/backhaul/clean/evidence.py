@@ -10,7 +10,7 @@ from typing import Any
 from backhaul.clean.extent import Extent, extent_of
 from backhaul.errors import BackhaulError, NotProven, PayloadMissing, StillRecording
 from backhaul.runs.directory import RunDirectory, is_run_directory_name
-from backhaul.runs.open_files import files_open_for_writing
+from backhaul.runs.open_files import OpenFiles
 from backhaul.runs.payloads import Payload, digest_of
 from backhaul.sync.ledger import SUFFIX as LEDGER_SUFFIX
 from backhaul.sync.log_digest import sha256_of
@@ -37,9 +37,12 @@ class Evidence:
         return str(self.receipt.document["log"]["sha256"])
 
 
-def evidence_for(directory: RunDirectory, known: Progress, state_folder: Path) -> Evidence:
+def evidence_for(
+    directory: RunDirectory, known: Progress, state_folder: Path, open_files: OpenFiles | None = None
+) -> Evidence:
     """The evidence of what the ledger knows of one destination, before any content is read.
 
+    `open_files` is a look at the processes that serves many runs; without it they are looked at here.
     Raises NotProven, StillRecording, and what `read_receipt` raises for a receipt that is gone or was changed.
     """
     try:
@@ -52,7 +55,7 @@ def evidence_for(directory: RunDirectory, known: Progress, state_folder: Path) -
         raise NotProven("Nobody has read this run back from the destination.")
     if known.verified != stamp:
         raise NotProven("The log has changed since it was read back.", next=_SYNC_FIRST)
-    _refuse_if_written(directory)
+    _refuse_if_written(directory, open_files or OpenFiles.look())
     receipt = _own_receipt(Path(known.receipt), state_folder)
     extent = extent_of(directory)
     _account_for(extent, receipt.document["files"])
@@ -79,11 +82,11 @@ def check_contents(evidence: Evidence) -> None:
         raise NotProven("The log has changed while it was looked at.", next=_SYNC_FIRST)
 
 
-def _refuse_if_written(directory: RunDirectory) -> None:
+def _refuse_if_written(directory: RunDirectory, open_files: OpenFiles) -> None:
     below = f"{directory.path.resolve()}/"
     # The ledger has a lock of its own, and may be held by us.
     ledger = str(directory.log.resolve()) + LEDGER_SUFFIX
-    written = sorted(path for path in files_open_for_writing() - {ledger} if path.startswith(below))
+    written = sorted(path for path in open_files.written - {ledger} if path.startswith(below))
     if written:
         raise StillRecording(
             f"A process of this host has {written[0]} open for writing.",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -15,22 +16,24 @@ from backhaul.cli.render import show_error
 from backhaul.doctor.diagnosis import Diagnosis
 from backhaul.doctor.examination import examine
 from backhaul.doctor.finding import Finding
-from backhaul.doctor.network import Step, Way, findings_of
+from backhaul.doctor.network import findings_of
 from backhaul.doctor.patient import Surroundings
 from backhaul.doctor.remote import look
+from backhaul.doctor.way import Step, Way
 from backhaul.errors import BackhaulError
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.find import find_runs
-from backhaul.sync.connection import Target, connected
+from backhaul.runs.open_files import OpenFiles
+from backhaul.sync.connection import OWN_DEPOT, Target, connected, destination_of, user_settings
 from backhaul.sync.ledger import read_ledger
+from backhaul.sync.local_depot import running_depot
 from backhaul.sync.state_folder import state_folder
 from backhaul.wire.remote import RunAddress
-from backhaul.wire.settings import load_settings
 
 
 @click.command("doctor")
 @click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--to", metavar="URL", help="The server to try; by default the one that a sync would take.")
+@click.option("--to", metavar="URL|depot", help="The server to try; by default the one that a sync would take.")
 @click.option("-e", "--entity", help="Ask whether this entity may be written to.")
 @click.option("-p", "--project", help="Ask whether this project may be written to.")
 @click.option("--offline", is_flag=True, help="Leave out the network.")
@@ -64,14 +67,11 @@ def command(
     """
     try:
         directories = find_runs(paths, env=os.environ, cwd=Path.cwd())
-        folders = tuple(dict.fromkeys(directory.path.parent for directory in directories))
-        way = _way(directories, to, entity, project)
-        steps = [] if offline else asyncio.run(_taken(way))
-        remote = [] if offline else findings_of(way, steps)
-        if steps and all(step.error is None for step in steps):
-            remote += _asked(directories, Target(to, entity, project))
-        surroundings = Surroundings(os.environ, Path.cwd(), Path.home(), folders, full_from=full_from / 100)
-        diagnosis = examine(directories, surroundings, state_folder(), fix=fix, remote=remote)
+        surroundings = _surroundings(directories, full_from / 100)
+        way, steps, remote = _way(directories, Target(to, entity, project)), list[Step](), list[Finding]()
+        if not offline:
+            steps, remote = _asked(directories, Target(to, entity, project), way, surroundings.open_files)
+        diagnosis = examine(directories, surroundings, fix=fix, remote=remote)
     except BackhaulError as error:
         if as_json:
             print(json.dumps({"findings": [], "error": error.as_json(), "exit_code": error.exit_code}))
@@ -81,33 +81,57 @@ def command(
     ctx.exit(diagnosis.exit_code)
 
 
-def _way(directories: Sequence[RunDirectory], to: str | None, entity: str | None, project: str | None) -> Way:
-    settings = load_settings(os.environ, Path.cwd(), Path.home())
-    base_url = to or settings.base_url
+def _surroundings(directories: Sequence[RunDirectory], full_from: float) -> Surroundings:
+    folders = tuple(dict.fromkeys(directory.path.parent for directory in directories))
+    return Surroundings(os.environ, Path.cwd(), Path.home(), folders, state_folder(), full_from=full_from)
+
+
+def _way(directories: Sequence[RunDirectory], target: Target) -> Way:
+    settings = user_settings()
+    there = destination_of(target, settings)
     return Way(
-        base_url,
+        there.base_url,
         settings,
         os.environ,
         Path.home(),
-        entity or settings.entity,
-        project or settings.project,
-        _sent_before(directories, base_url),
+        target.entity or settings.entity,
+        target.project or settings.project,
+        _sent_before(directories, there.name or there.base_url.rstrip("/")),
     )
 
 
-def _sent_before(directories: Sequence[RunDirectory], base_url: str) -> RunAddress | None:
-    """A run that this server has, by the ledgers."""
+def _sent_before(directories: Sequence[RunDirectory], name: str) -> RunAddress | None:
+    """A run that this destination has, by the ledgers."""
     for directory in directories:
         for to, known in read_ledger(directory.log, state_folder()).items():
-            url, _, place = to.partition(" ")
-            if url == base_url.rstrip("/") and known.entity and known.project:
+            where, _, place = to.rpartition(" ")
+            if where == name and known.entity and known.project:
                 return RunAddress(known.entity, known.project, place.rpartition("/")[2])
     return None
 
 
-def _asked(directories: Sequence[RunDirectory], target: Target) -> list[Finding]:
-    with connected(target) as there:
-        return asyncio.run(look(directories, there, state_folder()))
+def _asked(
+    directories: Sequence[RunDirectory], target: Target, way: Way, open_files: OpenFiles
+) -> tuple[list[Step], list[Finding]]:
+    """The steps of the way; what they say, and what the server says of the runs if it can be asked."""
+    with _own_depot(target, way):
+        steps = asyncio.run(_taken(way))
+        found = list(findings_of(way, steps))
+        if all(step.error is None for step in steps):
+            with connected(target) as there:
+                found += asyncio.run(look(directories, there, open_files))
+    return steps, found
+
+
+@contextmanager
+def _own_depot(target: Target, way: Way) -> Iterator[None]:
+    """The user's own depot, if that is the target, for as long as it is asked."""
+    if target.to != OWN_DEPOT:
+        yield
+        return
+    with running_depot() as depot:
+        way.base_url, way.api_key = depot.url, depot.api_key
+        yield
 
 
 async def _taken(way: Way) -> list[Step]:

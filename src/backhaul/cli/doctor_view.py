@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
+from rich.table import Table
 
 from backhaul.cli.render import duration, size
 from backhaul.cli.visible import visible
+from backhaul.doctor.deeds import Deed, deeds_of
 from backhaul.doctor.diagnosis import Condition, Diagnosis
 from backhaul.doctor.finding import Finding, Severity
-from backhaul.doctor.network import Step, standing_of
+from backhaul.doctor.network import standing_of
+from backhaul.doctor.way import Step
 
 _COLOUR = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
 _MOST_PLACES = 5
-# A remedy names the path that it is for; the same deed for several paths is one deed.
-_PATH = re.compile(r"(?<!\S)/\S+")
 
 
 def show_diagnosis(
@@ -34,20 +34,24 @@ def show_diagnosis(
     `rate` is in bytes a second. `verbose` shows every place with the evidence, and every step of the way.
     """
     console = console or Console(highlight=False)
-    console.print(f"[bold]{_verdict(diagnosis, steps)}[/]", soft_wrap=True)
+    _print(f"[bold]{_verdict(diagnosis, steps)}[/]", console)
     if told := _to_send(diagnosis, rate):
-        console.print(told, soft_wrap=True)
+        _print(told, console)
     if diagnosis.exit_code == 0:
-        console.print("nothing stands in the way")
-    deeds: dict[str, list[Finding]] = {}
-    for finding in sorted(diagnosis.findings, key=lambda finding: list(Severity).index(finding.severity)):
-        deeds.setdefault("mended" if finding.fixed else _PATH.sub("PATH", finding.remedy), []).append(finding)
-    for deed, findings in deeds.items():
-        _show_deed(deed, findings, console, verbose=verbose)
+        _print("nothing stands in the way", console)
+    for deed in deeds_of(diagnosis.findings):
+        _show_deed(deed, console, verbose=verbose)
     if steps and (verbose or any(step.error is not None for step in steps)):
         console.print("\n[bold]the way to the server[/]")
-        for step in steps:
-            _show_step(step, console)
+        _show_steps(steps, console)
+
+
+def _print(text: str, console: Console, indent: int = 0) -> None:
+    """Sentences are folded to the terminal; in a pipe nothing is."""
+    if console.is_terminal:
+        console.print(Padding(text, (0, 0, 0, indent)))
+    else:
+        console.print(" " * indent + text, soft_wrap=True)
 
 
 def _verdict(diagnosis: Diagnosis, steps: Sequence[Step]) -> str:
@@ -61,42 +65,56 @@ def _to_send(diagnosis: Diagnosis, rate: float | None) -> str:
     waiting = diagnosis.to_send
     if not waiting.runs:
         return ""
-    at_that_pace = f": about {duration(waiting.size / rate)} at {size(rate)}/s" if rate else ""
+    at_that_pace = ""
+    if rate:
+        seconds = waiting.size / rate
+        time = f"about {duration(seconds)}" if seconds >= 1 else "less than a second"
+        at_that_pace = f": {time} at {size(rate)}/s"
     files = "1 file" if waiting.files == 1 else f"{waiting.files} files"
     return f"to send: {size(waiting.size)}, {files}{at_that_pace}"
 
 
-def _show_deed(deed: str, findings: Sequence[Finding], console: Console, *, verbose: bool) -> None:
-    colour = _COLOUR[findings[0].severity]
-    one = deed if deed == "mended" else findings[0].remedy if len(findings) == 1 else deed
+def _show_deed(deed: Deed, console: Console, *, verbose: bool) -> None:
+    colour = _COLOUR[deed.findings[0].severity]
     # Not folded by us: a command that is cut into two lines cannot be copied.
-    console.print(f"\n[bold {colour}]▸[/] [bold]{escape(visible(one))}[/]", soft_wrap=True)
+    console.print(f"\n[bold {colour}]▸[/] [bold]{escape(visible(deed.heading))}[/]", soft_wrap=True)
     kinds: dict[tuple[str, str], list[Finding]] = {}
-    for finding in findings:
+    for finding in deed.findings:
         kinds.setdefault((finding.code, finding.message), []).append(finding)
     for (code, message), alike in kinds.items():
         severity = alike[0].severity
         number = f" [dim]×{len(alike)}[/]" if len(alike) > 1 else ""
         text = f"[{_COLOUR[severity]}]{severity}[/] [dim]{code}[/]{number}  {escape(visible(message))}"
-        # Sentences are folded to the terminal; in a pipe nothing is.
-        console.print(
-            Padding(text, (0, 0, 0, 2)) if console.is_terminal else f"  {text}", soft_wrap=not console.is_terminal
-        )
-        _show_places(alike, console, verbose=verbose)
+        _print(text, console, 2)
+        _show_places(deed, alike, console, verbose=verbose)
 
 
-def _show_places(findings: Sequence[Finding], console: Console, *, verbose: bool) -> None:
+def _show_places(deed: Deed, findings: Sequence[Finding], console: Console, *, verbose: bool) -> None:
     shown = findings if verbose else findings[:_MOST_PLACES]
     for finding in shown:
-        if finding.path:
-            console.print(f"    [dim]{escape(visible(finding.path))}[/]", soft_wrap=True)
+        if place := deed.place_of(finding):
+            console.print(f"    [dim]{escape(visible(place))}[/]", soft_wrap=True)
         if verbose:
-            console.print(f"      seen: {escape(visible(finding.evidence))}", soft_wrap=True)
+            # The path stands there already.
+            seen = finding.evidence.removeprefix(f"{finding.path}: ")
+            console.print(f"      seen: {escape(visible(seen))}", soft_wrap=True)
     if len(shown) < len(findings):
         console.print(f"    [dim]… and {len(findings) - len(shown)} more (-v shows all)[/]")
 
 
-def _show_step(step: Step, console: Console) -> None:
-    mark = "[green]ok[/]    " if step.error is None else "[red]failed[/]"
-    text = f"  {mark} {step.name:<18} {step.seconds * 1000:7.0f} ms  {escape(visible(step.detail))}"
-    console.print(text, soft_wrap=True)
+def _show_steps(steps: Sequence[Step], console: Console) -> None:
+    if not console.is_terminal:
+        for step in steps:
+            mark = "ok    " if step.error is None else "failed"
+            detail = escape(visible(step.detail))
+            console.print(f"  {mark} {step.name:<18} {step.seconds * 1000:7.0f} ms  {detail}", soft_wrap=True)
+        return
+    table = Table.grid(padding=(0, 1))
+    table.add_column(no_wrap=True)
+    table.add_column(max_width=18)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(overflow="fold")
+    for step in steps:
+        mark = "[green]ok[/]" if step.error is None else "[red]failed[/]"
+        table.add_row(mark, step.name, f"{step.seconds * 1000:.0f} ms", escape(visible(step.detail)))
+    console.print(Padding(table, (0, 0, 0, 2)))

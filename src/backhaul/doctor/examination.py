@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from backhaul.doctor.checks import (
     cleanable,
@@ -18,13 +18,15 @@ from backhaul.doctor.checks import (
     switches,
     versions,
 )
+from backhaul.doctor.checks.log import first_bytes
 from backhaul.doctor.diagnosis import Condition, Diagnosis, ToSend, condition_of
+from backhaul.doctor.file_system import is_shared
 from backhaul.doctor.finding import Finding
 from backhaul.doctor.patient import Patient, Surroundings
-from backhaul.errors import BackhaulError
+from backhaul.errors import BackhaulError, NotAWandbLog
 from backhaul.runs.directory import RunDirectory
+from backhaul.runs.life import Life, life_of
 from backhaul.runs.local_run import LocalRun
-from backhaul.runs.open_files import files_open_for_writing
 from backhaul.sync.ledger import read_ledger
 from backhaul.sync.mishap import told
 from backhaul.wandblog import LogEnd
@@ -43,12 +45,12 @@ _OF_THE_SURROUNDINGS: tuple[Callable[[Surroundings], Iterator[Finding]], ...] = 
     disk.check,
     client_logs.check,
 )
+_WITHOUT_RECORDS = (LogEnd.EMPTY, LogEnd.HEADER_ONLY)
 
 
 def examine(
-    directories: Iterable[RunDirectory],
+    directories: Sequence[RunDirectory],
     surroundings: Surroundings,
-    state_folder: Path,
     *,
     fix: bool = False,
     remote: Sequence[Finding] = (),
@@ -58,46 +60,65 @@ def examine(
     Reads each log whole. Nothing in a run directory is ever changed but leftover lock files, and those only with `fix`.
     `remote` is what the server has told of them already.
     """
-    written, listed = files_open_for_writing(), list(directories)
-    recording = tuple(directory for directory in listed if str(directory.log.resolve()) in written)
+    asked: dict[str | None, list[Finding]] = {}
+    for finding in remote:
+        asked.setdefault(finding.path, []).append(finding)
     found, conditions, to_send = list(remote), list[Condition](), ToSend()
-    for directory in listed:
-        patient, findings = _of_run(directory, state_folder, recording=directory in recording)
-        asked = [finding for finding in remote if finding.path == str(directory.path)]
-        if asked:
+    patients: list[Patient] = []
+    for directory in directories:
+        patient, findings = _of_run(directory, surroundings)
+        if told_of_it := asked.get(str(directory.path), []):
             # The server was asked, and that says more than that nobody has asked it.
             findings = [finding for finding in findings if finding.code != "marked-not-proven"]
-        conditions.append(condition_of(patient, [*findings, *asked]))
-        if patient is not None and conditions[-1] is not Condition.VERIFIED:
-            to_send.add(patient)
+        conditions.append(condition_of(patient, [*findings, *told_of_it]))
         found += findings
+        if patient is not None:
+            patients.append(patient)
+            if conditions[-1] is not Condition.VERIFIED and patient.run.end not in _WITHOUT_RECORDS:
+                to_send.add(patient)
+    around = _with_runs(surroundings, patients)
     for look in _OF_THE_SURROUNDINGS:
-        found += look(replace(surroundings, recording=recording))
+        found += look(around)
     return Diagnosis(tuple(conditions), tuple(_mended(finding) if fix else finding for finding in found), to_send)
 
 
-def _of_run(directory: RunDirectory, state_folder: Path, *, recording: bool) -> tuple[Patient | None, list[Finding]]:
+def _with_runs(surroundings: Surroundings, patients: Sequence[Patient]) -> Surroundings:
+    return replace(
+        surroundings,
+        recording=tuple(patient.directory for patient in patients if patient.recording),
+        writers=frozenset(patient.run.sdk_version for patient in patients if patient.run.sdk_version),
+    )
+
+
+def _of_run(directory: RunDirectory, surroundings: Surroundings) -> tuple[Patient | None, list[Finding]]:
     """The run, None when its log gives nothing, and what is found about it."""
     findings: list[Finding] = []
     try:
-        ledger = read_ledger(directory.log, state_folder)
-        patient = Patient(directory, LocalRun(directory), recording, ledger, state_folder)
-        if patient.run.end in (LogEnd.EMPTY, LogEnd.HEADER_ONLY) and not recording:
-            return None, [_nothing_in_it(directory)]
+        ledger = read_ledger(directory.log, surroundings.state_folder)
+        run = LocalRun(directory)
+        life = _life(directory, run, surroundings)
+        patient = Patient(directory, run, life, ledger, surroundings.open_files, surroundings.state_folder)
         for look in _OF_A_RUN:
             findings += look(patient)
     except (BackhaulError, OSError) as failure:
         # One run that cannot be read never hides what is found about the others.
-        error = told(failure)
-        return None, [*findings, Finding(error.code, error.message, str(directory.log), error.next, str(directory.log))]
+        return None, [*findings, _unreadable(directory, told(failure))]
     return patient, findings
 
 
-def _nothing_in_it(directory: RunDirectory) -> Finding:
-    message = "The log holds no record: the job was killed before the first block reached the disk."
-    evidence = f"{directory.log}: {directory.log.stat().st_size} bytes"
-    remedy = f"backhaul repair {directory.path} makes a run of what its files folder still has"
-    return Finding("empty-log", message, evidence, remedy, str(directory.log))
+def _life(directory: RunDirectory, run: LocalRun, surroundings: Surroundings) -> Life:
+    if run.end is LogEnd.COMPLETE:
+        return Life(False, "")
+    if run.end in _WITHOUT_RECORDS and is_shared(directory.log):
+        # It does not say on which host it is written.
+        return life_of(directory, "", run.log.stat().st_mtime, now=time.time(), written=surroundings.open_files.written)
+    host, started = run.identity.host, run.identity.start_time
+    return life_of(directory, host, started, now=time.time(), written=surroundings.open_files.written)
+
+
+def _unreadable(directory: RunDirectory, error: BackhaulError) -> Finding:
+    seen = f"{directory.log}: {first_bytes(directory.log)}" if isinstance(error, NotAWandbLog) else str(directory.log)
+    return Finding(error.code, error.message, seen, error.next, str(directory.log))
 
 
 def _mended(finding: Finding) -> Finding:

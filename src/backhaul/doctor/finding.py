@@ -47,6 +47,8 @@ SEVERITIES: dict[str, Severity] = {
     "offline-switch": Severity.NOTE,
     "other-host": Severity.WARNING,
     "clock-skew": Severity.WARNING,
+    "rate-limited": Severity.WARNING,
+    "tls-intercepted": Severity.NOTE,
     "client-log": Severity.NOTE,
     "disk-filling": Severity.WARNING,
     "large-cache": Severity.NOTE,
@@ -61,8 +63,8 @@ class Finding:
     """One thing that keeps runs from going home, or that a user should know.
 
     `message` says what is wrong in one sentence, `evidence` shows what was seen (bytes, a line, an answer), `remedy` is
-    one command or one deed. `path` is what it is about, None for the machine as a whole. `fix` mends it, where that is
-    provably safe; it raises OSError when it cannot. `fixed` says that it did.
+    one command, or one deed where no command does it. `path` is what it is about, None for the machine as a whole.
+    `fix` mends it, where that is provably safe; it raises OSError when it cannot. `fixed` says that it did.
     """
 
     code: str

@@ -26,17 +26,21 @@ class Quota:
 
 
 def quotas_of(folder: Path, env: Mapping[str, str]) -> Iterator[Quota]:
-    """The quotas that hold for this user's files in `folder`; none where no tool or no server tells any."""
+    """The quotas that hold for this user's files in `folder`, his own and his group's; none where nobody tells any."""
     mount = str(mount_of(folder))
+    for command in _commands(folder, mount):
+        words = _said(command, env)
+        for place, word in enumerate(words):
+            if word == mount:
+                # Both tools break the line behind a long name.
+                yield from _quotas_in(command[0], words[place : place + _COLUMNS])
+
+
+def _commands(folder: Path, mount: str) -> list[list[str]]:
     if kind_of(folder).startswith("lustre"):
-        command = ["lfs", "quota", "-q", "-u", str(os.getuid()), mount]
-    else:
-        command = ["quota", "-w", "-p", "-v", "--hide-device", "--show-mntpoint"]
-    words = _said(command, env)
-    for place, word in enumerate(words):
-        if word == mount:
-            # Both tools break the line behind a long name.
-            yield from _quotas_in(words[place + 1 : place + _COLUMNS])
+        ids = ("-u", os.geteuid()), ("-g", os.getegid())
+        return [["lfs", "quota", "-q", whose, str(number), mount] for whose, number in ids]
+    return [["quota", "-u", "-g", "-w", "-p", "-v", "--hide-device", "--show-mntpoint"]]
 
 
 def _said(command: list[str], env: Mapping[str, str]) -> list[str]:
@@ -56,15 +60,16 @@ def _said(command: list[str], env: Mapping[str, str]) -> list[str]:
     return done.stdout.split()
 
 
-def _quotas_in(columns: list[str]) -> Iterator[Quota]:
-    if len(columns) < _COLUMNS - 1:
+def _quotas_in(tool: str, columns: list[str]) -> Iterator[Quota]:
+    if len(columns) < _COLUMNS:
         return
-    line = " ".join(columns)
-    for what, (used, quota, limit) in (("space", columns[0:3]), ("files", columns[4:7])):
+    line = f"{tool} says: {' '.join(columns)}"
+    for what, (used, quota, limit) in (("space", columns[1:4]), ("files", columns[5:8])):
         try:
             # A star marks what is over the quota, brackets what Lustre does not know for sure.
-            amount, most = int(used.strip("*[]")), int(limit) or int(quota)
+            amount, limits = int(used.strip("*[]")), [number for number in (int(quota), int(limit)) if number]
         except ValueError:
             continue
-        if most:
-            yield Quota(what, amount / most, line)
+        if limits:
+            # Over the quota nothing more can be written when the time of grace is over, over the limit at once.
+            yield Quota(what, amount / min(limits), line)

@@ -38,6 +38,12 @@ class RunDirectory:
         return match is None or match["kind"] != "run"
 
     @property
+    def repaired(self) -> bool:
+        """Whether the folder's name says that a repair made it; no job writes into such a one."""
+        match = _NAME.fullmatch(self.path.name)
+        return match is not None and match["kind"] == "offline-repaired"
+
+    @property
     def run_id_hint(self) -> str:
         """The run id by the log's file name."""
         return self.log.stem.removeprefix("run-")

@@ -20,6 +20,9 @@ from backhaul.runs.open_files import is_open_for_writing
 _FIRST_FILES_WITHIN = 600.0
 _MOST_FILES_LOOKED_AT = 200
 
+DEAD_AFTER = 900.0
+"""For how long, in seconds, a log that is recorded out of sight may rest before its writer counts as dead."""
+
 
 @dataclass(frozen=True, slots=True)
 class Life:
@@ -35,7 +38,7 @@ def life_of(
     started: float,
     *,
     now: float,
-    dead_after: float,
+    dead_after: float = DEAD_AFTER,
     written: frozenset[str] | None = None,
 ) -> Life:
     """Whether the log in `directory` is still being written.
@@ -47,6 +50,8 @@ def life_of(
     """
     if is_open_for_writing(directory.log) if written is None else str(directory.log.resolve()) in written:
         return Life(True, "a process of this host has its log open")
+    if directory.repaired:
+        return Life(False, "It has no exit record, and a repair made it, so that nobody writes it.")
     if host == socket.gethostname() and _sees_processes_of(directory.log):
         return Life(False, "The process that wrote it is gone, and left no exit record.")
     times = list(_times_of_change(directory))

@@ -6,11 +6,14 @@ Only this host's processes can be seen (Linux's /proc), and those of other users
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 _PROCESSES = Path("/proc")
+UNSEEN = 0
+"""Stands for a process that holds a lock and that the system does not name."""
 
 
 def is_open_for_writing(log: Path) -> bool:
@@ -21,14 +24,47 @@ def is_open_for_writing(log: Path) -> bool:
 
 def files_open_for_writing() -> frozenset[str]:
     """The files that `is_open_for_writing` is true of, by their resolved paths: one look that serves many."""
-    return frozenset(file.path for file in _open_files() if file.is_written())
+    return OpenFiles.look().written
 
 
-def holders_of(path: Path) -> list[int]:
-    """The processes that have `path` open, or locked under whatever name. Raises OSError when it is not there."""
-    status, target = path.stat(), str(path.resolve())
-    inode = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
-    return sorted({*_with_lock(inode), *(file.process for file in _open_files() if file.path == target)})
+@dataclass(frozen=True, slots=True)
+class OpenFiles:
+    """One look at all processes, which serves many questions.
+
+    `written` are the files that `is_open_for_writing` is true of, by their resolved paths. `_holders` are the processes
+    that have a file open, by its resolved path; `_lockers` those that have one locked, by its inode.
+    """
+
+    written: frozenset[str]
+    _holders: Mapping[str, frozenset[int]]
+    _lockers: Mapping[int, frozenset[int]]
+
+    @classmethod
+    def look(cls) -> Self:
+        """What is open and locked now."""
+        written: set[str] = set()
+        holders: dict[str, set[int]] = {}
+        for file in _open_files():
+            holders.setdefault(file.path, set()).add(file.process)
+            if file.path not in written and file.is_written():
+                written.add(file.path)
+        frozen = {path: frozenset(processes) for path, processes in holders.items()}
+        return cls(frozenset(written), frozen, _locks())
+
+    def is_written(self, log: Path) -> bool:
+        """Whether some process has `log` open for writing."""
+        return str(log.resolve()) in self.written
+
+    def holders_of(self, path: Path) -> list[int]:
+        """The other processes that have `path` open, or locked under whatever name; `UNSEEN` for one without a number.
+
+        Raises OSError when it is not there.
+        """
+        # Of the device no two layers of the system tell the same (btrfs, overlays); a lock of another file that has the
+        # same number makes us careful, no more.
+        inode = path.stat().st_ino
+        found = self._holders.get(str(path.resolve()), frozenset()) | self._lockers.get(inode, frozenset())
+        return sorted(found - {os.getpid()})
 
 
 class _OpenFile(NamedTuple):
@@ -48,14 +84,19 @@ class _OpenFile(NamedTuple):
         return int(flags.split()[1], 8) & os.O_ACCMODE != os.O_RDONLY
 
 
-def _with_lock(inode: str) -> list[int]:
-    # 1: FLOCK  ADVISORY  WRITE 1234 fd:00:5678 0 EOF
+def _locks() -> Mapping[int, frozenset[int]]:
+    # 1: FLOCK  ADVISORY  WRITE 1234 fd:00:5678 0 EOF; who only waits has "->" before the kind. A lock that belongs to
+    # an open file and not to a process has the number -1.
     try:
         lines = (_PROCESSES / "locks").read_text().splitlines()
     except OSError:
-        return []
-    fields = [line.split() for line in lines]
-    return [int(line[4]) for line in fields if len(line) > 5 and line[5] == inode and int(line[4]) > 0]
+        return {}
+    found: dict[int, set[int]] = {}
+    for line in lines:
+        fields = line.split()
+        if len(fields) > 5 and fields[1] != "->":
+            found.setdefault(int(fields[5].rpartition(":")[2]), set()).add(max(int(fields[4]), UNSEEN))
+    return {inode: frozenset(processes) for inode, processes in found.items()}
 
 
 def _open_files() -> Iterator[_OpenFile]:

@@ -13,6 +13,7 @@ from backhaul.sync.depot_folder import default_data_folder
 from backhaul.sync.destination import Destination
 from backhaul.sync.local_depot import running_depot
 from backhaul.wire.credentials import find_api_key
+from backhaul.wire.hosts import checked_base_url
 from backhaul.wire.pace import Pace, Timetable
 from backhaul.wire.server import Server
 from backhaul.wire.settings import Settings, load_settings
@@ -99,10 +100,14 @@ def user_settings() -> Settings:
 
 
 def destination_of(target: Target, settings: Settings, depot_url: str | None = None) -> Destination:
-    """The destination that `target` names; `depot_url` is where the user's own depot is, if it runs."""
+    """The destination that `target` names; `depot_url` is where the user's own depot is, if it runs.
+
+    Raises ConfigurationError for what is no server's address.
+    """
     is_depot = target.to == OWN_DEPOT
+    named = checked_base_url(target.to) if target.to and not is_depot else None
     return Destination(
-        base_url=depot_url or target.to or settings.base_url,
+        base_url=depot_url or named or settings.base_url,
         # The user's own depot is the same destination whatever port it has today.
         name=f"depot {default_data_folder()}" if is_depot else None,
         entity=target.entity,

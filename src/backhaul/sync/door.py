@@ -23,6 +23,7 @@ from backhaul.sync.outcome import Outcome
 from backhaul.sync.policy import ArtifactPolicy
 from backhaul.sync.report import Report
 from backhaul.sync.reporter import Reporter
+from backhaul.sync.retry import Patience
 from backhaul.sync.state_folder import state_folder
 
 Result = TypeVar("Result")
@@ -137,12 +138,13 @@ async def confirm(
     *,
     jobs: int,
     deep: bool = False,
+    patience: Patience | None = None,
     on_event: OnEvent | None = None,
 ) -> Report:
     """Hold the runs against what is there. Raises what `on_event` raised, when all runs are done."""
     reporter = Reporter(on_event)
     # What was acknowledged long ago is shown by now: nothing is waited for.
-    options = SyncOptions(state_folder=state_folder(), jobs=jobs, read_back_for=0)
+    options = SyncOptions(state_folder=state_folder(), jobs=jobs, read_back_for=0, patience=patience or Patience())
     async with there.server() as server:
         outcomes = await audit_runs(
             directories, server=server, destination=there.destination, options=options, reporter=reporter, deep=deep

@@ -10,14 +10,11 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import json
 import os
-import socket
 from pathlib import Path
 
-import psutil
-
 from backhaul.errors import RunBusy
+from backhaul.runs.lock_owner import Owner
 from backhaul.runs.new_file import sync_folder
 
 _NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK, errno.EINVAL})
@@ -95,33 +92,28 @@ class LedgerLock:
     def _claim(self) -> None:
         if self._owns_file:
             return
-        me = {"host": socket.gethostname(), "pid": os.getpid(), "started": psutil.Process().create_time()}
         try:
             with self._owner_path.open("x") as file:
-                json.dump(me, file)
+                file.write(Owner.me().text())
         except FileExistsError:
             if not _is_gone(self._owner_path):
                 raise RunBusy(
                     f"Another process may be syncing this run: see {self._owner_path}.",
                     next=f"If no Backhaul process works on this run on any host, remove {self._owner_path}.",
                 ) from None
-            self._owner_path.write_text(json.dumps(me))
+            self._owner_path.write_text(Owner.me().text())
         self._owns_file = True
 
 
 def _is_gone(owner_path: Path) -> bool:
     """Whether the process named there is provably not running: it was on this host, and is no more."""
     try:
-        owner = json.loads(owner_path.read_text())
-        host, pid, started = str(owner["host"]), int(owner["pid"]), float(owner["started"])
-    except (OSError, ValueError, KeyError, TypeError):
+        owner, made_at = Owner.named_in(owner_path), owner_path.stat().st_ctime
+    except OSError:
         return False
-    if host != socket.gethostname():
+    if owner is None or owner.host is None or owner.may_be_elsewhere():
         return False
-    try:
-        return abs(psutil.Process(pid).create_time() - started) > 1
-    except psutil.NoSuchProcess:
-        return True
+    return not owner.is_alive(made_at)
 
 
 def _same_file(descriptor: int, path: Path) -> bool:

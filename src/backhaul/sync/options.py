@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
 
+from backhaul.runs.life import DEAD_AFTER
 from backhaul.sync.at_once import MOST_RUNS
 from backhaul.sync.batch import BATCH_BYTES
 from backhaul.sync.policy import ArtifactPolicy
@@ -37,7 +38,7 @@ class SyncOptions:
     batch_bytes: int = BATCH_BYTES
     live: bool = False
     live_every: float = 15.0
-    dead_after: float = 900.0
+    dead_after: float = DEAD_AFTER
 
     def excludes(self, name: str, size: int) -> str | None:
         """Why a file is left out by the user's own wish, or None."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -11,7 +12,8 @@ from typing import Any
 from backhaul.errors import BackhaulError, EmptyLog
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.inspect import Inspection, inspect
-from backhaul.runs.open_files import files_open_for_writing
+from backhaul.runs.life import life_of
+from backhaul.runs.open_files import OpenFiles
 from backhaul.runs.rows import NUMBERED
 from backhaul.sync.ledger import read_ledger
 from backhaul.sync.mishap import told
@@ -88,12 +90,12 @@ class Standing:
 def standings(directories: Iterable[RunDirectory], state_folder: Path) -> Iterator[Standing]:
     """The standing of each run, in the order given. Reads head and tail of each log; no network, nothing is written."""
     # One look at all processes serves every run.
-    recording = files_open_for_writing()
+    open_files, now = OpenFiles.look(), time.time()
     for directory in directories:
-        yield _standing(directory, state_folder, recording)
+        yield _standing(directory, state_folder, open_files, now)
 
 
-def _standing(directory: RunDirectory, state_folder: Path, recording: frozenset[str]) -> Standing:
+def _standing(directory: RunDirectory, state_folder: Path, open_files: OpenFiles, now: float) -> Standing:
     size, changed_at = 0, 0.0
     try:
         stamp = LogStamp.of(directory.log)
@@ -101,19 +103,21 @@ def _standing(directory: RunDirectory, state_folder: Path, recording: frozenset[
         inspection = inspect(directory)
     except EmptyLog as error:
         # A job that has just begun has written nothing but the header.
-        step = Step.WAIT if _is_open(directory, recording) else Step.LOOK
+        step = Step.WAIT if open_files.is_written(directory.log) else Step.LOOK
         return Standing(directory, step, None, size, changed_at, error=error)
     except (OSError, BackhaulError) as error:
         return Standing(directory, Step.LOOK, None, size, changed_at, error=told(error))
     destinations = read_ledger(directory.log, state_folder)
     marked = directory.synced_marker.exists()
-    is_recording = inspection.end is not LogEnd.COMPLETE and _is_open(directory, recording)
+    is_recording = inspection.end is not LogEnd.COMPLETE and _goes_on(inspection, open_files, now)
     step = Step.WAIT if is_recording else _step(destinations, stamp, marked=marked)
     return Standing(directory, step, inspection, size, changed_at, destinations, marked)
 
 
-def _is_open(directory: RunDirectory, recording: frozenset[str]) -> bool:
-    return bool(recording) and str(directory.log.resolve()) in recording
+def _goes_on(run: Inspection, open_files: OpenFiles, now: float) -> bool:
+    """Whether it is still being written, as a sync would take it."""
+    who = run.identity
+    return life_of(run.directory, who.host, who.start_time, now=now, written=open_files.written).goes_on
 
 
 def _step(destinations: Mapping[str, Progress], stamp: LogStamp, *, marked: bool) -> Step:

@@ -11,7 +11,7 @@ from pathlib import Path
 from backhaul.errors import BackhaulError, EmptyLog
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.inspect import Inspection, inspect
-from backhaul.runs.life import life_of
+from backhaul.runs.life import DEAD_AFTER, life_of
 from backhaul.runs.mounts import MountTable
 from backhaul.runs.open_files import files_open_for_writing
 from backhaul.sync.destination import Destination
@@ -20,8 +20,6 @@ from backhaul.sync.mishap import told
 from backhaul.sync.progress import LogStamp
 from backhaul.unattended.queue.entry import Entry, QueueState, Reason
 from backhaul.wandblog import LogEnd
-
-DEAD_AFTER = 900.0
 
 
 @dataclass(frozen=True, slots=True)

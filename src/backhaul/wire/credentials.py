@@ -18,21 +18,27 @@ _SHORTEST_KEY = 40
 
 
 def find_api_key(base_url: str, settings: Settings, env: Mapping[str, str], home: Path) -> str:
-    """Return the API key for `base_url`; raises NoCredentials, which says where was looked, when there is none.
+    """Return the API key for `base_url`, as `find_key` finds it."""
+    return find_key(base_url, settings, env, home)[0]
+
+
+def find_key(base_url: str, settings: Settings, env: Mapping[str, str], home: Path) -> tuple[str, str]:
+    """Return the API key for `base_url` and the place it was found in.
+
+    Raises NoCredentials, which says where was looked, when there is none.
 
     A key of unusual length is returned as it is: the server decides. A key that cannot be sent in a header is refused.
     """
     looked: list[str] = []
-    key = (
-        _from_environment(env, looked)
-        or _from_netrc(base_url, env, home, looked)
-        or _from_settings(base_url, settings, looked)
-    )
-    if not key:
-        if settings.identity_token_file:
-            looked.append("WANDB_IDENTITY_TOKEN_FILE is set, but identity tokens are not supported yet")
-        raise NoCredentials(f"No API key for {base_url}: {'; '.join(looked)}")
-    return key
+    if key := _from_environment(env, looked):
+        return key, "WANDB_API_KEY"
+    if key := _from_netrc(base_url, env, home, looked):
+        return key, str(_netrc_path(env, home))
+    if key := _from_settings(base_url, settings, looked):
+        return key, "the settings file"
+    if settings.identity_token_file:
+        looked.append("WANDB_IDENTITY_TOKEN_FILE is set, but identity tokens are not supported yet")
+    raise NoCredentials(f"No API key for {base_url}: {'; '.join(looked)}")
 
 
 def _from_environment(env: Mapping[str, str], looked: list[str]) -> str | None:

@@ -160,6 +160,20 @@ query RunFiles($project: String!, $entity: String!, $name: String!) {
 )
 
 # `maxStep` is exclusive; `samples` is the largest number of rows that come back.
+# Where a project's files can be fetched tells where its files are kept.
+SOME_FILE = Document(
+    "SomeFile",
+    """
+query SomeFile($project: String!, $entity: String) {
+  project(name: $project, entityName: $entity) {
+    runs(first: 3) {
+      edges { node { files(first: 1) { edges { node { directUrl } } } } }
+    }
+  }
+}
+""",
+)
+
 HISTORY_PAGE = Document(
     "HistoryPage",
     """

@@ -36,6 +36,14 @@ def features_of(data: Node) -> frozenset[str]:
     return frozenset(node.text("name") for node in info.nodes("features") if node.flag("isEnabled"))
 
 
+def file_address_of(data: Node) -> str | None:
+    """The first address of a file in the answer to `SomeFile`."""
+    project = data.node_or_none("project")
+    runs = project.node("runs").nodes("edges") if project is not None else []
+    files = [edge for run in runs for edge in run.node("node").node("files").nodes("edges")]
+    return next((url for file in files if (url := file.node("node").text_or("directUrl"))), None)
+
+
 def address_of(data: Node) -> RunAddress:
     """Where the run is, from the answer to `UpsertBucket`."""
     answer = data.node("upsertBucket")

@@ -120,6 +120,12 @@ class Server:
         doing = f"Asking with a request of {size} bytes"
         await self._graphql.ask(documents.VIEWER, {"ballast": "x" * size}, doing)
 
+    async def address_of_some_file(self, entity: str | None, project: str) -> str | None:
+        """Return where a file of some run of this project can be fetched; None when there is none."""
+        doing = f"Asking where {project} keeps its files"
+        answer = await self._graphql.ask(documents.SOME_FILE, {"entity": entity, "project": project}, doing)
+        return reading.file_address_of(answer)
+
     async def features(self) -> frozenset[str]:
         """Return the names of the features that are switched on; none when the server refuses the question.
 

@@ -60,8 +60,8 @@ def load_settings(env: Mapping[str, str], cwd: Path, home: Path) -> Settings:
     found: dict[str, str] = {}
     sources: list[Path] = []
     warnings: list[str] = []
-    for path in (_user_file(env, home), _workspace_file(cwd)):
-        values = _file_values(path, warnings)
+    for path in (user_file(env, home), _workspace_file(cwd)):
+        values = values_of_file(path, warnings)
         if values:
             sources.append(path)
             found.update(values)
@@ -90,7 +90,8 @@ def expanded(path: str, home: Path) -> Path:
     return home / path[1:].lstrip("/\\") if path == "~" or path.startswith("~/") else Path(path)
 
 
-def _user_file(env: Mapping[str, str], home: Path) -> Path:
+def user_file(env: Mapping[str, str], home: Path) -> Path:
+    """The user's settings file, be it there or not."""
     folder = env.get("WANDB_CONFIG_DIR")
     return (expanded(folder, home) if folder else home / ".config" / "wandb") / "settings"
 
@@ -101,7 +102,8 @@ def _workspace_file(cwd: Path) -> Path:
     return (hidden if hidden.exists() else cwd / "wandb") / "settings"
 
 
-def _file_values(path: Path, warnings: list[str]) -> dict[str, str]:
+def values_of_file(path: Path, warnings: list[str]) -> dict[str, str]:
+    """What a settings file sets; nothing for one that is not there, and for one that is broken, which is told."""
     # Without interpolation: a percent sign in a proxy's password is no reference to another setting.
     parser = configparser.ConfigParser(interpolation=None)
     try:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from backhaul.clean.evidence import evidence_for
 from backhaul.doctor.finding import Finding
 from backhaul.doctor.patient import Patient
+from backhaul.doctor.remedy import command
 from backhaul.errors import BackhaulError
 
 
@@ -16,12 +17,12 @@ def check(patient: Patient) -> Iterator[Finding]:
         if known.verified is None:
             continue
         try:
-            evidence = evidence_for(patient.directory, known, patient.state_folder)
+            evidence = evidence_for(patient.directory, known, patient.state_folder, patient.open_files)
         except BackhaulError:
             # Then it is not proved, and nothing is said: `backhaul clean` tells why.
             continue
         message = "The run is home, and may be deleted once the server confirms it."
         told = f"{evidence.extent.frees} bytes; {to}: receipt {evidence.receipt.path}"
-        remedy = f"backhaul clean --dry-run {patient.directory.path}"
+        remedy = command("backhaul", "clean", "--dry-run", patient.directory.path)
         yield Finding("can-be-cleaned", message, told, remedy, str(patient.directory.path))
         return

@@ -10,10 +10,14 @@ from pathlib import Path
 from backhaul.doctor.finding import Finding
 from backhaul.doctor.patient import Surroundings
 from backhaul.doctor.quota import quotas_of
+from backhaul.doctor.remedy import command
 from backhaul.doctor.room import room_of
 from backhaul.runs.directory import RunDirectory
 
-_LARGE = 1 << 30
+_LARGE, _MANY = 1 << 30, 100_000
+# A cache of millions of files is large, whatever the rest of it holds.
+_MOST_COUNTED = 200_000
+_STAGING = "staging"
 # What fills up within a day is told today.
 _SOON = 24 * 3600.0
 
@@ -29,9 +33,10 @@ def check(surroundings: Surroundings) -> Iterator[Finding]:
             yield from _forecast(folder, [run for run in surroundings.recording if _device(run.path) == device])
     for folder in _kept(surroundings):
         size, files = _sizes(folder)
-        if size >= _LARGE:
-            message = f"wandb keeps {_gigabytes(size)} here; artifacts of runs that are not home yet may be among it."
-            evidence = f"{files} files, {size} bytes"
+        if size >= _LARGE or files >= _MANY:
+            more = " or more" if files >= _MOST_COUNTED else ""
+            message = f"wandb keeps {_gigabytes(size)}{more} in {files} files here{_whose(folder)}"
+            evidence = f"{folder}: {files} files, {size} bytes{more}"
             yield Finding("large-cache", message, evidence, _remedy(folder), str(folder))
 
 
@@ -39,24 +44,24 @@ def _room(folder: Path, full_from: float) -> Iterator[Finding]:
     room = room_of(folder)
     if room.used >= full_from:
         message = f"The file system is {room.used:.0%} full; {_gigabytes(room.free)} are free."
-        evidence = f"statvfs {folder}: {room.blocks_free} free blocks"
-        yield Finding("disk-filling", message, evidence, _MAKE_ROOM, str(folder))
+        yield _filling(folder, message, f"statvfs {folder}: {room.blocks_free} free blocks")
     if room.inodes_used >= full_from:
         message = (
             f"{room.inodes_used:.0%} of the file system's inodes are used; {room.inodes_free} files more can be made."
         )
-        evidence = f"statvfs {folder}: {room.inodes_free} free inodes"
-        yield Finding("disk-filling", message, evidence, _MAKE_ROOM, str(folder))
+        yield _filling(folder, message, f"statvfs {folder}: {room.inodes_free} free inodes")
 
 
-_MAKE_ROOM = "backhaul clean --dry-run tells which runs may go; or make room elsewhere"
+def _filling(folder: Path, message: str, evidence: str) -> Finding:
+    remedy = command("backhaul", "clean", "--dry-run", folder)
+    return Finding("disk-filling", message, evidence, remedy, str(folder))
 
 
 def _quota(folder: Path, surroundings: Surroundings) -> Iterator[Finding]:
     for quota in quotas_of(folder, surroundings.env):
         if quota.share >= surroundings.full_from:
             message = f"Your quota of {quota.what} is used to {quota.share:.0%}; at 100 % nothing more can be written."
-            yield Finding("disk-filling", message, quota.line, _MAKE_ROOM, str(folder))
+            yield _filling(folder, message, quota.line)
 
 
 def _forecast(folder: Path, recording: list[RunDirectory]) -> Iterator[Finding]:
@@ -68,7 +73,7 @@ def _forecast(folder: Path, recording: list[RunDirectory]) -> Iterator[Finding]:
     runs = "1 run" if len(recording) == 1 else f"{len(recording)} runs"
     message = f"At the pace of what is being recorded here the file system is full in {free / pace / 3600:.1f} hours."
     evidence = f"{runs} grow by {pace * 3600 / (1 << 20):.1f} MiB an hour; {_gigabytes(free)} are free at {folder}"
-    yield Finding("disk-filling", message, evidence, _MAKE_ROOM, str(folder))
+    yield _filling(folder, message, evidence)
 
 
 def _pace(run: RunDirectory) -> float:
@@ -92,7 +97,7 @@ def _kept(surroundings: Surroundings) -> tuple[Path, Path]:
     env, home = surroundings.env, surroundings.home
     data = Path(env["WANDB_DATA_DIR"]) if env.get("WANDB_DATA_DIR") else home / ".local" / "share" / "wandb"
     cache = Path(env["WANDB_CACHE_DIR"]) if env.get("WANDB_CACHE_DIR") else home / ".cache" / "wandb"
-    return data / "artifacts" / "staging", cache / "artifacts"
+    return data / "artifacts" / _STAGING, cache / "artifacts"
 
 
 def _sizes(folder: Path) -> tuple[int, int]:
@@ -105,13 +110,19 @@ def _sizes(folder: Path) -> tuple[int, int]:
             except OSError:
                 # wandb may take it away while we count.
                 continue
+        if files >= _MOST_COUNTED:
+            break
     return size, files
 
 
+def _whose(folder: Path) -> str:
+    if folder.name == _STAGING:
+        return ", from which a sync takes the artifacts of runs that are not home yet."
+    return "; it can have all of it again from the server, but for artifacts that are not home yet."
+
+
 def _remedy(folder: Path) -> str:
-    if folder.name == "staging":
-        return "sync the runs first: their artifacts are here; then it may be emptied"
-    return "wandb artifact cache cleanup 1GB"
+    return "backhaul sync, then empty it" if folder.name == _STAGING else "wandb artifact cache cleanup 1GB"
 
 
 def _gigabytes(size: int) -> str:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from backhaul.doctor.finding import Finding
+from backhaul.doctor.moved import found_again
 from backhaul.doctor.patient import Patient
+from backhaul.doctor.remedy import command, sync
 from backhaul.runs.payloads import Payload, digest_of
 from backhaul.runs.recorded_files import LoggedFile
+from backhaul.sync.upload import MADE_FROM_LOG
 
 # A run's own files go whole (S3: 5 GiB in one PUT; keys of 1024 bytes); those of artifacts go in parts.
 _LARGEST_FILE = 5 << 30
@@ -16,7 +19,7 @@ _MOST_ROWS = 100
 # A file that was written at the run's very end may be newer than its last record, in seconds.
 _SLOW_END = 60.0
 _RENAME = "save it under another name; all else of the run is sent"
-_BRING_BACK = "copy it there, then run the sync again; what is sent already is not sent again"
+_BRING_BACK = "bring the file back to its place, then sync again"
 
 
 def check(patient: Patient) -> Iterator[Finding]:
@@ -29,19 +32,14 @@ def check(patient: Patient) -> Iterator[Finding]:
             message = f"The run saved a file whose name no server takes: {reason}."
             yield Finding("payload-name", message, f"name {file.name!r}", _RENAME, str(file.path))
         elif not file.present:
-            whither = (
-                f"{file.path} is a link to {file.link}, where nothing is" if file.link else f"nothing at {file.path}"
-            )
-            yield Finding(
-                "payload-missing", f"The run saved {file.name}, which is gone.", whither, _BRING_BACK, str(file.path)
-            )
-        elif file.size == 0:
+            yield _missing(patient, file)
+        elif file.size == 0 and file.name not in MADE_FROM_LOG:
             message = f"The file {file.name} is empty."
             yield Finding(
                 "payload-empty", message, f"{file.path}: 0 bytes", "nothing, if it is meant to be", str(file.path)
             )
         else:
-            yield from _too_large(file)
+            yield from _too_large(patient, file)
             yield from _changed(patient, file)
     for artifact in patient.run.artifacts:
         for place in artifact.missing:
@@ -51,11 +49,24 @@ def check(patient: Patient) -> Iterator[Finding]:
             yield Finding("payload-missing", message, evidence, _BRING_BACK, str(place))
 
 
+def _missing(patient: Patient, file: LoggedFile) -> Finding:
+    message, remedy = f"The run saved {file.name}, which is gone.", _BRING_BACK
+    evidence = f"nothing at {file.path}"
+    if file.link is not None:
+        evidence = f"{file.path} is a link to {file.link}, where nothing is"
+        again = found_again(file.path.parent / file.link, patient.directory.path.parent)
+        if again is not None:
+            message = f"The run saved {file.name}, which was moved."
+            evidence += f"; {again} has the same name"
+            remedy = command("ln", "-sfn", again, file.path)
+    return Finding("payload-missing", message, evidence, remedy, str(file.path))
+
+
 def _rows(patient: Patient) -> Iterator[Finding]:
     """What of the log no server takes."""
     for item in patient.run.set_aside[:_MOST_ROWS]:
-        message = "A row or value of the log is none that a server takes; all others are sent."
-        remedy = f"backhaul export {patient.directory.path} -o rows.jsonl has it"
+        message = "A row or value of the log is none that a server takes; all others are sent, and an export has it."
+        remedy = command("backhaul", "export", patient.directory.path, "-o", "rows.jsonl")
         yield Finding("row-refused", message, f"{item.what}: {item.reason}", remedy, str(patient.run.log))
 
 
@@ -70,10 +81,12 @@ def _why_refused(name: str) -> str | None:
     return None
 
 
-def _too_large(file: LoggedFile) -> Iterator[Finding]:
+def _too_large(patient: Patient, file: LoggedFile) -> Iterator[Finding]:
     if file.size is not None and file.size > _LARGEST_FILE:
-        message = f"The file {file.name} is larger than an object store takes in one request (5 GiB)."
-        remedy = f"backhaul sync --exclude {file.name!r}, and log the file as an artifact, which goes in parts"
+        message = (
+            f"The file {file.name} is larger than a server takes in one request (5 GiB); an artifact goes in parts."
+        )
+        remedy = sync("--exclude", file.name, patient.directory.path)
         yield Finding("payload-too-large", message, f"{file.path}: {file.size} bytes", remedy, str(file.path))
 
 
@@ -89,15 +102,12 @@ def _changed(patient: Patient, file: LoggedFile) -> Iterator[Finding]:
         if now != sent:
             message = f"The file {file.name} has changed since it was sent."
             evidence = f"sent to {to}: {sent.size} bytes, MD5 {sent.md5}; now {now.size} bytes, MD5 {now.md5}"
-            yield Finding(
-                "payload-changed", message, evidence, f"backhaul sync --force {patient.directory.path}", str(file.path)
-            )
+            yield Finding("payload-changed", message, evidence, sync("--force", patient.directory.path), str(file.path))
     if file.link is None or patient.recording or sent_before:
         return
     # A copy of a run has times of its own, but no links that lead anywhere.
     changed = file.path.stat().st_mtime
     if changed > ended + _SLOW_END:
-        message = f"The file {file.name} has changed since the run ended; it would be sent as it is now."
+        message = f"The file {file.name} has changed since the run ended; it is sent as it is now."
         evidence = f"{file.link} changed {changed - ended:.0f} s after the log's last record"
-        remedy = f"backhaul sync {patient.directory.path}, if it is what you want on the server"
-        yield Finding("payload-changed", message, evidence, remedy, str(file.path))
+        yield Finding("payload-changed", message, evidence, sync(patient.directory.path), str(file.path))

@@ -14,9 +14,10 @@ def _meanings(folder: Path, line: str) -> list[str]:
     log = folder / "wandb" / "logs" / "debug-sync.20261122.101010.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text(f"an ordinary line\n{line}\nanother one\n")
-    surroundings = Surroundings({}, folder, folder, (folder / "wandb",))
+    surroundings = Surroundings({}, folder, folder, (folder / "wandb",), folder)
     found = list(client_logs.check(surroundings))
-    assert all(finding.evidence == line.strip()[:300] for finding in found)
+    assert all(finding.evidence == f"{log}: {line.strip()[:300]}" for finding in found)
+    assert all(finding.remedy.endswith(str(folder / "wandb")) for finding in found)
     return [finding.message for finding in found]
 
 
@@ -34,10 +35,22 @@ def _meanings(folder: Path, line: str) -> list[str]:
         ('{"error":"rate limit exceeded: per_run limit on filestream requests"}', "slow down"),
         ("ssl.SSLCertVerificationError: self signed certificate in certificate chain", "certificate"),
         ("permission denied (<Response [403]>)", "may not write"),
-        ("401 ... user is not logged in", "did not accept the API key"),
+        ("401 ... user is not logged in", "key was not accepted"),
         ("api: retrying error ... dial tcp 1.2.3.4:443: connect: connection refused", "could not be reached"),
         ("lookup api.wandb.ai: dial tcp: i/o timeout", "could not be reached"),
         ("OSError: [Errno 122] Disk quota exceeded", "no quota"),
+        ("Error 1062: Duplicate entry '569728-hp' for key 'PRIMARY' (<Response [409]>)", "deleted"),
+        ("wandb: ERROR project not found (<Response [404]>)", "may not write"),
+        ('run "aabb" not found while updating run (<Response [404]>)', "may not write"),
+        ("internal database error (<Response [500]>)", "in trouble"),
+        ("PUT https://storage.googleapis.com/x: 503 Service Unavailable", "storage host"),
+        ("Metric data exceeds maximum size of 4.1MB (4.2MB)", "too large"),
+        ("a newer wandb version is required to read this file", "another release"),
+        ("WARNING Tried to log to step 3 that is less than the current step 4. Steps must be", "step 0 again"),
+        ("panic: runtime error: invalid memory address or nil pointer dereference", "crashed"),
+        ("Failed to sync all data: the file ends with an incomplete record.", "torn place"),
+        (".wandb file is empty (header is 0 bytes instead of the expected 7), skipping: x", "reached the disk"),
+        ("PermissionError: [Errno 13] Permission denied: '/tmp/debug-cli.log'", "another user"),
     ],
 )
 def test_a_known_message_is_translated_with_its_line_as_evidence(tmp_path: Path, line: str, meaning: str) -> None:
@@ -56,5 +69,13 @@ def test_only_the_newest_line_of_each_message_is_shown(tmp_path: Path) -> None:
     log = tmp_path / "wandb" / "offline-run-1" / "logs" / "debug-internal.log"
     log.parent.mkdir(parents=True)
     log.write_text("".join(f"attempt {n}: 429 encountered, retrying\n" for n in range(1000)))
-    (finding,) = client_logs.check(Surroundings({}, tmp_path, tmp_path, (tmp_path / "wandb",)))
-    assert finding.evidence == "attempt 999: 429 encountered, retrying"
+    (finding,) = client_logs.check(Surroundings({}, tmp_path, tmp_path, (tmp_path / "wandb",), tmp_path))
+    assert finding.evidence == f"{log}: attempt 999: 429 encountered, retrying"
+
+
+def test_every_message_stands_in_its_row_of_the_troubleshooting_page() -> None:
+    """Who searches the page for a message finds it: the page quotes what the doctor looks for."""
+    page = (Path(__file__).parents[4] / "docs" / "troubleshooting.md").read_text()
+    rows = {line.split("|")[1].strip(): line for line in page.splitlines() if line.startswith("| F")}
+    missing = [known.row for known in client_logs.KNOWN if not known.pattern.search(rows[known.row].replace("`", ""))]
+    assert missing == []
