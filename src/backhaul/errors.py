@@ -9,6 +9,7 @@
     │   ├── TlsFailure                  4
     │   ├── ProxyRefused                4
     │   ├── CaptivePortal               4
+    │   ├── UnknownSigner               4
     │   ├── ClockWrong                   4
     │   ├── QueuePlace                  4
     │   └── QuotaExceeded               4
@@ -31,7 +32,10 @@
     │   ├── EmptyLog                    6
     │   ├── RemoteConflict              6
     │   ├── PayloadMissing              6
-    │   └── NotProven                   6
+    │   ├── NotProven                   6
+    │   ├── NotABundle                  6
+    │   ├── BundleIncomplete            6
+    │   └── ReceiptRefused              6
     ├── RefusedError                    7  the server said no for good
     │   ├── BadRequest                  7
     │   ├── Forbidden                   7
@@ -41,6 +45,7 @@
     │   └── UnexpectedAnswer            7
     ├── DeadlineReached                 8  a limit that the user set
     ├── LogDamaged                      9  records were lost inside a log
+    │   └── BundleDamaged               9
     ├── VerificationFailed             10  read back and different
     └── Interrupted                   130  Ctrl-C
         └── Terminated                143  SIGTERM
@@ -146,6 +151,17 @@ class CaptivePortal(ConfigurationError):
     next_by_default = (
         "Open the URL in a browser on this machine and log in to the network if it asks you to; "
         "if that is no login page, check the URL: it must be the address of the API."
+    )
+
+
+class UnknownSigner(ConfigurationError):
+    """A signature holds, and is by a key that you have not said to trust."""
+
+    code = "unknown-signer"
+    safe_by_default = "Nothing was taken over; your run directories are unchanged."
+    next_by_default = (
+        "Ask whoever holds that key for its fingerprint (`backhaul receipt key` prints it), by a way of its own; if it "
+        "is the same, give it with --signed-by."
     )
 
 
@@ -323,6 +339,33 @@ class NotProven(QuarantineError):
     next_by_default = "Run `backhaul sync` on it, or `backhaul verify` if it was sent already."
 
 
+class NotABundle(QuarantineError):
+    """The file is no bundle, or nothing of a bundle is left in it."""
+
+    code = "not-a-bundle"
+    next_by_default = (
+        "Check where this file came from; `backhaul pack` makes bundles. Copy it again if it should be one."
+    )
+
+
+class BundleIncomplete(QuarantineError):
+    """A volume of the bundle is not there, or the bundle ends before its end."""
+
+    code = "bundle-incomplete"
+    next_by_default = (
+        "Bring what is missing, or copy the bundle again, then run the same command again; "
+        "`backhaul unpack --partial` takes what is there."
+    )
+
+
+class ReceiptRefused(QuarantineError):
+    """A receipt that was carried here does not prove what lies here."""
+
+    code = "receipt-refused"
+    safe_by_default = "The run counts as before; nothing was marked or deleted."
+    next_by_default = "Pack the run again, sync that bundle on the other side, and bring the new receipt."
+
+
 class RefusedError(BackhaulError):
     """The server said no, and will say no again."""
 
@@ -391,6 +434,14 @@ class LogDamaged(BackhaulError):
     exit_code = 9
     safe_by_default = "The damaged log is unchanged; every record that can be read was delivered and read back."
     next_by_default = "Look for an undamaged copy of the log; if there is none, what arrived is all there is."
+
+
+class BundleDamaged(LogDamaged):
+    """Bytes of a bundle were changed on the way; the files that they hit are named, the others are good."""
+
+    code = "bundle-damaged"
+    safe_by_default = "Files that were hit were left out; every other file has the digest that it was packed with."
+    next_by_default = "Copy the bundle again from where it was made, then run the same command again."
 
 
 class VerificationFailed(BackhaulError):

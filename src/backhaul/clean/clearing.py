@@ -7,19 +7,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from backhaul.clean.evidence import check_contents, evidence_for
+from backhaul.clean.evidence import Evidence, check_contents, evidence_for
 from backhaul.clean.removal import finish, unfinished, withdraw
 from backhaul.clean.verdict import Fate, Verdict
 from backhaul.errors import BackhaulError, NotProven, TemporaryError
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.inspect import inspect
 from backhaul.sync.audit import audit_runs
+from backhaul.sync.carried import CARRIED
 from backhaul.sync.destination import Destination
 from backhaul.sync.ledger import Ledger, read_ledger
 from backhaul.sync.mishap import told
 from backhaul.sync.options import SyncOptions
 from backhaul.sync.outcome import Outcome, RunState
-from backhaul.sync.progress import Progress
+from backhaul.sync.progress import LogStamp, Progress
 from backhaul.sync.reporter import Reporter
 from backhaul.wire.server import Server
 
@@ -53,6 +54,11 @@ async def judge(
     ]
 
 
+def judge_by_carried_receipts(directories: Iterable[RunDirectory], options: SyncOptions) -> list[Verdict]:
+    """The verdict on each run by a receipt that was carried here alone: no destination can be asked from this side."""
+    return [_by_a_carried_receipt(directory, options) for directory in directories]
+
+
 def clear(verdicts: Sequence[Verdict], options: SyncOptions) -> list[Verdict]:
     """Delete what is proven, once its evidence has been looked at again; each run's fate after that."""
     return [_cleared(verdict, options) if verdict.fate is Fate.PROVEN else verdict for verdict in verdicts]
@@ -81,6 +87,29 @@ def _by_the_ledger(directory: RunDirectory, destination: Destination, options: S
         check_contents(evidence)
     except (BackhaulError, OSError) as error:
         return replace(verdict, error=told(error))
+    return _proven(verdict, evidence)
+
+
+def _by_a_carried_receipt(directory: RunDirectory, options: SyncOptions) -> Verdict:
+    verdict = Verdict(directory, Fate.KEPT, directory.run_id_hint)
+    try:
+        verdict = replace(verdict, run_id=inspect(directory).identity.run_id)
+        stamp = LogStamp.of(directory.log)
+        for to, known in read_ledger(directory.log, options.state_folder).items():
+            if known.verified == stamp and known.receipt is not None:
+                evidence = evidence_for(directory, known, options.state_folder)
+                if CARRIED in evidence.receipt.document:
+                    check_contents(evidence)
+                    return _proven(replace(verdict, to=to), evidence)
+        raise NotProven("No receipt of this run, as it is now, was carried here.", next=_IMPORT)
+    except (BackhaulError, OSError) as error:
+        return replace(verdict, error=told(error))
+
+
+_IMPORT = "Bring the receipt that the sync on the other side wrote, and run `backhaul receipt import` on it."
+
+
+def _proven(verdict: Verdict, evidence: Evidence) -> Verdict:
     return replace(
         verdict,
         fate=Fate.PROVEN,

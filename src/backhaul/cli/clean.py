@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from backhaul.clean.clearing import clear, finish_interrupted, judge
+from backhaul.clean.clearing import clear, finish_interrupted, judge, judge_by_carried_receipts
 from backhaul.clean.verdict import Clearing, Fate, Verdict
 from backhaul.cli.clean_view import show_clearing
 from backhaul.cli.progress import ProgressView
@@ -32,6 +32,9 @@ from backhaul.sync.state_folder import state_folder
 @click.option("-e", "--entity", help="The runs are under this entity, whatever the log says.")
 @click.option("-p", "--project", help="The runs are under this project, whatever the log says.")
 @click.option("--deep", is_flag=True, help="Read every history row back and compare it, before anything is deleted.")
+@click.option(
+    "--carried", is_flag=True, help="Go by receipts that were carried here (`receipt import`); ask no server."
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be deleted; delete nothing.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before deleting.")
 @click.option(
@@ -55,7 +58,10 @@ def command(
             )
         finished = () if dry_run else tuple(finish_interrupted(_folders(paths)))
         directories = _found(paths, finished)
-        verdicts = _judged(directories, target, deep=choices["deep"])
+        if choices["carried"]:
+            verdicts = judge_by_carried_receipts(directories, _options())
+        else:
+            verdicts = _judged(directories, target, deep=choices["deep"])
         if not dry_run and (yes or _agreed(verdicts)):
             verdicts = clear(verdicts, _options())
     except BackhaulError as error:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from backhaul.cli.bundle_view import opened
 from backhaul.cli.doctor_view import show_diagnosis
 from backhaul.cli.render import show_error
 from backhaul.doctor.diagnosis import Diagnosis
@@ -66,7 +67,8 @@ def command(
     PATH is what `backhaul sync` takes.
     """
     try:
-        directories = find_runs(paths, env=os.environ, cwd=Path.cwd())
+        visit = ctx.with_resource(opened(paths))
+        directories = find_runs(visit.paths, env=os.environ, cwd=Path.cwd())
         surroundings = _surroundings(directories, full_from / 100)
         way, steps, remote = _way(directories, Target(to, entity, project)), list[Step](), list[Finding]()
         if not offline:
@@ -78,7 +80,7 @@ def command(
         show_error(error)
         ctx.exit(error.exit_code)
     _show(diagnosis, way, steps, verbose=verbose, as_json=as_json)
-    ctx.exit(diagnosis.exit_code)
+    ctx.exit(visit.exit_code(diagnosis.exit_code))
 
 
 def _surroundings(directories: Sequence[RunDirectory], full_from: float) -> Surroundings:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import click
 
+from backhaul.cli.bundle_view import opened
 from backhaul.cli.run_view import show_run
+from backhaul.errors import UsageError
 from backhaul.runs.local_run import open_run
 
 
@@ -19,6 +21,12 @@ from backhaul.runs.local_run import open_run
 def command(path: Path, metrics: int, lines: int) -> None:
     """Look at a run: identity, state, config, summary, metrics, console, files, damage. Reads only; no network.
 
-    PATH is a run directory, a .wandb file, or latest-run.
+    PATH is a run directory, a .wandb file, latest-run, or a bundle of one run.
     """
-    show_run(open_run(path), metrics=metrics, lines=lines)
+    with opened((path,)) as visit:
+        if len(visit.paths) != 1:
+            raise UsageError(
+                f"There are {len(visit.paths)} runs in {path}, and one is shown.",
+                next="See them with `backhaul status`; `backhaul unpack` takes them out.",
+            )
+        show_run(open_run(visit.paths[0]), metrics=metrics, lines=lines)

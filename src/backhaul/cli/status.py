@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from backhaul.cli.bundle_view import bundles_json, opened
 from backhaul.cli.render import show_error
 from backhaul.cli.status_view import show_standings
 from backhaul.errors import BackhaulError
@@ -27,13 +28,16 @@ def command(ctx: click.Context, paths: tuple[Path, ...], as_json: bool) -> None:
     PATH is what `backhaul sync` takes.
     """
     try:
-        runs = list(standings(find_runs(paths, env=os.environ, cwd=Path.cwd()), state_folder()))
+        with opened(paths) as visit:
+            runs = list(standings(find_runs(visit.paths, env=os.environ, cwd=Path.cwd()), state_folder()))
     except BackhaulError as error:
         if as_json:
             print(json.dumps({"runs": [], "error": error.as_json(), "exit_code": error.exit_code}))
         show_error(error)
         ctx.exit(error.exit_code)
     if as_json:
-        print(json.dumps({"runs": [run.as_json() for run in runs], "exit_code": 0}, ensure_ascii=False))
+        document = {"runs": [run.as_json() for run in runs], **bundles_json(visit), "exit_code": visit.exit_code(0)}
+        print(json.dumps(document, ensure_ascii=False))
     else:
         show_standings(runs, time.time())
+    ctx.exit(visit.exit_code(0))

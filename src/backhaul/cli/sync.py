@@ -11,11 +11,12 @@ from typing import Any
 
 import click
 
+from backhaul.cli.bundle_view import bundles_json, opened
 from backhaul.cli.plan_view import planned
 from backhaul.cli.progress import ProgressView
 from backhaul.cli.quantities import BYTES
 from backhaul.cli.render import STDERR, show_error, show_outcomes, show_warnings
-from backhaul.errors import BackhaulError, Interrupted, Terminated
+from backhaul.errors import BackhaulError, DeadlineReached, Interrupted, TemporaryError, Terminated, UsageError
 from backhaul.runs.directory import RunDirectory
 from backhaul.sync.at_once import MOST_RUNS
 from backhaul.sync.connection import Connection, Target, connected, destination_of, user_settings
@@ -25,6 +26,8 @@ from backhaul.sync.options import SyncOptions
 from backhaul.sync.policy import ArtifactPolicy
 from backhaul.sync.report import Report
 from backhaul.sync.state_folder import state_folder
+
+_GOES_ON = frozenset(kind.exit_code for kind in (TemporaryError, DeadlineReached, Interrupted, Terminated))
 
 
 @click.command("sync")
@@ -59,6 +62,7 @@ from backhaul.sync.state_folder import state_folder
     show_default=True,
     help="Seconds without growth after which a writer that cannot be seen counts as dead.",
 )
+@click.option("--signed-by", metavar="FINGERPRINT", help="Refuse a bundle that was not signed with this key.")
 @click.option("--dry-run", is_flag=True, help="Say what would be sent; no network.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @click.option("--json-lines", "as_lines", is_flag=True, help="A line of JSON on stdout for each thing that happens.")
@@ -68,8 +72,8 @@ def command(
 ) -> None:
     """Bring runs to a server, and prove that they arrived.
 
-    PATH is a run directory, a .wandb file, a wandb folder or any folder above one; without it, $WANDB_DIR or the
-    current folder. What was acknowledged is remembered beside the log, so the same command goes on where it stopped.
+    PATH is a run directory, a .wandb file, a wandb folder, any folder above one, or a bundle; without it, $WANDB_DIR or
+    the current folder. What was acknowledged is remembered, so the same command goes on where it stopped.
     """
     tell = _teller(as_json=as_json, as_lines=as_lines)
     target = Target(
@@ -81,22 +85,30 @@ def command(
         choices["bwlimit"],
     )
     try:
-        directories = wanted_runs(paths, target.run_id)
-        if dry_run:
-            settings = user_settings()
-            show_warnings(settings.warnings)
-            destination = destination_of(target, settings)
-            report, exit_code = Report(tuple(planned(directories, destination, state_folder()))), 0
-        else:
-            report = _delivered(directories, target, _options(choices), as_lines=as_lines)
-            exit_code = report.exit_code
+        with opened(paths, signed_by=choices["signed_by"]) as visit:
+            if visit.bundles and choices["live"]:
+                raise UsageError("A bundle does not grow: --live is for run directories.")
+            directories = wanted_runs(visit.paths, target.run_id)
+            if dry_run:
+                report, exit_code = _planned(directories, target), 0
+            else:
+                report = _delivered(directories, target, _options(choices), as_lines=as_lines)
+                exit_code = visit.exit_code(report.exit_code)
+            # What an interrupted sync would need again.
+            visit.keep = exit_code in _GOES_ON
     except BackhaulError as error:
         tell({"runs": [], "error": error.as_json(), "exit_code": error.exit_code})
         show_error(error)
         ctx.exit(error.exit_code)
-    tell(report.as_json() | {"exit_code": exit_code})
+    tell(report.as_json() | bundles_json(visit) | {"exit_code": exit_code})
     show_outcomes(report.runs)
     ctx.exit(exit_code)
+
+
+def _planned(directories: Sequence[RunDirectory], target: Target) -> Report:
+    settings = user_settings()
+    show_warnings(settings.warnings)
+    return Report(tuple(planned(directories, destination_of(target, settings), state_folder())))
 
 
 def _teller(*, as_json: bool, as_lines: bool) -> Callable[[dict[str, Any]], None]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from backhaul.cli.bundle_view import bundles_json, opened
 from backhaul.cli.progress import ProgressView
 from backhaul.cli.render import STDERR, show_error, show_outcomes, show_warnings
 from backhaul.errors import BackhaulError
@@ -51,19 +52,20 @@ def command(
         if receipt is not None:
             _check_receipt(receipt, target, as_json=as_json)
             ctx.exit(0)
-        directories = wanted_runs(paths, choices["run_id"], include_online=True)
-        with connected(target) as there:
+        with opened(paths) as visit, connected(target) as there:
             show_warnings(there.settings.warnings)
+            directories = wanted_runs(visit.paths, choices["run_id"], include_online=True)
             report = _report(directories, choices, there)
     except BackhaulError as error:
         if as_json:
             print(json.dumps({"runs": [], "error": error.as_json(), "exit_code": error.exit_code}))
         show_error(error)
         ctx.exit(error.exit_code)
+    exit_code = visit.exit_code(report.exit_code)
     if as_json:
-        print(json.dumps(report.as_json(), ensure_ascii=False))
+        print(json.dumps(report.as_json() | bundles_json(visit) | {"exit_code": exit_code}, ensure_ascii=False))
     show_outcomes(report.runs)
-    ctx.exit(report.exit_code)
+    ctx.exit(exit_code)
 
 
 def _report(directories: Sequence[RunDirectory], choices: dict[str, Any], there: Connection) -> Report:

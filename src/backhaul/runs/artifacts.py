@@ -17,9 +17,11 @@ from typing import Any
 
 from backhaul.errors import PayloadMissing, UnreadableFile
 from backhaul.runs.payloads import Digest, Payload, digest_of
+from backhaul.runs.roots import Roots, roots_of_bundle
 
 _DIGEST_HEADER = b"wandb-artifact-manifest-v1\n"
 CLIENT_REFERENCE = "wandb-client-artifact://"
+_AS_RECORDED = Roots()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +93,10 @@ class Artifact:
         return replace(self, entries=ordered, digest=manifest_digest(ordered))
 
 
-def artifact_of(record: Any) -> Artifact:
+def artifact_of(record: Any, roots: Roots = _AS_RECORDED) -> Artifact:
     """The artifact of an ArtifactRecord. Raises PayloadMissing when its entries lie in a file that is gone."""
     config = {item.key: json.loads(item.value_json) for item in record.manifest.storage_policy_config}
-    entries = tuple(sorted(_entries(record.manifest), key=lambda entry: entry.path.encode()))
+    entries = tuple(sorted(_entries(record.manifest, roots), key=lambda entry: entry.path.encode()))
     return Artifact(
         type=record.type,
         name=record.name,
@@ -138,7 +140,7 @@ def digest_base64(content: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ContentPlaces:
-    """Where contents of artifacts may lie on this machine.
+    """Where contents of artifacts may lie on this machine: under their recorded paths, as `roots` has them now.
 
     `staging` folders keep the base names of the recording machine; `caches` are artifact caches, which name contents by
     their MD5; `files` is the run's own folder, which has the same tables and media.
@@ -147,12 +149,22 @@ class ContentPlaces:
     staging: tuple[Path, ...]
     caches: tuple[Path, ...]
     files: Path
+    roots: Roots = _AS_RECORDED
+
+    def moved(self, recorded: Path) -> Path | None:
+        """Where the file that was recorded at `recorded` lies now; None when it is nowhere."""
+        return next((path for path in self.roots.places(recorded) if path.is_file()), None)
 
     def find(self, entry: Entry) -> Payload:
-        """The content of an entry, wherever it lies now, if its MD5 is the entry's.
+        """The content of an entry, wherever it lies now, if its MD5 is the entry's. A content that is named by another
+        digest is taken by its recorded path and size.
 
         Raises PayloadMissing, naming the place where it was recorded; UnreadableFile when it is there and closed to us.
         """
+        if entry.extra.get("alg") == "XXH128":
+            there = self.moved(Path(entry.local_path))
+            if there is not None and there.stat().st_size == entry.size:
+                return Payload(entry.path, there)
         changed: list[str] = []
         for path in self._candidates(entry):
             if not path.is_file() or path.stat().st_size != entry.size:
@@ -170,7 +182,7 @@ class ContentPlaces:
 
     def _candidates(self, entry: Entry) -> Iterator[Path]:
         recorded = Path(entry.local_path)
-        yield recorded
+        yield from self.roots.places(recorded)
         yield from (folder / recorded.name for folder in self.staging)
         digest = md5_hex(entry.digest)
         yield from (cache / "artifacts" / "obj" / "md5" / digest[:2] / digest[2:] for cache in self.caches)
@@ -178,8 +190,8 @@ class ContentPlaces:
             yield from (path for path in self.files.rglob("*") if path.suffix == Path(entry.path).suffix)
 
 
-def content_places(env: Mapping[str, str], home: Path, files: Path) -> ContentPlaces:
-    """The places on this machine, by the variables that the SDK itself obeys."""
+def content_places(env: Mapping[str, str], home: Path, files: Path, roots: Roots = _AS_RECORDED) -> ContentPlaces:
+    """The places on this machine: by `roots`, by the bundle in which `files` lies, by the SDK's own variables."""
     data = {Path(env["WANDB_DATA_DIR"])} if env.get("WANDB_DATA_DIR") else set()
     caches = {Path(env["WANDB_CACHE_DIR"])} if env.get("WANDB_CACHE_DIR") else set()
     data.add(home / ".local" / "share" / "wandb")
@@ -188,10 +200,11 @@ def content_places(env: Mapping[str, str], home: Path, files: Path) -> ContentPl
         staging=tuple(sorted(folder / "artifacts" / "staging" for folder in data)),
         caches=tuple(sorted(caches)),
         files=files,
+        roots=roots + roots_of_bundle(files),
     )
 
 
-def _entries(manifest: Any) -> Iterator[Entry]:
+def _entries(manifest: Any, roots: Roots) -> Iterator[Entry]:
     for item in manifest.contents:
         yield Entry(
             path=item.path,
@@ -204,7 +217,11 @@ def _entries(manifest: Any) -> Iterator[Entry]:
             extra={part.key: json.loads(part.value_json) for part in item.extra},
         )
     if manifest.manifest_file_path:
-        yield from _entries_of_file(Path(manifest.manifest_file_path))
+        recorded = Path(manifest.manifest_file_path)
+        there = next((path for path in roots.places(recorded) if path.is_file()), None)
+        if there is None:
+            raise PayloadMissing(f"The list of an artifact's files was recorded at {recorded} and is not there.")
+        yield from _entries_of_file(there)
 
 
 def _entries_of_file(path: Path) -> Iterator[Entry]:
@@ -223,7 +240,5 @@ def _entries_of_file(path: Path) -> Iterator[Entry]:
                     skip_cache=item.get("skip_cache", False),
                     extra=item.get("extra") or {},
                 )
-    except FileNotFoundError as error:
-        raise PayloadMissing(f"The list of an artifact's files was recorded at {path} and is not there.") from error
     except (OSError, ValueError, KeyError) as error:
         raise UnreadableFile(f"The list of an artifact's files at {path} cannot be read: {error}") from error

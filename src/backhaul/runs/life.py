@@ -19,6 +19,8 @@ from backhaul.runs.open_files import is_open_for_writing
 # A run's first files are written within this time (seconds) of its start, also by a slow file system.
 _FIRST_FILES_WITHIN = 600.0
 _MOST_FILES_LOOKED_AT = 200
+# Beside a log that a bundle brought: the run went on when it was packed, so this is not the end of it.
+RECORDING_NOTE = ".recording"
 
 DEAD_AFTER = 900.0
 """For how long, in seconds, a log that is recorded out of sight may rest before its writer counts as dead."""
@@ -52,6 +54,9 @@ def life_of(
         return Life(True, "a process of this host has its log open")
     if directory.repaired:
         return Life(False, "It has no exit record, and a repair made it, so that nobody writes it.")
+    note = directory.log.with_name(directory.log.name + RECORDING_NOTE)
+    if note.exists():
+        return Life(True, f"it went on when it was packed; if no more of it will come, remove {note}")
     if host == socket.gethostname() and _sees_processes_of(directory.log):
         return Life(False, "The process that wrote it is gone, and left no exit record.")
     times = list(_times_of_change(directory))

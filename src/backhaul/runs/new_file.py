@@ -30,7 +30,7 @@ def new_file(path: Path, *, replace: bool = False) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        _name(part, path, replace)
+        name_file(part, path, replace=replace)
         sync_folder(path.parent)
     except OSError as error:
         raise unwritable(path, error) from error
@@ -38,7 +38,8 @@ def new_file(path: Path, *, replace: bool = False) -> Iterator[BinaryIO]:
         part.unlink(missing_ok=True)
 
 
-def _name(part: Path, path: Path, replace: bool) -> None:
+def name_file(part: Path, path: Path, *, replace: bool) -> None:
+    """Give a file that is whole its name. Raises UsageError when it is taken, unless it may be replaced; OSError."""
     if replace:
         part.replace(path)
         return

@@ -48,7 +48,7 @@ def recorded_payloads(files: Path, names: Iterable[str], *, all_on_disk: bool) -
         if payload is not None:
             yield payload
         elif not (all_on_disk and _GLOB_CHARACTERS & set(name)):
-            yield PayloadMissing(f"The run saved {name}, which is not at {files / name}{_whither(files / name)}.")
+            yield PayloadMissing(f"The run saved {name}, which is not at {files / name}{dangling(files / name)}.")
     if all_on_disk:
         yield from (Payload(name, files / name) for name in _on_disk(files) if name not in seen)
 
@@ -93,8 +93,8 @@ def _named(files: Path, name: str) -> Payload | None:
     return Payload(name, path) if path.is_file() else None
 
 
-def _whither(path: Path) -> str:
-    """Where a dangling link points to: what the user has to bring back."""
+def dangling(path: Path) -> str:
+    """Where a dangling link points to, in brackets: what the user has to bring back. Empty for what is no link."""
     return f" (a link to {path.readlink()}, which is not there)" if path.is_symlink() else ""
 
 

@@ -60,7 +60,7 @@ def logged_files(files: Path, names: Iterable[str], *, all_on_disk: bool) -> Ite
 def logged_artifact(record: Any, places: ContentPlaces) -> LoggedArtifact:
     """What an ArtifactRecord says, held against the disk. References have no content of their own."""
     try:
-        entries = artifact_of(record).entries
+        entries = artifact_of(record, places.roots).entries
     except (PayloadMissing, UnreadableFile):
         # The list of the files is itself a file, and it is gone.
         listed = Path(record.manifest.manifest_file_path)
@@ -71,12 +71,10 @@ def logged_artifact(record: Any, places: ContentPlaces) -> LoggedArtifact:
 
 
 def _is_there(entry: Entry, places: ContentPlaces) -> bool:
-    try:
-        # Of the recorded size, so most likely what it was; to read contents of gigabytes is a sync's business.
-        if Path(entry.local_path).stat().st_size == entry.size:
-            return True
-    except OSError:
-        pass
+    there = places.moved(Path(entry.local_path))
+    # Of the recorded size, so most likely what it was; to read contents of gigabytes is a sync's business.
+    if there is not None and there.stat().st_size == entry.size:
+        return True
     try:
         places.find(entry)
     except (PayloadMissing, UnreadableFile):

@@ -7,7 +7,6 @@ from base64 import b64decode
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from backhaul.errors import (
@@ -74,7 +73,7 @@ class ArtifactDelivery:
 
     async def _try_one(self, record: Any) -> tuple[str, str] | None:
         try:
-            return await self._one(await asyncio.to_thread(artifact_of, record))
+            return await self._one(await asyncio.to_thread(artifact_of, record, self.places.roots))
         except (QuarantineError, RefusedError) as error:
             self._quarantine(record.name, error)
             return None
@@ -111,11 +110,11 @@ class ArtifactDelivery:
         """
         entries, contents, changed = [], {}, False
         for entry in artifact.entries:
-            if entry.has_content and entry.extra.get("alg") == "XXH128":
-                entry, changed = _with_md5(entry), True
-            entries.append(entry)
             if entry.has_content:
-                contents[entry.path] = self.places.find(entry)
+                contents[entry.path] = content = self.places.find(entry)
+                if entry.extra.get("alg") == "XXH128":
+                    entry, changed = _with_md5(entry, content), True
+            entries.append(entry)
         return (artifact.with_entries(tuple(entries)) if changed else artifact), contents
 
     def _wanted(self, artifact: Artifact) -> dict[str, Any]:
@@ -228,8 +227,8 @@ def _slice(content: Payload) -> FileSlice:
     return FileSlice(content.path, 0, content.path.stat().st_size)
 
 
-def _with_md5(entry: Entry) -> Entry:
-    digest = digest_of(Payload(entry.path, Path(entry.local_path)))
+def _with_md5(entry: Entry, content: Payload) -> Entry:
+    digest = digest_of(content)
     return replace(entry, digest=digest.md5, extra={key: value for key, value in entry.extra.items() if key != "alg"})
 
 

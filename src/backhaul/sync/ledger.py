@@ -3,8 +3,9 @@
 An append-only file beside the log (`run-ID.wandb.backhaul`), one entry a line: eight hex digits of CRC-32 over the
 rest, a space, and a JSON object with `to` (the destination) and `what`. Each entry is fsynced before the next thing
 happens. A torn or damaged line counts as not written: what it said is asked of the server again, and sending again is
-free. Long ledgers are written anew, shorter, and renamed into place. Where the run directory is not writable the ledger
-lies in the user's state folder under a name made from the log's identity.
+free. Long ledgers are written anew, shorter, and renamed into place. Where the run directory is not writable, or is a
+copy that a bundle was unpacked to for a while, the ledger lies in the user's state folder under a name made from the
+log's identity.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from backhaul.errors import BackhaulError, DiskFull, LedgerUnwritable
 from backhaul.sync.ledger_lock import LedgerLock
 from backhaul.sync.mishap import FULL
 from backhaul.sync.progress import Progress
+from backhaul.sync.state_folder import comes_and_goes
 
 SUFFIX = ".backhaul"
 _COMPACT_AFTER_ENTRIES = 2000
@@ -52,11 +54,12 @@ class Ledger:
     def open(cls, log: Path, state_folder: Path) -> Ledger:
         """Open the ledger of the run whose log is at `log`, beside it or else in `state_folder`."""
         beside = log.with_name(log.name + SUFFIX)
-        try:
-            return cls(beside)._begin()
-        except OSError as error:
-            if error.errno not in _NOT_HERE:
-                raise _told(beside, error) from error
+        if not comes_and_goes(log, state_folder):
+            try:
+                return cls(beside)._begin()
+            except OSError as error:
+                if error.errno not in _NOT_HERE:
+                    raise _told(beside, error) from error
         elsewhere = state_folder / "ledgers" / f"{_identity(log)}{SUFFIX}"
         try:
             elsewhere.parent.mkdir(parents=True, exist_ok=True)
@@ -123,10 +126,11 @@ class Ledger:
 
 def read_ledger(log: Path, state_folder: Path) -> Mapping[str, Progress]:
     """What a ledger says of each destination, without opening it for writing; an absent or unreadable one is empty."""
-    try:
-        return _replay(log.with_name(log.name + SUFFIX).read_bytes())[0]
-    except OSError:
-        pass
+    if not comes_and_goes(log, state_folder):
+        try:
+            return _replay(log.with_name(log.name + SUFFIX).read_bytes())[0]
+        except OSError:
+            pass
     elsewhere = state_folder / "ledgers"
     try:
         # Looked for first: to make the log's name there, its beginning has to be read.

@@ -62,14 +62,19 @@ class Receipt:
 
 def write_receipt(receipt: Receipt, state_folder: Path) -> Path:
     """Keep a receipt, signed with the user's key, under `state_folder`; whole and durable then. Raises DiskFull."""
-    host = _safe(receipt.url.partition("://")[2])
-    folder = state_folder / "receipts" / host / _safe(receipt.entity) / _safe(receipt.project)
-    path = folder / f"{_safe(receipt.run_id)}-{receipt.log_digest[:12]}.json"
+    return keep_receipt(receipt.as_json(), state_folder)
+
+
+def keep_receipt(document: Mapping[str, Any], state_folder: Path, suffix: str = "") -> Path:
+    """Keep a receipt's content, signed with the user's key, at the place that belongs to it. Raises DiskFull."""
+    there, digest = document["destination"], document["log"]["sha256"]
+    host = _safe(there["url"].partition("://")[2])
+    folder = state_folder / "receipts" / host / _safe(there["entity"]) / _safe(there["project"])
+    path = folder / f"{_safe(there['run_id'])}-{digest[:12]}{suffix}.json"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        document = signed(receipt.as_json(), state_folder)
         with new_file(path, replace=True) as file:
-            file.write(json.dumps(document, indent=2, ensure_ascii=False).encode())
+            file.write(json.dumps(signed(document, state_folder), indent=2, ensure_ascii=False).encode())
     except (OSError, UsageError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise DiskFull(f"The receipt {path} cannot be written: {reason}.") from error

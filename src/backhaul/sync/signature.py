@@ -47,6 +47,11 @@ def signer_of(document: Mapping[str, Any]) -> str | None:
     return _fingerprint(public)
 
 
+def made_fingerprint(state_folder: Path) -> str:
+    """The fingerprint of this user's key, which is made if there is none. Raises what `signed` raises."""
+    return _fingerprint(_key(state_folder / _KEY_FILE).public_key().public_bytes_raw())
+
+
 def own_fingerprint(state_folder: Path) -> str | None:
     """The fingerprint of this user's key; None when there is none yet."""
     path = state_folder / _KEY_FILE

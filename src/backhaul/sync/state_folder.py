@@ -10,3 +10,13 @@ import platformdirs
 def state_folder() -> Path:
     """The user's state folder of Backhaul; it need not exist yet."""
     return Path(platformdirs.user_state_dir("backhaul"))
+
+
+def unpacked_folder(state_folder: Path) -> Path:
+    """Where bundles lie unpacked while a command looks at them: what is there comes and goes."""
+    return state_folder / "bundles"
+
+
+def comes_and_goes(log: Path, state_folder: Path) -> bool:
+    """Whether the log is one that was unpacked for a while only: what is known of it must outlive the copy."""
+    return log.is_relative_to(unpacked_folder(state_folder).resolve())

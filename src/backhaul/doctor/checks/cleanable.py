@@ -9,10 +9,13 @@ from backhaul.doctor.finding import Finding
 from backhaul.doctor.patient import Patient
 from backhaul.doctor.remedy import command
 from backhaul.errors import BackhaulError
+from backhaul.sync.state_folder import comes_and_goes
 
 
 def check(patient: Patient) -> Iterator[Finding]:
     """A note on a run that `backhaul clean` may delete once the server confirms it."""
+    if comes_and_goes(patient.directory.log, patient.state_folder):
+        return
     for to, known in patient.ledger.items():
         if known.verified is None:
             continue

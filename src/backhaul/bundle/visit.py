@@ -1,0 +1,115 @@
+"""A bundle as if it were a folder of runs: unpacked for as long as a command looks at it, in the user's state folder.
+
+What an interrupted sync has left is used by the next one. The ledgers lie elsewhere in the state folder (`Ledger`), so
+they stay, and a later bundle of the same run goes on by them.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from backhaul.bundle.opening import Bundle, named_bundles, open_bundle
+from backhaul.bundle.progress import OnProgress, tell_nobody
+from backhaul.bundle.seal import check_signer
+from backhaul.bundle.unpacking import Unpacked, unpack
+from backhaul.errors import BackhaulError, RunBusy, UsageError
+from backhaul.sync.state_folder import unpacked_folder
+
+
+@dataclass(frozen=True, slots=True)
+class Visited:
+    """A bundle, the folder that it was unpacked in, and what came of its files."""
+
+    bundle: Bundle
+    folder: Path
+    unpacked: Unpacked
+
+    @property
+    def logs(self) -> list[Path]:
+        """The logs of its runs that are whole."""
+        logs = (self.folder / run.log_member for run in self.bundle.manifest.runs)
+        return [log for log in logs if log.is_file()]
+
+
+@dataclass(slots=True)
+class Visit:
+    """The paths of a command with bundles opened: `paths` are their logs instead. Set `keep` to leave them unpacked."""
+
+    paths: tuple[Path, ...]
+    bundles: list[Visited] = field(default_factory=list)
+    keep: bool = False
+
+    @property
+    def error(self) -> BackhaulError | None:
+        """The first thing that is wrong with a bundle."""
+        return next((error for each in self.bundles if (error := each.unpacked.error) is not None), None)
+
+    def exit_code(self, of_runs: int) -> int:
+        """The exit code of a command whose runs would end it with `of_runs`."""
+        return of_runs or (self.error.exit_code if self.error else 0)
+
+
+@contextmanager
+def visiting(
+    paths: Sequence[Path],
+    state_folder: Path,
+    *,
+    signed_by: str | None = None,
+    on_progress: OnProgress = tell_nobody,
+) -> Iterator[Visit]:
+    """Open what of `paths` is a bundle; other paths pass through. Afterwards nothing of it is left, unless `keep`.
+
+    Raises what `open_bundle` and `unpack` raise, RunBusy while another command has the bundle open, UnknownSigner when
+    it is not `signed_by` the key that was asked for.
+    """
+    bundles = named_bundles(paths)
+    if not bundles:
+        if signed_by is not None:
+            raise UsageError("--signed-by is for bundles, and none is named.")
+        yield Visit(tuple(paths))
+        return
+    with ExitStack() as stack:
+        visit = Visit(())
+        for path in bundles:
+            opened = open_bundle(path)
+            check_signer(opened.signer, signed_by)
+            folder = unpacked_folder(state_folder) / opened.manifest.bundle
+            stack.enter_context(_held(folder, opened.path))
+            visit.bundles.append(Visited(opened, folder, unpack(opened, folder, on_progress=on_progress)))
+        logs = [log for visited in visit.bundles for log in visited.logs]
+        visit.paths = (*(path for path in paths if path not in _volumes(visit.bundles)), *logs)
+        if not visit.paths:
+            raise visit.error or UsageError(f"There is no run in {bundles[0]}.")
+        try:
+            yield visit
+        finally:
+            if not visit.keep:
+                for visited in visit.bundles:
+                    shutil.rmtree(visited.folder, ignore_errors=True)
+
+
+def _volumes(bundles: Sequence[Visited]) -> set[Path]:
+    return {path for visited in bundles for path in visited.bundle.volumes.values()}
+
+
+@contextmanager
+def _held(folder: Path, bundle: Path) -> Iterator[None]:
+    """Keep other commands from unpacking to, or taking away, the same folder. Raises RunBusy."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = folder.with_name(f"{folder.name}.lock")
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunBusy(f"Another command has {bundle} open.") from None
+        yield
+        lock.unlink(missing_ok=True)
+    finally:
+        os.close(descriptor)
