@@ -54,6 +54,7 @@ shutil.copytree(sys.argv[1], os.path.join(os.environ["WANDB_DIR"], "wandb", os.p
 sys.exit(int(sys.argv[2]))
 """
 (_RUN,) = RECORDED.glob("0.31.0/offline-run-*")
+(_OTHER,) = RECORDED.glob("0.28.2/offline-run-*")
 
 
 def _python(script: str, *arguments: object) -> tuple[str, ...]:
@@ -256,3 +257,38 @@ def test_a_full_disk_at_the_start_links_media(backhaul: Backhaul, small_disk: Pa
     assert (
         there.with_env(WANDB_ALLOW_MEDIA_SYMLINK="false")("run", "--on-disk", "link-media", *shows).stdout == "false\n"
     )
+
+
+def _queue(backhaul: Backhaul, *arguments: object) -> dict[str, tuple[str, str | None]]:
+    """State and reason of each run in the queue, by run id."""
+    listed = backhaul("queue", "list", "--all", "--json", *arguments).document["runs"]
+    return {run["run_id"]: (run["state"], run["error"] and run["error"]["code"]) for run in listed}
+
+
+def test_what_is_not_home_waits_in_the_queue(backhaul: Backhaul, tmp_path: Path, project: str) -> None:
+    """With the reason, in the queue that was named; what is home is known as such; without a sync nothing is tried."""
+    queue = ("--queue", tmp_path / "queue.db")
+    nowhere = backhaul.to("http://127.0.0.1:1")
+    assert nowhere("run", *queue, "--deadline", "3", "--", *_python(_RECORDS, _RUN, 0)).exit_code == 0
+    run = id_of(_RUN)
+    assert _queue(backhaul, *queue) == {run: ("pending", "deadline")}
+    assert backhaul("run", *queue, "-p", project, "--", "sh", "-c", "touch $WANDB_DIR/wandb/*/*.wandb").exit_code == 0
+    assert _queue(backhaul, *queue) == {run: ("verified", None)}
+    other = backhaul.with_env(WANDB_DIR=str(tmp_path / "other"))
+    assert other("run", *queue, "--no-sync", "--", *_python(_RECORDS, _OTHER, 0)).exit_code == 0
+    states = _queue(backhaul, *queue)
+    assert [state for name, state in states.items() if name != run] == [("pending", None)]
+
+
+def test_a_run_is_in_the_queue_while_its_job_goes_on(backhaul: Backhaul, project: str) -> None:
+    """Job and wrapper may be killed at one blow."""
+    started = backhaul.start("run", "--", *_python(_LISTENING, project), new_session=True)
+    assert "ready" in _line(started)
+    until = time.monotonic() + 30
+    while not (states := _queue(backhaul)):
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    assert states == {"listening": ("recording", None)}
+    started.send_signal(signal.SIGTERM)
+    assert end(started, 60).exit_code == 3
+    assert _queue(backhaul) == {"listening": ("verified", None)}

@@ -34,7 +34,9 @@ _ON_DISK = [str(action) for action in Action if action is not Action.WARN]
 
 @click.command("run", context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False})
 @click.argument("job", metavar="COMMAND [ARGUMENT]...", nargs=-1, required=True, type=click.UNPROCESSED)
-@click.option("--sync/--no-sync", default=True, show_default=True, help="Whether to send the runs.")
+@click.option(
+    "--sync/--no-sync", default=True, show_default=True, help="Send the runs, or only put them into the queue."
+)
 @click.option(
     "--deadline",
     type=click.FloatRange(min=0),
@@ -53,6 +55,7 @@ _ON_DISK = [str(action) for action in Action if action is not Action.WARN]
 @click.option(
     "--timeout", type=click.FloatRange(min=0.1), default=60, show_default=True, help="Seconds without a byte."
 )
+@click.option("--queue", "queue", metavar="PATH|URL", envvar="BACKHAUL_QUEUE", help="The queue in which runs wait.")
 @click.option(
     "--drain-on",
     type=_SIGNAL,
@@ -90,7 +93,7 @@ def command(job: tuple[str, ...], log: Path | None, quiet: bool, **choices: Any)
     """Run a training job, pass signals on to it, and bring home what it recorded.
 
     The job records offline, has our input and output, and ends us with its own exit code, whatever becomes of the
-    sync. What could not be sent in time stays where it is, for a later `backhaul sync`.
+    sync. What could not be sent in time waits in the queue.
     """
     voice = Voice(log, quiet=quiet)
     if is_wrapped(os.environ):
@@ -129,4 +132,5 @@ def _choices(choices: dict[str, Any]) -> Choices:
         disk_every=choices["disk_every"],
         cloud=choices["cloud"],
         metadata_url=choices["metadata_url"] or None,
+        queue=choices["queue"] or None,
     )

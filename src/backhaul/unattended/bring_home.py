@@ -1,6 +1,7 @@
 """The program that the wrapper starts to bring a job's runs home: `python -m backhaul.unattended.bring_home ORDER`.
 
-What it prints is what the wrapper says.
+The runs go into the queue before anything is sent, so that whatever happens to this process they are known. What it
+prints is what the wrapper says.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from backhaul.errors import BackhaulError, DeadlineReached
@@ -22,6 +23,7 @@ from backhaul.sync.options import SyncOptions
 from backhaul.sync.outcome import Outcome, RunState
 from backhaul.sync.report import Report
 from backhaul.sync.state_folder import state_folder
+from backhaul.unattended.handing_over import HandingOver
 from backhaul.unattended.made_runs import runs_made
 from backhaul.unattended.order import Order
 
@@ -29,6 +31,8 @@ from backhaul.unattended.order import Order
 _SETTLES_WITHIN = 5.0
 _LOOK_EVERY = 0.2
 _MOST_TOLD = 5
+# A worker takes them so many seconds after our deadline.
+_CLEAR_OF_US = 10.0
 
 
 def main(argument: str) -> None:
@@ -39,9 +43,27 @@ def main(argument: str) -> None:
     if not runs:
         print("the job has recorded no offline run")
         return
-    if not order.live:
-        _settle(runs, min(_SETTLES_WITHIN, order.deadline / 4))
-    _tell(_brought(runs, order, max(0.0, order.deadline - (time.monotonic() - began))))
+    target = Target(order.target.to, order.target.entity, order.target.project, None, order.target.timeout)
+    queue = HandingOver.to(target)
+    # A worker may have them when our time is over, or at once when we do not try.
+    own_time = order.deadline + _CLEAR_OF_US if order.sync else 0.0
+    is_queued = _told(lambda: queue.before(runs, not_before=time.time() + own_time))
+    if order.sync:
+        if not order.live:
+            _settle(runs, min(_SETTLES_WITHIN, order.deadline / 4))
+        report = _brought(runs, target, order, max(0.0, order.deadline - (time.monotonic() - began)))
+        is_queued = _told(lambda: queue.after(report.runs, runs)) and is_queued
+        _tell(report, is_queued)
+
+
+def _told(change: Callable[[], None]) -> bool:
+    """Change the queue; False when it cannot be. Without it the runs lie where they are, and are found there."""
+    try:
+        change()
+    except BackhaulError as error:
+        print(f"the queue could not be written: {error.message}")
+        return False
+    return True
 
 
 def _settle(runs: Iterable[RunDirectory], patience: float) -> None:
@@ -52,8 +74,7 @@ def _settle(runs: Iterable[RunDirectory], patience: float) -> None:
         time.sleep(_LOOK_EVERY)
 
 
-def _brought(runs: Sequence[RunDirectory], order: Order, left: float) -> Report:
-    target = Target(order.target.to, order.target.entity, order.target.project, None, order.target.timeout)
+def _brought(runs: Sequence[RunDirectory], target: Target, order: Order, left: float) -> Report:
     try:
         with connected(target) as there:
             return asyncio.run(_within(left, runs, there, order))
@@ -81,7 +102,7 @@ async def _within(left: float, runs: Sequence[RunDirectory], there: Connection, 
     return await deliver(runs, there, options, None, lambda: DeadlineReached("The time for it was over."))
 
 
-def _tell(report: Report) -> None:
+def _tell(report: Report, is_queued: bool) -> None:
     home = [run for run in report.runs if run.state is RunState.VERIFIED]
     rest = [run for run in report.runs if run.state is not RunState.VERIFIED]
     if home:
@@ -91,7 +112,8 @@ def _tell(report: Report) -> None:
         reason = run.error.message if run.error else "it was not read back"
         print(f"{run.path} stays here: {reason}")
     if rest:
-        print(f"{_runs(len(rest))} not home yet; nothing is lost. Later: backhaul sync {_common(rest)}")
+        waits = "in the queue" if is_queued else "where they lie"
+        print(f"{_runs(len(rest))} not home yet: {waits}, nothing is lost. By hand: backhaul sync {_common(rest)}")
 
 
 def _runs(number: int) -> str:

@@ -24,13 +24,14 @@ class Order:
     """Bring home the runs of a job that began at `since` (Unix seconds).
 
     `seen` are logs that its processes had open, `roots` the folders in which it worked. After `deadline` seconds the
-    rest stays where it is. `live` follows runs that are still being recorded.
+    rest stays in the queue. `live` follows runs that are still being recorded. Without `sync` all of it stays there.
     """
 
     roots: tuple[str, ...]
     seen: tuple[str, ...]
     since: float
     deadline: float
+    sync: bool = True
     live: bool = False
     target: Target = field(default_factory=Target)
 

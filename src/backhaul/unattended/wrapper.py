@@ -32,6 +32,9 @@ _CHECKS_WITHIN = 2.0
 _SENT_TO_ALL_WITHIN = 0.1
 _SAME_MOMENT = 0.5
 _LONG_ERRAND = 900.0
+# New runs are put into the queue at most so often while the job goes on.
+_QUEUE_EVERY = 30.0
+_QUEUE = "BACKHAUL_QUEUE"
 _WARNINGS = frozenset({signal.SIGUSR1, signal.SIGUSR2})
 _FOR_THE_JOB = {"WANDB_MODE": "offline", "WANDB__TRANSACTION_LOG_FLUSH_INTERVAL": "1"}
 _LINKED_MEDIA = {"WANDB_ALLOW_MEDIA_SYMLINK": "true"}
@@ -52,6 +55,7 @@ class Choices:
     disk_every: float = 10.0
     cloud: str = "auto"
     metadata_url: str | None = None
+    queue: str | None = None
 
 
 def run(command: Sequence[str], choices: Choices, env: Mapping[str, str], voice: Voice) -> JobEnd:
@@ -109,6 +113,8 @@ class _Wrapper:
         self._drained_until: float | None = None
         self._errand: Errand | None = None
         self._errands: list[Callable[[], Errand]] = []
+        self._queued = 0
+        self._queue_next_at = 0.0
 
     def run(self, command: Sequence[str]) -> JobEnd:
         """See `run` of this module."""
@@ -176,7 +182,7 @@ class _Wrapper:
         else:
             self._errands.clear()
             if self._errand:
-                self._voice.say("stopping; what is not home yet stays where it is")
+                self._voice.say("stopping; what is not home yet stays in the queue")
                 self._errand.hurry(now)
 
     def _pass_on(self, now: float) -> None:
@@ -268,13 +274,18 @@ class _Wrapper:
     def _bring_home(self) -> None:
         """What the job has recorded goes home before the time is over; a signal ends it sooner."""
         now = time.monotonic()
-        if not self._acts:
+        if not self._acts and not self._seen:
             return
         until = self._drained_until
         if until is None or now >= until:
             until = now + self._choices.deadline
         self._errands = [lambda: self._start_sync(until - time.monotonic(), tell=True)]
         self._wait(lambda: self._errand is None and not self._errands, None)
+
+    def _start_queueing(self) -> Errand:
+        """Have the runs known to the queue while the job goes on: when all of us are killed, they still are."""
+        self._queued, self._queue_next_at = len(self._seen), time.monotonic() + _QUEUE_EVERY
+        return self._start_sync(0.0)
 
     def _start_sync(self, deadline: float, *, live: bool = False, tell: bool = False) -> Errand:
         rank = rank_of(self._env)
@@ -283,6 +294,7 @@ class _Wrapper:
             seen=tuple(self._seen),
             since=self._since,
             deadline=max(0.0, deadline),
+            sync=self._acts and deadline > 0,
             # The runs of the other ranks may go on for a moment.
             live=live or rank.size > 1,
             target=self._choices.target,
@@ -295,20 +307,26 @@ class _Wrapper:
 
     def _started(self, name: str, command: Sequence[str], deadline: float, finished: Callable[[bytes], None]) -> Errand:
         until = time.monotonic() + deadline
-        return Errand.start(name, command, self._env, deadline=until, finished=finished)
+        # Not in the command line: the address of a database may hold a password.
+        queue = {_QUEUE: self._choices.queue} if self._choices.queue else {}
+        return Errand.start(name, command, {**self._env, **queue}, deadline=until, finished=finished)
 
     def _say_all(self, output: bytes) -> None:
         for line in output.decode(errors="replace").splitlines():
             self._voice.say(line)
 
     def _errand_due(self) -> list[float]:
-        if self._errand is None:
-            return [time.monotonic()] if self._errands else []
-        return [self._errand.due]
+        if self._errand is not None:
+            return [self._errand.due]
+        if self._errands:
+            return [time.monotonic()]
+        return [self._queue_next_at] if self._queued < len(self._seen) else []
 
     def _see_to_the_errand(self, now: float) -> None:
         errand = self._errand
         if errand is None:
+            if not self._errands and self._queued < len(self._seen) and now >= self._queue_next_at:
+                self._errands.append(self._start_queueing)
             if self._errands:
                 with self._voice.harmless("begin to send"):
                     self._errand = self._errands.pop(0)()
