@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 
@@ -110,13 +110,18 @@ def test_a_signal_drains(backhaul: Backhaul, depot: DepotProcess, project: str) 
     assert _rows(depot, project, "listening") == list(range(number))
 
 
-class _Aws(BaseHTTPRequestHandler):
+class _Metadata(BaseHTTPRequestHandler):
     def do_PUT(self) -> None:
         self._answer(200, b"token")
 
     def do_GET(self) -> None:
+        if "preempted" in self.path:
+            known = self.headers.get("Metadata-Flavor") == "Google"
+            told = self.server.preempted.wait(30 if "wait_for_change=true" in self.path else 0)
+            self._answer(200 if known else 403, b"TRUE" if told else b"FALSE")
+            return
         known = self.headers.get("X-aws-ec2-metadata-token") == "token"
-        planned = self.path == "/latest/meta-data/spot/instance-action" and self.server.planned
+        planned = self.path == "/latest/meta-data/spot/instance-action"
         self._answer(200 if known and planned else 404, b'{"action": "terminate", "time": "2026-01-01T00:02:00Z"}')
 
     def _answer(self, status: int, text: bytes) -> None:
@@ -131,8 +136,8 @@ class _Aws(BaseHTTPRequestHandler):
 
 @contextmanager
 def _cloud() -> Iterator[ThreadingHTTPServer]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Aws)
-    server.planned = False
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Metadata)
+    server.preempted = Event()
     thread = Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
@@ -143,20 +148,11 @@ def _cloud() -> Iterator[ThreadingHTTPServer]:
         server.server_close()
 
 
-def test_a_spot_interruption_drains_and_the_job_is_told(backhaul: Backhaul, depot: DepotProcess, project: str) -> None:
-    """Before the machine is gone what is recorded is sent; the job gets the signal that was asked for."""
+def test_a_spot_interruption_drains(backhaul: Backhaul, depot: DepotProcess, project: str) -> None:
+    """Before the machine is gone what is recorded is sent; also when the run begins only after the notice."""
     with _cloud() as cloud:
-        cloud.planned = True
-        options = (
-            "--cloud",
-            "aws",
-            "--metadata-url",
-            f"http://127.0.0.1:{cloud.server_port}",
-            "--notice-signal",
-            "TERM",
-        )
+        options = ("--cloud", "aws", "--metadata-url", f"http://127.0.0.1:{cloud.server_port}")
         started = backhaul.start("run", *options, "--", *_python(_LISTENING, project), new_session=True)
-        # It may be told before its run has begun; then it is told again by us, as the cloud would.
         _line(started)
         _wait_for_rows(depot, project, "listening")
         started.send_signal(signal.SIGTERM)
@@ -164,6 +160,24 @@ def test_a_spot_interruption_drains_and_the_job_is_told(backhaul: Backhaul, depo
     assert done.exit_code == 3
     assert "AWS announces: spot terminate at 2026-01-01T00:02:00Z: sending what is recorded so far" in done.stderr
     assert f"tester/{project}/listening" in done.stderr
+
+
+_WAITS = """
+    import signal, sys
+    signal.signal(signal.SIGUSR2, lambda *_: sys.exit(5))
+    print("ready", flush=True)
+    signal.pause()
+"""
+
+
+def test_at_a_notice_the_job_gets_the_signal_that_was_asked_for(backhaul: Backhaul) -> None:
+    """It comes with the answer that the cloud has held back until then."""
+    with _cloud() as cloud:
+        options = ("--cloud", "gcp", "--metadata-url", f"http://127.0.0.1:{cloud.server_port}")
+        started = backhaul.start("run", *options, "--notice-signal", "USR2", "--no-sync", "--", *_python(_WAITS))
+        _line(started)
+        cloud.preempted.set()
+        assert end(started, 40).exit_code == 5
 
 
 def test_one_of_several_ranks_brings_the_run_home(backhaul: Backhaul, project: str) -> None:

@@ -1,129 +1,28 @@
-"""The program that the wrapper starts to bring a job's runs home: `python -m backhaul.unattended.bring_home ORDER`.
-
-The runs go into the queue before anything is sent, so that whatever happens to this process they are known. What it
-prints is what the wrapper says.
-"""
+"""The program that the wrapper starts to bring a job's runs home: `python -m backhaul.unattended.bring_home ORDER`."""
 
 from __future__ import annotations
 
-import asyncio
 import os
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from backhaul.errors import BackhaulError, DeadlineReached
-from backhaul.runs.directory import RunDirectory
-from backhaul.runs.open_files import files_open_for_writing
-from backhaul.sync.connection import Connection, Target, connected
-from backhaul.sync.door import deliver
-from backhaul.sync.options import SyncOptions
-from backhaul.sync.outcome import Outcome, RunState
-from backhaul.sync.report import Report
-from backhaul.sync.state_folder import state_folder
-from backhaul.unattended.handing_over import HandingOver
 from backhaul.unattended.made_runs import runs_made
 from backhaul.unattended.order import Order
 
-# How long a run's writer may go on after the job's end: the SDK's own process ends a moment later.
-_SETTLES_WITHIN = 5.0
-_LOOK_EVERY = 0.2
-_MOST_TOLD = 5
-# A worker takes them so many seconds after our deadline.
-_CLEAR_OF_US = 10.0
-
 
 def main(argument: str) -> None:
-    """Carry out one order, and say what came of it."""
+    """Carry out one order, and print what the wrapper is to say."""
     order = Order.of(argument)
     began = time.monotonic()
     runs = runs_made(map(Path, order.seen), map(Path, order.roots), os.environ, order.since)
     if not runs:
         print("the job has recorded no offline run")
         return
-    target = Target(order.target.to, order.target.entity, order.target.project, None, order.target.timeout)
-    queue = HandingOver.to(target)
-    # A worker may have them when our time is over, or at once when we do not try.
-    own_time = order.deadline + _CLEAR_OF_US if order.sync else 0.0
-    is_queued = _told(lambda: queue.before(runs, not_before=time.time() + own_time))
-    if order.sync:
-        if not order.live:
-            _settle(runs, min(_SETTLES_WITHIN, order.deadline / 4))
-        report = _brought(runs, target, order, max(0.0, order.deadline - (time.monotonic() - began)))
-        is_queued = _told(lambda: queue.after(report.runs, runs)) and is_queued
-        _tell(report, is_queued)
+    # Here, since it brings in most of the house: a job without runs needs none of it.
+    from backhaul.unattended.bringing import bring_home
 
-
-def _told(change: Callable[[], None]) -> bool:
-    """Change the queue; False when it cannot be. Without it the runs lie where they are, and are found there."""
-    try:
-        change()
-    except BackhaulError as error:
-        print(f"the queue could not be written: {error.message}")
-        return False
-    return True
-
-
-def _settle(runs: Iterable[RunDirectory], patience: float) -> None:
-    """Wait until nobody writes these logs any more, so that the first sync is the last."""
-    logs = {str(run.log.resolve()) for run in runs}
-    until = time.monotonic() + patience
-    while logs & files_open_for_writing() and time.monotonic() < until:
-        time.sleep(_LOOK_EVERY)
-
-
-def _brought(runs: Sequence[RunDirectory], target: Target, order: Order, left: float) -> Report:
-    try:
-        with connected(target) as there:
-            return asyncio.run(_within(left, runs, there, order))
-    except BackhaulError as error:
-        return Report(tuple(_failed(run, error) for run in runs))
-
-
-def _failed(run: RunDirectory, error: BackhaulError) -> Outcome:
-    outcome = Outcome(run.path, run.run_id_hint)
-    outcome.fail(error)
-    return outcome
-
-
-async def _within(left: float, runs: Sequence[RunDirectory], there: Connection, order: Order) -> Report:
-    """Sync until all is done, the time is over, or we are asked to stop.
-
-    Not with the deadline of `backhaul sync`, which is tried until then: where there is no way to the server, as on most
-    compute nodes, nobody waits for one.
-    """
-    task, loop = asyncio.current_task(), asyncio.get_running_loop()
-    assert task is not None
-    options = SyncOptions(state_folder=state_folder(), live=order.live, live_every=1.0)
-    loop.call_later(left, task.cancel)
-    loop.add_signal_handler(signal.SIGTERM, task.cancel)
-    return await deliver(runs, there, options, None, lambda: DeadlineReached("The time for it was over."))
-
-
-def _tell(report: Report, is_queued: bool) -> None:
-    home = [run for run in report.runs if run.state is RunState.VERIFIED]
-    rest = [run for run in report.runs if run.state is not RunState.VERIFIED]
-    if home:
-        names = ", ".join(f"{run.entity or ''}/{run.project}/{run.run_id}".lstrip("/") for run in home[:_MOST_TOLD])
-        print(f"{_runs(len(home))} verified at the server: {names}{' …' if len(home) > _MOST_TOLD else ''}")
-    for run in rest[:_MOST_TOLD]:
-        reason = run.error.message if run.error else "it was not read back"
-        print(f"{run.path} stays here: {reason}")
-    if rest:
-        waits = "in the queue" if is_queued else "where they lie"
-        print(f"{_runs(len(rest))} not home yet: {waits}, nothing is lost. By hand: backhaul sync {_common(rest)}")
-
-
-def _runs(number: int) -> str:
-    return "1 run" if number == 1 else f"{number} runs"
-
-
-def _common(outcomes: Sequence[Outcome]) -> str:
-    if len(outcomes) == 1:
-        return str(outcomes[0].path)
-    return os.path.commonpath([outcome.path for outcome in outcomes])
+    bring_home(runs, order, began)
 
 
 if __name__ == "__main__":

@@ -32,6 +32,8 @@ _CHECKS_WITHIN = 2.0
 _SENT_TO_ALL_WITHIN = 0.1
 _SAME_MOMENT = 0.5
 _LONG_ERRAND = 900.0
+# A drain that has ended before the job is begun again after so many seconds, while its time lasts.
+_DRAIN_AGAIN = 5.0
 # New runs are put into the queue at most so often while the job goes on.
 _QUEUE_EVERY = 30.0
 _QUEUE = "BACKHAUL_QUEUE"
@@ -113,6 +115,7 @@ class _Wrapper:
         self._drained_until: float | None = None
         self._errand: Errand | None = None
         self._errands: list[Callable[[], Errand]] = []
+        self._drain_next_at: float | None = None
         self._queued = 0
         self._queue_next_at = 0.0
 
@@ -269,18 +272,30 @@ class _Wrapper:
         self._drained_until = now + self._choices.deadline
         if self._acts:
             self._voice.say(f"{why}: sending what is recorded so far")
-            self._errands.append(partial(self._start_sync, self._choices.deadline, live=True))
+            self._drain_next_at = now
 
     def _bring_home(self) -> None:
         """What the job has recorded goes home before the time is over; a signal ends it sooner."""
         now = time.monotonic()
-        if not self._acts and not self._seen:
+        if not self._seen and not rank_of(self._env).is_first_here:
             return
         until = self._drained_until
         if until is None or now >= until:
             until = now + self._choices.deadline
+        self._drain_next_at = None
         self._errands = [lambda: self._start_sync(until - time.monotonic(), tell=True)]
         self._wait(lambda: self._errand is None and not self._errands, None)
+
+    def _errands_of_the_hour(self, now: float) -> list[Callable[[], Errand]]:
+        """What is to be begun because its time has come."""
+        if self._drain_next_at is not None and now >= self._drain_next_at:
+            # Again when this one ends and the job does not: its run may only just have begun.
+            left = (self._drained_until or now) - now
+            self._drain_next_at = now + _DRAIN_AGAIN if left > _DRAIN_AGAIN else None
+            return [partial(self._start_sync, left, live=True)]
+        if self._queued < len(self._seen) and now >= self._queue_next_at:
+            return [self._start_queueing]
+        return []
 
     def _start_queueing(self) -> Errand:
         """Have the runs known to the queue while the job goes on: when all of us are killed, they still are."""
@@ -320,13 +335,14 @@ class _Wrapper:
             return [self._errand.due]
         if self._errands:
             return [time.monotonic()]
-        return [self._queue_next_at] if self._queued < len(self._seen) else []
+        due = [self._queue_next_at] if self._queued < len(self._seen) else []
+        return due if self._drain_next_at is None else [*due, self._drain_next_at]
 
     def _see_to_the_errand(self, now: float) -> None:
         errand = self._errand
         if errand is None:
-            if not self._errands and self._queued < len(self._seen) and now >= self._queue_next_at:
-                self._errands.append(self._start_queueing)
+            if not self._errands:
+                self._errands += self._errands_of_the_hour(now)
             if self._errands:
                 with self._voice.harmless("begin to send"):
                     self._errand = self._errands.pop(0)()
