@@ -52,6 +52,7 @@ _SECONDS = click.FloatRange(min=0)
 @click.option(
     "--poll", type=click.FloatRange(min=0.2), default=15, show_default=True, help="Seconds between two looks at most."
 )
+@click.option("--no-inotify", is_flag=True, help="Look only; have the kernel tell nothing.")
 @click.option("-j", "--jobs", type=click.IntRange(1, 64), default=16, show_default=True, help="Runs at a time.")
 @click.option("--exclude", multiple=True, metavar="GLOB", help="Leave out files whose name matches.")
 @click.option("--only-artifacts", multiple=True, metavar="NAME[:ALIAS,…]", help="Send only these artifacts.")
@@ -119,6 +120,7 @@ def _options(folders: tuple[Path, ...], choices: dict[str, Any]) -> WatchOptions
         sync=sync,
         live_after=choices["live_after"] if choices["live"] else None,
         poll=choices["poll"],
+        inotify=not choices["no_inotify"],
         lease=choices["lease"],
         drain=choices["drain"],
         # As many again are in hand, so that those on their way are never too few.

@@ -65,8 +65,14 @@ def test_every_error_leads_somewhere(kind: type[errors.BackhaulError]) -> None:
 @pytest.mark.parametrize("error", [errors.BackhaulError("bug"), errors.VerificationFailed("differs")])
 def test_what_may_pass_is_tried_a_few_times(error: errors.BackhaulError) -> None:
     """A bug of ours, or a run that somebody else writes to: five tries, then the user is asked."""
-    states = [after_error(error, _try(attempts)).state for attempts in range(6)]
+    states = [after_error(error, Try(attempts, _NOW, 0.5, last=error.code)).state for attempts in range(6)]
     assert states == [QueueState.BLOCKED] * 4 + [QueueState.QUARANTINED] * 2
+
+
+def test_tries_spent_on_the_network_do_not_count_against_a_run() -> None:
+    """Five times in a row means the same failure five times."""
+    decision = after_error(errors.VerificationFailed("differs"), Try(40, _NOW, 0.5, last=errors.TimedOut.code))
+    assert (decision.state, decision.attempts) == (QueueState.BLOCKED, 1)
 
 
 def test_waits_grow_to_a_quarter_of_an_hour() -> None:

@@ -25,7 +25,7 @@ from backhaul.unattended.queue.entry import NOTHING_READ, QueueState, Reason
 # Across restarts nothing transient is ever given up; the waits grow to a quarter of an hour. A request within a try has
 # a patience of its own, counted in seconds.
 PATIENCE = Patience(unreachable=math.inf, in_trouble=math.inf, base=15.0, longest_wait=900.0)
-# What is no fault of the network may be one of the moment; after so many tries it is taken for one that stays.
+# What is no fault of the network may be one of the moment; after so many tries in a row it counts as one that stays.
 _MOST_TRIES = 5
 _MOST_CRASHES = 5
 # Whoever has the run in hand now is asked again soon.
@@ -49,12 +49,16 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """The circumstances of a try: attempts before it, the time at its end, a random number in [0, 1)."""
+    """The circumstances of a try: attempts before it, the time at its end, a random number in [0, 1).
+
+    `last` is the code of the error before this one.
+    """
 
     attempts: int
     now: float
     chance: float
     patience: Patience = PATIENCE
+    last: str = ""
 
 
 def after(outcome: Outcome, circumstances: Try) -> Decision:
@@ -76,7 +80,10 @@ def after_error(error: BackhaulError, circumstances: Try) -> Decision:
         return Decision(QueueState.BLOCKED, now, attempts, reason)
     if isinstance(error, RunBusy):
         return Decision(QueueState.BLOCKED, now + _BUSY_FOR, attempts, reason)
-    if _may_pass(error, attempts):
+    if _is_suspect(error) and error.code != circumstances.last:
+        # What was spent on other failures says nothing about this one.
+        attempts = 0
+    if isinstance(error, TemporaryError | QuotaExceeded) or (_is_suspect(error) and attempts + 1 < _MOST_TRIES):
         return Decision(QueueState.BLOCKED, now + wait(error, circumstances), attempts + 1, reason)
     return Decision(QueueState.QUARANTINED, attempts=attempts + 1, reason=reason)
 
@@ -117,11 +124,9 @@ def stamped(decision: Decision, stamp: LogStamp) -> Decision:
     return replace(decision, stamp=stamp)
 
 
-def _may_pass(error: BackhaulError, attempts: int) -> bool:
-    if isinstance(error, TemporaryError | QuotaExceeded):
-        return True
-    # Bugs of ours (exit code 1) and what somebody else writes into the run meanwhile.
-    return (isinstance(error, VerificationFailed) or error.exit_code == 1) and attempts + 1 < _MOST_TRIES
+def _is_suspect(error: BackhaulError) -> bool:
+    """Whether it may be one of the moment: a bug of ours (exit code 1), or what somebody else writes into the run."""
+    return isinstance(error, VerificationFailed) or error.exit_code == 1
 
 
 def _as_temporary(error: BackhaulError) -> TemporaryError:

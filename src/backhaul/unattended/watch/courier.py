@@ -124,7 +124,8 @@ class Courier:
 
     def circumstances(self, item: Item) -> Try:
         """Those of a try that ends now."""
-        return Try(item.attempts, self.clock(), self.chance())
+        last = item.entry.reason.code if item.entry.reason else ""
+        return Try(item.attempts, self.clock(), self.chance(), last=last)
 
     async def _all(self, items: Sequence[Item], error: BackhaulError, road: Road | None = None) -> None:
         """Settle those that are not settled yet; with a closed `road` none of them has spent an attempt."""

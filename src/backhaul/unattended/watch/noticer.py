@@ -47,6 +47,7 @@ class Noticer:
     host: str
     commands: Commands | None = None
     life_every: float = 15.0
+    scan: Callable[[Sequence[Path]], tuple[Mapping[Path, Seen], list[BackhaulError]]] = scan
     clock: Callable[[], float] = time.monotonic
     _lives_looked_at: float = field(default=float("-inf"))
 
@@ -57,7 +58,7 @@ class Noticer:
         """
         began = self.clock()
         asked, wrong = self._take_commands()
-        found, errors = scan(self.folders)
+        found, errors = self.scan(self.folders)
         known = {item.entry.log: item for item in self.queue.items() if item.entry.host in ("", self.host)}
         entries = self._judged(self._to_judge(found, known, began), known)
         self.queue.add(entries)

@@ -60,7 +60,7 @@ class Service:
     def _watcher(self) -> Watcher:
         options = self.options
         looked_at = [*options.folders, *([self.commands] if self.commands else [])]
-        told, untold = told_of(looked_at, MountTable.of_this_host())
+        told, untold = told_of(looked_at, MountTable.of_this_host() if options.inotify else MountTable(()))
         host = socket.gethostname()
         commands = Commands(self.commands) if self.commands else None
         noticer = Noticer(self.queue, options.folders, self._judge_for, host, commands, options.poll)

@@ -30,8 +30,6 @@ from backhaul.unattended.watch.road import Road
 # Looking takes at most a fiftieth of the time, however many runs there are and however often they change.
 _REST_PER_LOOK = 49
 _LOOK_AT_LEAST, _LOOK_AT_MOST = 1.0, 60.0
-# How soon what others do to the queue is seen.
-_TICK = 3.0
 _AGAIN_AFTER = 5.0
 
 
@@ -185,7 +183,7 @@ class Watcher:
     def _until_worth_it(self) -> float:
         """Seconds until there may be something to take, if nobody says so earlier."""
         closed = [road.line.until - self.clock() for road in self._roads.values() if road.line.error is not None]
-        return min([_TICK, *(max(0.05, seconds) for seconds in closed)])
+        return min([self.options.tick, *(max(0.05, seconds) for seconds in closed)])
 
     def _begin(self, where: Where, items: Sequence[Item]) -> None:
         if where not in self._roads:
