@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import os
-import signal
 import ssl
 import sys
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import click
 
 from backhaul.cli.depot_folder import data_option
+from backhaul.cli.depot_forward import command as forward_command
 from backhaul.cli.depot_user import user
+from backhaul.cli.parent import end_with_parent
 from backhaul.cli.quantities import BYTES
 from backhaul.cli.render import STDERR
 from backhaul.depot import Depot, Reach, log
 from backhaul.errors import ConfigurationError, UsageError
+from backhaul.relay.companion import companion
 from backhaul.sync.depot_folder import ADDRESS_FILE, default_data_folder
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -40,6 +41,8 @@ _IN_THE_CLEAR = (
     "--forwarded-allow-ips", metavar="IPS", help="Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."
 )
 @click.option("--max-file-size", type=BYTES, metavar="SIZE", help="Refuse larger files (500M, 20G).")
+@click.option("--forward", metavar="URL", help="Pass everything on to this server, whenever the way is open.")
+@click.option("--forward-entity", metavar="ENTITY", help="Pass everything on to this entity there.")
 @click.option("--with-parent", is_flag=True, hidden=True, help="Stop when standard input is closed.")
 @data_option
 @click.pass_context
@@ -53,6 +56,8 @@ def command(
     public_url: str | None,
     forwarded_allow_ips: str | None,
     max_file_size: int | None,
+    forward: str | None,
+    forward_entity: str | None,
     with_parent: bool,
     data: Path | None,
 ) -> None:
@@ -62,7 +67,7 @@ def command(
         return
     folder = data or default_data_folder()
     if with_parent:
-        threading.Thread(target=_stop_with_parent, daemon=True).start()
+        end_with_parent()
     log.to_stderr()
     if tls_key and not tls_cert:
         raise UsageError("--tls-key belongs to a --tls-cert.")
@@ -71,14 +76,23 @@ def command(
     except ValueError as error:
         raise UsageError(f"{error}.") from error
     os.umask(0o077)  # what is in the store is for whoever runs the depot, and for others through the depot only
-    with _told(folder):
+    with _told(folder), ExitStack() as stack:
         depot = Depot.open(folder, entity, max_file_size)
         if reach.in_the_clear(host):
             STDERR.print(_IN_THE_CLEAR)
+        if forward:
+            stack.enter_context(companion(_forwarding(folder, depot.entity, forward, forward_entity)))
         try:
             depot.run(host, port, lambda url: _announce(depot, folder, public_url or url), reach)
         finally:
             (folder / ADDRESS_FILE).unlink(missing_ok=True)
+
+
+def _forwarding(folder: Path, entity: str, to: str, to_entity: str | None) -> list[str]:
+    """The command line of a process that passes on what is in `folder`: its failure is not the depot's failure."""
+    command = [sys.executable, "-m", "backhaul", "depot", "forward", "--data", str(folder), "--with-parent"]
+    command += ["--from-entity", entity, "--to", to]
+    return command + (["--entity", to_entity] if to_entity else [])
 
 
 @contextmanager
@@ -99,6 +113,7 @@ def _told(folder: Path) -> Iterator[None]:
 
 
 command.add_command(user)
+command.add_command(forward_command)
 
 
 @command.command("key")
@@ -116,9 +131,3 @@ def _announce(depot: Depot, folder: Path, url: str) -> None:
     STDERR.print(f"The depot is at {url} (data in {folder}). Stop it with Ctrl-C.")
     STDERR.print(f"  look:  {depot.sign_in_address(url)}", soft_wrap=True)
     STDERR.print(f"  log:   WANDB_BASE_URL={url} WANDB_API_KEY=$(backhaul depot key --data {folder})", soft_wrap=True)
-
-
-def _stop_with_parent() -> None:
-    """A depot that serves one command ends with it, even if that command is killed."""
-    sys.stdin.buffer.read()
-    os.kill(os.getpid(), signal.SIGTERM)

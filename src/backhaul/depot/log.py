@@ -17,13 +17,13 @@ _LOG = logging.getLogger("backhaul.depot")
 _LONGEST_REASON = 1000  # characters; a reason may quote what the client sent
 
 
-def to_stderr() -> None:
-    """Sends the depot's log to standard error from now on."""
+def to_stderr(logger: logging.Logger = _LOG) -> None:
+    """Sends a log, the depot's own by default, to standard error from now on."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Lines())
-    _LOG.addHandler(handler)
-    _LOG.setLevel(logging.INFO)
-    _LOG.propagate = False
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
 
 
 def refused(request: Request, status: int, reason: str, operation: str | None = None) -> None:

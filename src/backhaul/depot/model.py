@@ -222,3 +222,12 @@ class Blob:
     name: str
     size: int
     md5: str
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A message to people that a run sent; `severity` is INFO, WARN or ERROR."""
+
+    title: str
+    text: str
+    severity: str

@@ -72,7 +72,7 @@ class Depot:
         belongs to a newer depot or is in use by another one.
         """
         folders.make(data)
-        return cls(data, Secrets.open(data), entity or _user_name(), max_file_size)
+        return cls(data, Secrets.open(data), entity or default_entity(), max_file_size)
 
     @staticmethod
     def key_of(data: Path) -> str:
@@ -228,8 +228,11 @@ def _url(scheme: str, sock: socket.socket) -> str:
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
-def _user_name() -> str:
-    """The system's user, or `local` where the system knows none (a container's bare number)."""
+def default_entity() -> str:
+    """Where runs go that name no entity, unless the operator says otherwise: to the system's user.
+
+    To `local` where the system knows none (a container's bare number).
+    """
     try:
         name = getpass.getuser()
     except (KeyError, OSError):

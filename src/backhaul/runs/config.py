@@ -49,8 +49,10 @@ class Config:
             "m": metrics.config_value(),
             "e": environment.config_value(),
         }
+        recorded = self._tree.get("_wandb")
         for key, value in values.items():
-            if value is not None:
+            # A log that was made of what a server holds has these in its config already, and no records for them.
+            if value or (value is not None and not (isinstance(recorded, dict) and key in recorded)):
                 set_value(self._tree, ("_wandb", key), json.dumps(value, ensure_ascii=False).encode())
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
-__all__ = ["DecodeError", "EnvironmentRecord", "HistoryRecord", "Record", "SummaryRecord"]
+__all__ = ["ArtifactRecord", "DecodeError", "EnvironmentRecord", "HistoryRecord", "Record", "SummaryRecord"]
 
 
 def _load_pool() -> descriptor_pool.DescriptorPool:
@@ -35,3 +35,4 @@ Record = _message("Record")
 SummaryRecord = _message("SummaryRecord")
 HistoryRecord = _message("HistoryRecord")
 EnvironmentRecord = _message("EnvironmentRecord")
+ArtifactRecord = _message("ArtifactRecord")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from backhaul.depot.model import (
     HISTORY,
+    Alert,
     BatchRef,
     Blob,
     Delivery,
@@ -224,6 +225,17 @@ class SqliteStore:
                 "INSERT INTO alerts (run_id, title, text, severity, created_at) VALUES (?, ?, ?, ?, ?)", row
             )
         )
+
+    def alerts(self, run_id: int) -> list[Alert]:
+        """See `Keeping`."""
+        query = "SELECT title, text, severity FROM alerts WHERE run_id = ? ORDER BY id"
+        return self._database.read(lambda c: [Alert(*row) for row in c.execute(query, (run_id,))])
+
+    def client_id(self, artifact_id: int) -> str | None:
+        """See `Keeping`."""
+        query = "SELECT client_id FROM artifacts WHERE id = ?"
+        row = self._database.read(lambda c: c.execute(query, (artifact_id,)).fetchone())
+        return None if row is None else row[0]
 
     def named_blobs(self, start: str) -> set[str]:
         """See `Keeping`."""

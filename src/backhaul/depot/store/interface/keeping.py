@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from backhaul.depot.model import Alert
 from backhaul.depot.store.interface.artifacts import Uploads
 from backhaul.depot.store.interface.people import Users
 from backhaul.depot.store.interface.runs import Store
@@ -19,6 +20,12 @@ class Keeping(Store, Protocol):
     @property
     def users(self) -> Users:
         """Who is let in beside the operator."""
+
+    def alerts(self, run_id: int) -> list[Alert]:
+        """The alerts that the run raised, in their order."""
+
+    def client_id(self, artifact_id: int) -> str | None:
+        """The id that its client gave an artifact, by which references name it; None when it gave none."""
 
     def named_blobs(self, start: str) -> set[str]:
         """The blobs whose names start with that hexadecimal digit, and which are the content of something."""
