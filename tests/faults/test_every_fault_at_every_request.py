@@ -15,19 +15,13 @@ from uuid import uuid4
 import pytest
 from aiohttp import web
 
-from backhaul.runs.find import find_runs
-from backhaul.sync.destination import Destination
-from backhaul.sync.engine import sync_runs
-from backhaul.sync.options import SyncOptions
 from backhaul.sync.outcome import Outcome, RunState
-from backhaul.sync.retry import Patience
-from backhaul.wire.server import Server
-from backhaul.wire.transport import HttpTransport
 
 from ..command import copied
 from ..conftest import DepotProcess
 from ..depot_contents import held
 from ..fault_proxy import Exchange, Fault, FaultProxy, answer, lose_answer, refusal, reset, stall
+from ..in_process import synced
 
 _BURST = 2
 
@@ -91,24 +85,6 @@ REQUESTS = [
 ]
 
 
-def _sync(url: str, api_key: str, run: Path, project: str, state: Path) -> Outcome:
-    async def work() -> Outcome:
-        transport = HttpTransport({}, progress_timeout=1.0)
-        try:
-            options = SyncOptions(state, patience=Patience(unreachable=20, in_trouble=20, base=0.01, longest_wait=0.05))
-            (outcome,) = await sync_runs(
-                find_runs([run], env={}, cwd=run),
-                server=Server(transport, url, api_key, graphql_timeout=5.0),
-                destination=Destination(url, entity="tester", project=project),
-                options=options,
-            )
-            return outcome
-        finally:
-            await transport.close()
-
-    return asyncio.run(work())
-
-
 def _assert_home_once(depot: DepotProcess, proxy: FaultProxy, outcome: Outcome, project: str) -> None:
     assert (outcome.state, outcome.error) == (RunState.VERIFIED, None)
     there = held(depot.data, project, "healthy")
@@ -131,7 +107,7 @@ def _copy(original: Path, folder: Path) -> Iterator[tuple[Path, str]]:
 def _meet(depot: DepotProcess, original: Path, folder: Path, fault: str, kind: str, skip: int, times: int) -> None:
     with FaultProxy(depot.url) as proxy, _copy(original, folder) as (run, project):
         proxy.on(kind, FAULTS[fault], skip=skip, times=times)
-        outcome = _sync(proxy.url, depot.api_key, run, project, folder / "state")
+        outcome = synced(proxy.url, depot.api_key, run, project, folder / "state")
         assert len(proxy.of(kind)) > skip, "the sync never came to this request"
         _assert_home_once(depot, proxy, outcome, project)
 
@@ -175,10 +151,10 @@ def test_a_proxy_that_refuses_is_told_and_the_next_sync_brings_the_rest(
     """A 407 does not pass by itself: the sync ends there and says so; what arrived before is not sent again."""
     with FaultProxy(depot.url) as proxy, _copy(healthy_original, tmp_path) as (run, project):
         proxy.on(kind, answer(407), skip=skip)
-        outcome = _sync(proxy.url, depot.api_key, run, project, tmp_path / "state")
+        outcome = synced(proxy.url, depot.api_key, run, project, tmp_path / "state")
         told = outcome.error.code if outcome.error else [item.reason for item in outcome.quarantined]
         assert told == "proxy-refused", f"407 at {kind} was told as {told}"
-        again = _sync(proxy.url, depot.api_key, run, project, tmp_path / "state")
+        again = synced(proxy.url, depot.api_key, run, project, tmp_path / "state")
         _assert_home_once(depot, proxy, again, project)
 
 
@@ -196,6 +172,6 @@ def test_names_that_cannot_be_found_for_a_while_are_outlived(
 
     monkeypatch.setattr(socket, "getaddrinfo", failing)
     with FaultProxy(depot.url) as proxy, _copy(healthy_original, tmp_path) as (run, project):
-        outcome = _sync(proxy.url, depot.api_key, run, project, tmp_path / "state")
+        outcome = synced(proxy.url, depot.api_key, run, project, tmp_path / "state")
         assert next(failures, None) is None, "the resolver was not asked"
         _assert_home_once(depot, proxy, outcome, project)

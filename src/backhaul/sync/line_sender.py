@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from backhaul.errors import BackhaulError, BadRequest, TooLarge
+from backhaul.errors import BackhaulError, BadRequest, ServerUnavailable, TooLarge
 from backhaul.runs.inspect import Inspection
 from backhaul.runs.rows import NUMBERED, Rows, Stream
 from backhaul.sync.batch import Batch, BatchMaker, End
 from backhaul.sync.ledger import Ledger
 from backhaul.sync.outcome import Outcome, Quarantined
-from backhaul.sync.progress import Progress, Refusal, completed_entry, lines_entry, refused_entry, taken_entry
+from backhaul.sync.progress import Progress, Refusal, completed_entry, lines_entry, no_lines, refused_entry, taken_entry
 from backhaul.sync.reporter import Reporter
 from backhaul.sync.retry import Retrier
 from backhaul.sync.size_limit import SizeLimit
@@ -22,6 +22,10 @@ from backhaul.wire.server import Server
 
 MOST_REFUSED = 100
 _CONTENT_REFUSED = (BadRequest, TooLarge)
+# A server that fails so often at one request may fail because of what is in it; one that is away says so otherwise.
+_SUSPECT_AFTER = 6
+# How often a part of such a request is tried, and what stands in its place.
+_TRIES_OF_A_PART = 2
 _NEXT = (
     "The log still has it, and a row with its step and time keeps its place. "
     "Run the same command again when the server takes it; it is then tried once more."
@@ -34,8 +38,11 @@ class LineSender:
 
     A batch that the server refuses for its content or size is halved until what it takes has arrived. A single line
     that is refused gives way to a stand-in. When that is refused too, the content is not to blame, and the server's
-    refusal is raised; so it is when more than `MOST_REFUSED` lines were refused. `last_row` is the last line of history
-    that was seen.
+    refusal is raised; so it is when more than `MOST_REFUSED` lines were refused.
+
+    A batch at which the server fails again and again (5xx) is halved as well. A line at which it still fails gives way
+    only if the server takes the stand-in and then fails at the line once more; if not, the server is in trouble, and
+    the line is sent for as long as the retrier has patience. `last_row` is the last line of history that was seen.
     """
 
     run: Inspection
@@ -83,25 +90,25 @@ class LineSender:
         await self._send_again(batch)
         lacking = batch.without(self._progress.lines)
         body = await _made(lacking, lambda: end.body(lacking.files(self._progress.base)))
-        try:
-            if self.limit.allows(len(body)):
-                await self._post(lacking, body)
-                await self._acknowledged(lacking, completed_entry(end.exit_code is not None))
-                return end.summary
-        except _CONTENT_REFUSED as error:
-            # Which part of it is refused, if any is, shows when they go one by one.
-            self._learn(error, len(body))
+        if self.limit.allows(len(body)) and await self._refusal_of(lacking, body) is None:
+            await self._acknowledged(lacking, completed_entry(end.exit_code is not None))
+            return end.summary
+        # Which part of it is refused, if any is, shows when they go one by one.
         await self._send(lacking)
         return await self._send_end(end)
 
     async def _send_end(self, end: End) -> str | None:
-        try:
-            await self.retrier.run(lambda: self.server.file_stream(self.address, end.body({})))
-        except _CONTENT_REFUSED as error:
-            if end.summary is None:
-                raise
-            self.outcome.quarantined.append(Quarantined("summary", error.message, error.next))
-            return await self._send_end(replace(end, summary=None))
+        nothing = _no_lines()
+        refused = await self._refusal_of(nothing, end.body({}))
+        if refused is not None:
+            bare = replace(end, summary=None)
+            if end.summary is not None and await self._refusal_of(nothing, bare.body({}), _TRIES_OF_A_PART) is None:
+                self.outcome.quarantined.append(Quarantined("summary", refused.message, refused.next))
+                end = bare
+            elif isinstance(refused, ServerUnavailable):
+                await self._post(nothing, end.body({}))
+            else:
+                raise refused
         await asyncio.to_thread(self.ledger.record, self.key, completed_entry(end.exit_code is not None))
         return end.summary
 
@@ -113,61 +120,65 @@ class LineSender:
         """Try once more what an earlier sync had to replace; the server may have learned to take it."""
         for stream, number in list(self._progress.refused):
             line = batch.line(stream, number)
-            if line is None:
-                continue
-            try:
-                await self._post(line)
-            except _CONTENT_REFUSED:
-                continue
+            if line is not None:
+                await self._try_again(line, stream, number)
+
+    async def _try_again(self, line: Batch, stream: Stream, number: int) -> None:
+        body = line.body(self._progress.base)
+        if await self._refusal_of(line, body, _TRIES_OF_A_PART) is None:
             await asyncio.to_thread(self.ledger.record, self.key, taken_entry(stream, number))
 
-    async def _send(self, batch: Batch) -> None:
+    async def _send(self, batch: Batch, tries: int = _SUSPECT_AFTER) -> None:
         if not batch.count:
-            return
+            return None
         body = await _made(batch, lambda: batch.body(self._progress.base))
         refused: BackhaulError | None = None
         if batch.count == 1 or self.limit.allows(len(body)):
-            refused = await self._try(batch, body)
+            refused = await self._refusal_of(batch, body, tries)
             if refused is None:
-                return
+                return await self._acknowledged(batch)
         if batch.count == 1 and refused is not None:
-            await self._replace(batch, refused)
-            return
+            return await self._replace(batch, refused)
         for half in batch.halves():
-            await self._send(half)
-
-    async def _try(self, batch: Batch, body: bytes) -> BackhaulError | None:
-        """Send; the refusal, if the content was refused."""
-        try:
-            await self._post(batch, body)
-        except _CONTENT_REFUSED as error:
-            self._learn(error, len(body))
-            return error
-        await self._acknowledged(batch)
+            await self._send(half, _TRIES_OF_A_PART if isinstance(refused, ServerUnavailable) else tries)
         return None
-
-    def _learn(self, refused: BackhaulError, size: int) -> None:
-        if isinstance(refused, TooLarge):
-            self.limit.learn(size)
 
     async def _replace(self, batch: Batch, refused: BackhaulError) -> None:
         """Put a stand-in in the place of the only line; raises `refused` when that does not help."""
         ((stream, number, line),) = batch.numbered()
         if len(self._progress.refused) >= MOST_REFUSED:
             raise type(refused)(f"More than {MOST_REFUSED} lines of this run were refused; the last one: {refused}")
-        try:
-            await self._post(batch.replaced(stand_in(stream, line)))
-        except _CONTENT_REFUSED:
-            raise refused from None
+        other = batch.replaced(stand_in(stream, line))
+        if await self._refusal_of(other, other.body(self._progress.base), _TRIES_OF_A_PART) is not None:
+            if not isinstance(refused, ServerUnavailable):
+                raise refused
+            # It fails at everything: no line is to blame, so this one is sent for as long as there is patience.
+            await self._post(batch, batch.body(self._progress.base))
+            return await self._acknowledged(batch)
         refusal = Refusal(name_of(stream, number, line), refused.message)
         await self._acknowledged(batch, refused_entry(stream, number, refusal))
+        if isinstance(refused, ServerUnavailable):
+            # Perhaps the server has recovered just then.
+            await self._try_again(batch, stream, number)
+        return None
 
-    async def _post(self, batch: Batch, body: bytes | None = None) -> None:
-        content = batch.body(self._progress.base) if body is None else body
-        await self.retrier.run(lambda: self.server.file_stream(self.address, content))
+    async def _refusal_of(self, batch: Batch, body: bytes, tries: int = _SUSPECT_AFTER) -> BackhaulError | None:
+        """Send; why the content is refused, or may be the cause of `tries` failures of the server, if it is so."""
+        try:
+            await self._post(batch, body, _Failures(tries).are_enough)
+        except BackhaulError as error:
+            if not isinstance(error, _CONTENT_REFUSED) and not _is_failure(error):
+                raise
+            if isinstance(error, TooLarge):
+                self.limit.learn(len(body))
+            return error
+        return None
+
+    async def _post(self, batch: Batch, body: bytes, enough: Callable[[BackhaulError], bool] = lambda _: False) -> None:
+        await self.retrier.run(lambda: self.server.file_stream(self.address, body), enough)
         self.outcome.sent_lines += batch.count
-        self.outcome.sent_bytes += len(content)
-        self.reporter.sent(self.run, batch.count, len(content), batch.position)
+        self.outcome.sent_bytes += len(body)
+        self.reporter.sent(self.run, batch.count, len(body), batch.position)
 
     async def _acknowledged(self, batch: Batch, *more: dict[str, object]) -> None:
         lines = {stream: max(self._progress.lines[stream], batch.next[stream]) for stream in NUMBERED}
@@ -179,6 +190,28 @@ class LineSender:
 async def _made(batch: Batch, body: Callable[[], bytes]) -> bytes:
     """The body of a request with these lines: of many it is made in a thread, so that other runs go on meanwhile."""
     return body() if batch.is_short else await asyncio.to_thread(body)
+
+
+@dataclass(slots=True)
+class _Failures:
+    """Counts how often in a row a server fails at a request."""
+
+    enough: int
+    count: int = 0
+
+    def are_enough(self, error: BackhaulError) -> bool:
+        """Take one more error; whether the server has failed often enough."""
+        self.count = self.count + 1 if _is_failure(error) else 0
+        return self.count >= self.enough
+
+
+def _is_failure(error: BackhaulError) -> bool:
+    """Whether the server failed, and did not say for how long it will."""
+    return isinstance(error, ServerUnavailable) and error.retry_after is None
+
+
+def _no_lines() -> Batch:
+    return Batch(no_lines(), {stream: [] for stream in NUMBERED})
 
 
 def quarantined(progress: Progress) -> list[Quarantined]:

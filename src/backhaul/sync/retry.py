@@ -80,6 +80,11 @@ def _nobody_listens(error: BackhaulError, failing_for: float) -> None:
     """Nothing is told of a wait."""
 
 
+def _never(_: BackhaulError) -> bool:
+    """There is always another try."""
+    return False
+
+
 @dataclass(slots=True)
 class Retrier:
     """Carries requests through transient failures. `on_wait` is told the error and for how long it has lasted."""
@@ -91,14 +96,21 @@ class Retrier:
     chance: Callable[[], float] = random.random
     on_wait: Callable[[BackhaulError, float], None] = _nobody_listens
 
-    async def run(self, request: Callable[[], Awaitable[Result]]) -> Result:
-        """Send until it succeeds. Raises the error that ended it, or DeadlineReached."""
+    async def run(
+        self, request: Callable[[], Awaitable[Result]], enough: Callable[[BackhaulError], bool] = _never
+    ) -> Result:
+        """Send until it succeeds. Raises the error that ended it, or DeadlineReached.
+
+        `enough` is told each error; when it says so, that one is raised as it is.
+        """
         attempt, first_failure = 0, 0.0
         while True:
             self._check_deadline()
             try:
                 return await self._once(request)
             except BackhaulError as error:
+                if enough(error):
+                    raise
                 now = self.clock()
                 first_failure = first_failure if attempt else now
                 decision = self._decide(error, attempt, now - first_failure, now)
