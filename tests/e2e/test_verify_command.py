@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from backhaul.sync.signature import canonical
+
 from ..command import Backhaul, Finished, copy_of, id_of, marker_of, record
 from ..conftest import DepotProcess
 from ..depot_contents import held
@@ -167,6 +169,7 @@ def test_a_receipt_can_be_checked_long_after_without_the_log(backhaul: Backhaul,
     receipt = Path(backhaul.sync(run, "-p", project).only["receipt"])
     elsewhere = run.parent / "receipt.json"
     elsewhere.write_bytes(receipt.read_bytes())
+    assert receipt.read_bytes() == canonical(json.loads(receipt.read_bytes())) + b"\n"
     for path in sorted(run.rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
     done = backhaul("verify", "--receipt", elsewhere, "--json")

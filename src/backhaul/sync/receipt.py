@@ -13,8 +13,8 @@ from backhaul.errors import DiskFull, UsageError
 from backhaul.runs.new_file import new_file
 from backhaul.runs.rows import NUMBERED
 from backhaul.sync.outcome import Quarantined
-from backhaul.sync.signature import signed
-from backhaul.sync.verify import Expected, Remote
+from backhaul.sync.signature import canonical, signed
+from backhaul.sync.verify import Expected, Remote, config_values, last_step_of, plain
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -49,8 +49,9 @@ class Receipt:
             "verified_at": self.verified_at,
             "lines": {stream.name.lower(): self.remote.lines[stream] for stream in NUMBERED},
             "state": self.remote.state,
-            "summary": _loaded(self.remote.summary),
-            "config_keys": sorted(_loaded(self.remote.config)),
+            "last_step": last_step_of(self.expected.last_line),
+            "summary": plain(_loaded(self.remote.summary)),
+            "config": plain(config_values(self.expected.config)),
             "quarantined": [item.as_json() for item in self.quarantined],
             "left_out": list(self.left_out),
             "artifacts": dict(sorted(self.expected.artifacts.items())),
@@ -74,7 +75,7 @@ def keep_receipt(document: Mapping[str, Any], state_folder: Path, suffix: str = 
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with new_file(path, replace=True) as file:
-            file.write(json.dumps(signed(document, state_folder), indent=2, ensure_ascii=False).encode())
+            file.write(canonical(signed(document, state_folder)) + b"\n")
     except (OSError, UsageError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise DiskFull(f"The receipt {path} cannot be written: {reason}.") from error

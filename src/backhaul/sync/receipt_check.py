@@ -38,13 +38,14 @@ class ReceiptOnFile:
         return RunAddress(there["entity"], there["project"], there["run_id"])
 
     def expected(self) -> Expected:
-        """What the destination must still hold by it; the config is known by its keys only, and left out."""
+        """What the destination must still hold by it. Receipts of before had neither config nor last step."""
         content = self.document
+        step = content.get("last_step")
         return Expected(
             lines={stream: content["lines"][stream.name.lower()] for stream in NUMBERED},
-            last_line=None,
+            last_line=None if step is None else json.dumps({"_step": step}),
             summary=json.dumps(content["summary"]),
-            config="{}",
+            config=json.dumps({key: {"value": value} for key, value in content.get("config", {}).items()}),
             files={name: Digest(file["size"], file["md5"]) for name, file in content["files"].items()},
             artifacts=content["artifacts"],
             finished=content["state"] != "running",
@@ -72,7 +73,12 @@ def read_receipt(path: Path) -> ReceiptOnFile:
             f"{path} has no valid signature: it was changed after it was written, or has none.",
             next="Do not rely on it; run `backhaul verify` on the run directory for a new one.",
         )
-    return ReceiptOnFile(path, document, signer)
+    receipt = ReceiptOnFile(path, document, signer)
+    try:
+        receipt.expected(), receipt.address, receipt.url
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{path} is signed, and no receipt: {error!r}.") from error
+    return receipt
 
 
 async def check_receipt(receipt: ReceiptOnFile, server: Server, retrier: Retrier) -> None:

@@ -30,7 +30,7 @@ def signed(document: Mapping[str, Any], state_folder: Path) -> dict[str, Any]:
     Raises OSError, and what `new_file` raises, when the key can be neither read nor made.
     """
     key = _key(state_folder / _KEY_FILE)
-    signature = key.sign(_canonical(document))
+    signature = key.sign(_signable(document))
     public = key.public_key().public_bytes_raw()
     return {**document, _MEMBER: {"ed25519": _text(public), "value": _text(signature)}}
 
@@ -41,7 +41,7 @@ def signer_of(document: Mapping[str, Any]) -> str | None:
     try:
         public = b64decode(signature["ed25519"], validate=True)  # type: ignore[index]
         value = b64decode(signature["value"], validate=True)  # type: ignore[index]
-        Ed25519PublicKey.from_public_bytes(public).verify(value, _canonical(document))
+        Ed25519PublicKey.from_public_bytes(public).verify(value, _signable(document))
     except (InvalidSignature, KeyError, TypeError, ValueError):
         return None
     return _fingerprint(public)
@@ -77,9 +77,13 @@ def _key(path: Path) -> Ed25519PrivateKey:
     return key
 
 
-def _canonical(document: Mapping[str, Any]) -> bytes:
-    content = {key: value for key, value in document.items() if key != _MEMBER}
-    return json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+def canonical(document: Mapping[str, Any]) -> bytes:
+    """The one way to write a document: JSON, UTF-8, members sorted, no spaces."""
+    return json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _signable(document: Mapping[str, Any]) -> bytes:
+    return canonical({key: value for key, value in document.items() if key != _MEMBER})
 
 
 def _fingerprint(public: bytes) -> str:

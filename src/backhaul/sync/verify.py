@@ -107,10 +107,21 @@ def _compare_summary(expected: str | None, found: str) -> Iterator[Difference]:
 
 def _compare_config(expected: str, found: str) -> Iterator[Difference]:
     """User keys by their values; `_wandb` is W&B's own, which servers and later writers add to."""
-    ours = {key: entry["value"] for key, entry in json.loads(expected).items() if key != "_wandb"}
+    ours = config_values(expected)
     there = json.loads(found or "{}")
     theirs = {key: entry.get("value") if isinstance(entry, dict) else entry for key, entry in there.items()}
     yield from _compare_members("config", plain(ours), plain(theirs))
+
+
+def config_values(config: str) -> dict[str, Any]:
+    """The user's keys and values in a config as it is sent."""
+    return {key: entry["value"] for key, entry in json.loads(config).items() if key != "_wandb"}
+
+
+def last_step_of(line: str | None) -> int | None:
+    """The step of a history line; None without a line."""
+    step = json.loads(line).get("_step") if line is not None else None
+    return step if isinstance(step, int) else None
 
 
 def _compare_members(what: str, ours: Any, theirs: Any) -> Iterator[Difference]:
