@@ -23,6 +23,7 @@ _COMMANDS = {
     "receipt": "Receipts that were carried back from the other side of an air gap.",
     "repair": "Write a new, valid log of everything that can still be read of a run.",
     "run": "Run a training job, pass signals on to it, and bring home what it recorded.",
+    "init": "Print a commented file for a scheduler: Slurm, PBS, systemd, cron, AWS, Kubernetes.",
     "show": "Look at a run in the terminal: identity, config, metrics, files, damage.",
     "export": "Write a run's rows to a CSV, JSON Lines, Parquet or Arrow file.",
     "depot": "Run our own W&B-compatible server.",
