@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import http.server
 import json
+import shlex
 import socket
 import ssl
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import trustme
 
-from ..command import Backhaul, copy_of, id_of
+from ..command import Backhaul, copy_of, id_of, marker_of
 from ..conftest import DepotProcess, StartDepot
 from ..depot_client import Client
 from ..depot_contents import held
 from ..doctor_findings import found_by, steps_of
+from ..opening_proxy import OpeningProxy, bundle_of
 
 
 def test_the_way_to_the_server_is_told_step_by_step(backhaul: Backhaul, tmp_path: Path, project: str) -> None:
@@ -133,3 +136,98 @@ class _TlsServer:
     def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+def test_who_opens_tls_on_the_way_is_named(backhaul: Backhaul, tmp_path: Path, depot: DepotProcess) -> None:
+    """Through a proxy too: untrusted it is the reason, trusted a note; W&B's own servers have public signers."""
+    run, authority = copy_of("0.18.7", tmp_path), trustme.CA(organization_name="The Site Inspects You")
+    here = urlsplit(depot.url)
+    with OpeningProxy({"api.wandb.ai": (here.hostname or "", here.port or 0)}, authority, "YWRhOnNlY3JldA==") as proxy:
+        wandb = backhaul.to("https://api.wandb.ai").with_env(HTTPS_PROXY=proxy.url.replace("//", "//ada:secret@"))
+        untrusted = wandb("doctor", run, "--json")
+        opened = wandb.with_env(SSL_CERT_FILE=bundle_of(authority, tmp_path))("doctor", run, "--json")
+        refused = wandb.with_env(HTTPS_PROXY=proxy.url)("doctor", run, "--json")
+    assert "signed by The Site Inspects You, and is not trusted" in found_by(untrusted)["tls-failure"]["message"]
+    assert (list(steps_of(untrusted))[-1], found_by(untrusted)["tls-failure"]["severity"]) == ("TLS", "error")
+    assert "The Site Inspects You signed" in found_by(opened)["tls-intercepted"]["message"]
+    # No run tells where W&B keeps files, and this proxy lets nobody through to where it does.
+    assert list(steps_of(opened))[-1] == "storage"
+    assert "storage.googleapis.com" in found_by(opened)["storage-unreachable"]["message"]
+    assert "407" in found_by(refused)["proxy-refused"]["message"]
+
+
+def test_a_proxy_that_is_not_there_is_the_reason_and_not_the_server(backhaul: Backhaul, tmp_path: Path) -> None:
+    """What fails is the address in HTTPS_PROXY; its password is not shown."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        free = taken.getsockname()[1]
+    away = backhaul.to("https://api.wandb.ai").with_env(HTTPS_PROXY=f"http://ada:secret@127.0.0.1:{free}")
+    done = away("doctor", copy_of("0.18.7", tmp_path), "--json")
+    assert f"The proxy http://127.0.0.1:{free} cannot be reached" in found_by(done)["proxy-refused"]["message"]
+    assert "secret" not in done.stdout
+
+
+class _Answers(http.server.BaseHTTPRequestHandler):
+    """Answers everything with what the test says."""
+
+    page, kind, more = b"<html>Please sign in</html>", "text/html", dict[str, str]()
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        for name, value in {"Content-Type": self.kind, "Content-Length": str(len(self.page)), **self.more}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(self.page)
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.do_GET()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing is printed."""
+
+
+def test_a_page_where_the_server_should_be_and_a_limit_that_is_used_up_are_told(
+    backhaul: Backhaul, tmp_path: Path
+) -> None:
+    """A captive portal answers GraphQL with a page; a server tells that nothing is left of its limit."""
+    run = copy_of("0.18.7", tmp_path)
+    handler = type("Limited", (_Answers,), {"more": {"RateLimit-Remaining": "0", "RateLimit-Reset": "30"}})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        done = backhaul.to(f"http://127.0.0.1:{server.server_address[1]}")("doctor", run, "--json")
+        server.shutdown()
+    assert (set(found_by(done)), list(steps_of(done))[-1]) == ({"captive-portal", "rate-limited"}, "GraphQL")
+    assert "ratelimit-reset: 30" in found_by(done)["rate-limited"]["evidence"]
+
+
+def test_a_run_that_was_never_sent_and_whose_id_is_taken_is_told(
+    backhaul: Backhaul, tmp_path: Path, project: str, depot: DepotProcess
+) -> None:
+    """Other rows under the same id: the remedy sends it under another one. What is not there is no finding."""
+    run, new = copy_of("0.31.0", tmp_path / "a"), copy_of("0.18.7", tmp_path / "b")
+    client = Client(depot.url, depot.api_key)
+    client.open_run(project, id_of(run))
+    rows = {"wandb-history.jsonl": {"offset": 0, "content": ['{"_step": 7, "mine": 1}']}}
+    assert client.stream(project, id_of(run), {"files": rows}).status == 200
+    done = backhaul("doctor", run, new, "-p", project, "--json")
+    assert [finding["code"] for finding in done.document["findings"]] == ["remote-other"]
+    remedy = found_by(done)["remote-other"]["remedy"]
+    assert backhaul(*shlex.split(remedy)[1:], "-p", project).exit_code == 0
+
+
+def test_a_run_that_was_deleted_is_told_from_one_that_never_arrived(
+    backhaul: Backhaul, tmp_path: Path, project: str, depot: DepotProcess
+) -> None:
+    """Both have a marker. Each remedy brings its run home, as it is typed."""
+    deleted, never = copy_of("0.31.0", tmp_path), copy_of("0.18.7", tmp_path)
+    assert backhaul.sync(deleted, "-p", project).exit_code == 0
+    client = Client(depot.url, depot.api_key)
+    node = client.run_field(project, id_of(deleted), "id")["id"]
+    client.query("mutation($i: ID!) { deleteRun(input: {id: $i}) { clientMutationId } }", {"i": node})
+    marker_of(never).touch()
+    findings = backhaul("doctor", tmp_path, "-p", project, "--json").document["findings"]
+    missing = {finding["path"]: finding for finding in findings if finding["code"] == "remote-missing"}
+    assert set(missing) == {str(deleted), str(never)}
+    assert "was deleted there" in missing[str(deleted)]["message"]
+    for finding in missing.values():
+        assert backhaul(*shlex.split(finding["remedy"])[1:], "-p", project).exit_code == 0, finding
