@@ -20,6 +20,8 @@ _LOG = logging.getLogger("backhaul.relay")
 _AT_ONCE = 64
 # A run of which something was refused is tried again after this time (seconds), then after twice that, and so on.
 _FIRST_PAUSE, _LONGEST_PAUSE = 60.0, 6 * 3600.0
+# The files of a run that is home are looked at again after this time (seconds): its record does not tell of new ones.
+_LOOK_AGAIN = 300.0
 # At most this part of the time goes into telling a run that goes on once more from its start.
 _SHARE = 0.1
 
@@ -52,6 +54,7 @@ class Forwarder:
     clock: Callable[[], float] = time.time
     _refused: dict[tuple[int, str], _Patience] = field(default_factory=dict)
     _busy_until: dict[int, float] = field(default_factory=dict)
+    _home: dict[int, tuple[int, float]] = field(default_factory=dict)
 
     def forward(self) -> list[Outcome]:
         """Bring what has changed since the last time; the outcomes of the runs that were tried.
@@ -67,10 +70,20 @@ class Forwarder:
     def _wanted(self) -> Iterator[Run]:
         now = self.clock()
         for run in self.spool.kept.store.runs():
-            patience = self._refused.get((run.id, self.spool.fingerprint(run)))
-            waits = patience is not None and now < patience.until
-            if not waits and now >= self._busy_until.get(run.id, 0.0) and not self.spool.is_home(run):
-                yield run
+            if now >= self._busy_until.get(run.id, 0.0) and not self._is_home(run, now):
+                patience = self._refused.get((run.id, self.spool.fingerprint(run)))
+                if patience is None or now >= patience.until:
+                    yield run
+
+    def _is_home(self, run: Run, now: float) -> bool:
+        """Whether the run was verified as it is now; what was found stands for a while, as long as its record does."""
+        known, looked_at = self._home.get(run.id, (0, 0.0))
+        if known == hash(run) and now - looked_at < _LOOK_AGAIN:
+            return True
+        if not self.spool.is_home(run):
+            return False
+        self._home[run.id] = (hash(run), now)
+        return True
 
     def _forward(self, runs: Sequence[Run]) -> list[Outcome]:
         with ExitStack() as stack:
