@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from backhaul.depot import Depot
+from backhaul.depot.digester import digest
 from backhaul.depot.model import HISTORY, OUTPUT, Blob, Delivery, Run, RunEdit
 from backhaul.depot.refusal import Refused
 from backhaul.depot.store.database import Database
@@ -265,3 +267,24 @@ def test_data_of_a_newer_depot_is_not_touched(tmp_path: Path) -> None:
     connection.close()
     with pytest.raises(RuntimeError, match="version 99"):
         Database(tmp_path / "d.sqlite")
+
+
+def _row(step: int | None, **values: Any) -> str:
+    return json.dumps({"_timestamp": 1.79e9 + (step or 0), **({} if step is None else {"_step": step}), **values})
+
+
+@pytest.mark.parametrize("digested", [False, True])
+def test_rows_that_come_again_behind_the_end_are_left_out(store: SqliteStore, digested: bool) -> None:
+    """By what they say, in whatever order of keys; what differs in one value stays, and so does what is new."""
+    rows = [_row(step, loss=step / 7) for step in range(5000)] + [_row(None, note="no step")]
+    run = _run(store)
+    _write(store, run, 0, list(rows))
+    if digested:
+        assert list(digest(store, run.id))
+    _run(store)  # it is opened again, and its client told how many lines there are
+    turned = json.dumps(dict(reversed(json.loads(rows[4000]).items())))
+    _write(store, run, 5001, [rows[17], turned, _row(2500, loss=9.0), rows[4999]])
+    _write(store, run, 5005, [rows[4998], rows[5000], _row(None, note="another")])
+    found = dict(store.lines(run.id, HISTORY, 5001))
+    assert found == {5003: _row(2500, loss=9.0), 5007: _row(None, note="another")}
+    assert store.line_counts(run.id).history == 5008
