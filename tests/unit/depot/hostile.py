@@ -242,3 +242,26 @@ bodies = st.one_of(
     ),
 )
 """Request bodies, from nearly right to noise."""
+
+
+_FIELDS = ["state", "tags", "display_name", "createdAt", "config.lr", "config.lr.value", "config.", "config._wandb.x",
+           "summary_metrics.loss", "summary_metrics.", "user.username", "nobody", "", "sweep"]  # fmt: skip
+_OPERATORS = ["$and", "$or", "$nor", "$not", "$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$in", "$nin", "$exists",
+              "$regex", "$what"]  # fmt: skip
+_operands = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), texts, st.sampled_from([1 << 70, _HUGE]))
+
+_conditions = st.recursive(
+    _operands,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(st.sampled_from(_FIELDS + _OPERATORS), inner, max_size=3),
+    ),
+    max_leaves=8,
+)
+
+filters = st.dictionaries(
+    st.sampled_from(_FIELDS + _OPERATORS), st.one_of(_operands, _conditions), min_size=1, max_size=2
+)
+"""What may stand in the filters of a list of runs, operators where fields should be and the other way round."""
+
+orders = st.one_of(st.none(), st.builds(str.__add__, st.sampled_from(["+", "-", ""]), st.sampled_from(_FIELDS)), texts)

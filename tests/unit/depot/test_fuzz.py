@@ -29,6 +29,7 @@ _short = settings(
     max_examples=150, deadline=None, derandomize=True, database=None, phases=[Phase.generate, Phase.shrink],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )  # fmt: skip
+_few = settings(_short, max_examples=60)
 _long = settings(_short, max_examples=20_000, derandomize=False, phases=[Phase.generate])
 
 
@@ -68,6 +69,15 @@ def _stream(client: Client, body: bytes, packed: bool) -> None:
     headers = {"Content-Encoding": "gzip"} if packed else {}
     data = gzip.compress(body, 1) if packed and len(body) % 2 else body
     _held(lambda: client.keyed("POST", path, data, **headers), body[:300])
+
+
+_RUNS = """query($p: String!, $e: String!, $f: JSONString, $o: String) { project(name: $p, entityName: $e) {
+    runCount(filters: $f) runs(first: 5, filters: $f, order: $o) { edges { node { name } } } } }"""
+
+
+def _lists(client: Client, filters: Any, order: str | None) -> None:
+    variables = {"p": hostile.PROJECT, "e": hostile.ENTITY, "f": json.dumps(filters), "o": order}
+    _graphql(client, {"query": _RUNS, "variables": variables})
 
 
 _PATHS = ("files", "storage", "artifactsV2/default", "wandb_artifacts", "manifests", "uploads", "static", "", "login")
@@ -114,6 +124,11 @@ class TestShort:
     def test_file_stream(self, target: Client, body: bytes, packed: bool) -> None:
         _stream(target, body, packed)
 
+    @_few
+    @given(filters=hostile.filters, order=hostile.orders)
+    def test_lists(self, target: Client, filters: Any, order: str | None) -> None:
+        _lists(target, filters, order)
+
     @_short
     @given(
         method=st.sampled_from(["GET", "PUT", "POST"]), door=st.sampled_from(_PATHS), parts=_path_parts, query=_queries
@@ -136,6 +151,11 @@ class TestLong:
     @given(body=hostile.bodies, packed=st.booleans())
     def test_file_stream(self, target: Client, body: bytes, packed: bool) -> None:
         _stream(target, body, packed)
+
+    @_long
+    @given(filters=hostile.filters, order=hostile.orders)
+    def test_lists(self, target: Client, filters: Any, order: str | None) -> None:
+        _lists(target, filters, order)
 
     @_long
     @given(

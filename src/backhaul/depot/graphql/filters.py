@@ -45,12 +45,18 @@ def condition(filters: Filters, depth: int = 0) -> Condition:
     parts: list[Condition] = []
     for name, wanted in filters.items():
         if name in _COMBINE:
-            parts += [_COMBINE[name](tuple(below(part) for part in wanted))] if wanted else []
+            parts += [_COMBINE[name](tuple(below(part) for part in _list(name, wanted)))] if wanted else []
         elif name == "$not":
             parts.append(Not(below(wanted)))
         else:
             parts.append(_compared(field_of(name), wanted, depth + 1))
     return Every(tuple(parts))
+
+
+def _list(name: str, wanted: Any) -> list[Any]:
+    if not isinstance(wanted, list):
+        raise Refused(f"invalid filters: {name} needs a list")
+    return wanted
 
 
 def fulfils(run: Run, wanted: Condition, context: Context) -> bool:
