@@ -89,6 +89,7 @@ def lists(server: Server, _options: argparse.Namespace) -> None:
     for name, wanted in (
         ("newest", {}),
         ("by summary", {"sort": "+summary_metrics.loss"}),
+        ("with a text in a name", {"q": "RUN-77"}),
         ("broad filter, by config", {"where": "config.lr > 0.01", "sort": "-config.lr"}),
     ):
         _told(server, f"page      {name}", lambda wanted=wanted: _asked(server, cookie, page, wanted))

@@ -18,6 +18,7 @@ from backhaul.depot.graphql.filters import condition, fulfils
 from backhaul.depot.graphql.listing import listed
 from backhaul.depot.graphql.ordering import ordered, parse_order
 from backhaul.depot.model import Delivery, Run, RunEdit, User
+from backhaul.depot.pages.conditions import having_text, parse
 from backhaul.depot.selection import Wanted
 from backhaul.depot.store.sqlite import SqliteStore
 
@@ -67,13 +68,28 @@ def depot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Depot]:
     made.store.close()
 
 
+_PATTERNS = [
+    "a",
+    "^r",
+    "1$",
+    ".",
+    "",
+    "n 1",
+    "(?ai)A",
+    "(?ai)N\\ 1",
+    "(?ai)R.N",
+    "(?ai)r\\.n",
+    "(?i)R",
+    "(?ai)_",
+    "(?ai)%",
+]
 _operand = st.sampled_from([*_VALUES, "running", "crashed", "finished", "ann", "me", "r1"])
 _comparison = st.one_of(
     _operand,
     st.dictionaries(st.sampled_from(["$eq", "$ne", "$gt", "$gte", "$lt", "$lte"]), _operand, min_size=1, max_size=2),
     st.fixed_dictionaries({}, optional={"$in": st.lists(_operand, max_size=3), "$nin": st.lists(_operand, max_size=3)}),
     st.fixed_dictionaries({"$exists": st.booleans()}),
-    st.fixed_dictionaries({"$regex": st.sampled_from(["a", "^r", "1$", ".", "", "n 1"])}),
+    st.fixed_dictionaries({"$regex": st.sampled_from(_PATTERNS)}),
     st.fixed_dictionaries({"$not": st.fixed_dictionaries({"$gt": _operand})}),
 )
 _simple = st.dictionaries(st.sampled_from(_FIELDS), _comparison, max_size=2)
@@ -113,6 +129,8 @@ def test_every_filter_selects_the_same_runs_in_sql(
         {"$and": [{"config.x": {"$gte": 1}}, {"state": {"$in": ["finished", "crashed"]}}]},
         {"summary_metrics.y": {"$lt": 2}, "tags": {"$in": ["a"]}, "created_at": {"$gt": "2026-09-21T14:20:00"}},
         {"$or": [{"display_name": {"$regex": "run 1"}}, {"group": "b"}, {"config.only.value": 3}]},
+        having_text("Run 1"),
+        parse("group ~ B"),
     ],
 )
 def test_the_usual_filters_are_told_by_the_store(depot: _Depot, filters: dict[str, Any]) -> None:

@@ -94,4 +94,5 @@ def _value(text: str) -> Any:
 
 
 def _containing(text: str) -> str:
-    return f"(?i){re.escape(text)}"
+    """A pattern for the text in either case; of a text in ASCII only its letters have one, as a store can tell, too."""
+    return f"(?{'ai' if text.isascii() else 'i'}){re.escape(text)}"

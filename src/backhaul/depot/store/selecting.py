@@ -22,6 +22,10 @@ from backhaul.depot.store.facets import LONG, NULL, encoded
 _MOST_OPERANDS = 500
 _FEW = 1000  # runs that pass
 _PLAIN_TEXT = re.compile(r"[\w /:@-]+")
+_EITHER_CASE = "(?ai)"
+_ASCII_TEXT = re.compile(r"[ -~]+")
+_ESCAPED = re.compile(r"\\([^a-zA-Z0-9])")
+_PLACEHOLDERS, _ESCAPE = re.compile(r"[%_!]"), r"!\g<0>"
 _LISTED = "project_id = :project AND deleted_at IS NULL"
 _TIME = "strftime('%Y-%m-%dT%H:%M:%SZ', CAST({} AS INTEGER), 'unixepoch')"
 _USER = "coalesce(runs.user, :entity)"
@@ -160,7 +164,7 @@ class _Terms:
         if operator == "$in":
             return self._among(operand)
         if operator == "$regex":
-            return f"{{0}} >= '' AND {{0}} < x'' AND instr({{0}}, {self._value(_literal(operand))}) > 0"
+            return f"{{0}} >= '' AND {{0}} < x'' AND {self._containing(operand)}"
         if isinstance(operand, (list, dict)):
             raise CannotTell
         if operator == "$eq":
@@ -168,6 +172,13 @@ class _Terms:
         if operand is None:
             return "0"
         return _TESTS[operator, not isinstance(operand, str)].format("{0}", self._value(_scalar(operand)))
+
+    def _containing(self, pattern: Any) -> str:
+        """A test of the text `{0}`; LIKE takes the letters of ASCII, and no others, for the same in either case."""
+        text, either_case = _literal(str(pattern))
+        if either_case:
+            return f"{{0}} LIKE {self._value(_PLACEHOLDERS.sub(_ESCAPE, text).join('%%'))} ESCAPE '!'"
+        return f"instr({{0}}, {self._value(text)}) > 0"
 
     def _among(self, operand: Any) -> str:
         if not isinstance(operand, list) or len(operand) > _MOST_OPERANDS:
@@ -202,9 +213,17 @@ def _scalar(operand: Any) -> Any:
     return value
 
 
-def _literal(pattern: Any) -> str:
-    """The text that a pattern looks for; patterns that are more than a text are left to Python, which can stop them."""
-    text = str(pattern)
-    if not _PLAIN_TEXT.fullmatch(text):
+def _literal(pattern: str) -> tuple[str, bool]:
+    """The text that a pattern looks for, and whether in either case.
+
+    Patterns that are more than a text are left to Python, which can stop them.
+    """
+    if not pattern.startswith(_EITHER_CASE):
+        if not _PLAIN_TEXT.fullmatch(pattern):
+            raise CannotTell
+        return pattern, False
+    escaped = pattern.removeprefix(_EITHER_CASE)
+    text = _ESCAPED.sub(r"\1", escaped)
+    if not _ASCII_TEXT.fullmatch(text) or re.escape(text) != escaped:
         raise CannotTell
-    return text
+    return text, True
