@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
+
+from rich.console import Console
+
+from backhaul.cli.status_view import show_standings
+from backhaul.runs.find import find_runs
+from backhaul.sync.standing import standings
 
 from ..command import Backhaul, copy_of, log_of, marker_of
 
@@ -35,7 +43,7 @@ def test_status_groups_runs_by_what_has_to_happen_next(backhaul: Backhaul, tmp_p
     assert by_id["rec-empty"]["error"]["code"] == "empty-log"
     assert by_id["rec-0310"]["destinations"][0]["lines"]["history"] == 21
     shown = backhaul("status", tmp_path).stdout
-    assert shown.startswith("4 runs: 1 need you, 1 ready, 1 marked, not proven, 1 verified\n")
+    assert shown.startswith("4 runs: 1 needs you, 1 ready, 1 marked, not proven, 1 verified\n")
     assert str(empty) in shown
 
 
@@ -85,3 +93,14 @@ def test_status_of_nothing_says_where_it_looked(backhaul: Backhaul, tmp_path: Pa
     """A folder without runs is told as such, with exit code 2."""
     done = backhaul("status", tmp_path, "--json")
     assert (done.exit_code, done.document["error"]["code"]) == (2, "no-runs")
+
+
+def test_a_row_that_does_not_fit_the_terminal_has_its_reason_on_lines_of_its_own(tmp_path: Path) -> None:
+    """Sentences are folded at words, paths are not."""
+    empty, output = copy_of("empty", tmp_path), io.StringIO()
+    runs = list(standings(find_runs([empty], env={}, cwd=tmp_path), tmp_path))
+    console = Console(file=output, width=40, force_terminal=True, color_system=None, highlight=False)
+    show_standings(runs, time.time(), console)
+    lines = [line.rstrip() for line in output.getvalue().splitlines()]
+    assert any(line.endswith(str(empty)) for line in lines)
+    assert lines[-2:] == ["    is empty (0 bytes): no record of", "    this run reached the disk."]

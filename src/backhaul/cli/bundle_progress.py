@@ -16,5 +16,6 @@ def progress(what: str, total: int | None = None) -> Iterator[OnProgress]:
     """What `pack` and `unpack` tell of the bytes that went through; `total` is in bytes, None when it is not known."""
     columns = (TextColumn(what), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=STDERR, transient=True, disable=not STDERR.is_terminal) as view:
-        task = view.add_task(what, total=total)
-        yield lambda _, size: view.advance(task, size)
+        # Nothing is shown of what has nothing to do.
+        task = view.add_task(what, total=total, visible=total is not None)
+        yield lambda _, size: view.update(task, advance=size, visible=True)

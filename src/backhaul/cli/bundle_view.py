@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,10 @@ _MOST_SHOWN = 20
 @contextmanager
 def opened(paths: Sequence[Path], *, signed_by: str | None = None) -> Iterator[Visit]:
     """The paths with bundles opened for as long as the block lasts; says what was opened, and what is wrong with it."""
-    with (
-        progress("unpacking") as on_progress,
-        visiting(paths, state_folder(), signed_by=signed_by, on_progress=on_progress) as visit,
-    ):
+    with ExitStack() as stack:
+        # It ends with the unpacking: what the block prints has the terminal for itself.
+        with progress("unpacking") as on_progress:
+            visit = stack.enter_context(visiting(paths, state_folder(), signed_by=signed_by, on_progress=on_progress))
         for visited in visit.bundles:
             say_opened(visited.bundle)
             show_missing(visited.bundle.manifest.missing)

@@ -18,7 +18,7 @@ from backhaul.doctor.network import standing_of
 from backhaul.doctor.way import Step
 
 _COLOUR = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
-_MOST_PLACES = 5
+_MOST_PLACES, _MOST_KINDS = 5, 8
 
 
 def show_diagnosis(
@@ -81,12 +81,15 @@ def _show_deed(deed: Deed, console: Console, *, verbose: bool) -> None:
     kinds: dict[tuple[str, str], list[Finding]] = {}
     for finding in deed.findings:
         kinds.setdefault((finding.code, finding.message), []).append(finding)
-    for (code, message), alike in kinds.items():
+    shown = list(kinds.items()) if verbose else list(kinds.items())[:_MOST_KINDS]
+    for (code, message), alike in shown:
         severity = alike[0].severity
         number = f" [dim]×{len(alike)}[/]" if len(alike) > 1 else ""
         text = f"[{_COLOUR[severity]}]{severity}[/] [dim]{code}[/]{number}  {escape(visible(message))}"
         _print(text, console, 2)
         _show_places(deed, alike, console, verbose=verbose)
+    if rest := len(deed.findings) - sum(len(alike) for _, alike in shown):
+        console.print(f"  [dim]… and {rest} findings more (-v shows all)[/]")
 
 
 def _show_places(deed: Deed, findings: Sequence[Finding], console: Console, *, verbose: bool) -> None:

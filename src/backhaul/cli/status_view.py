@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 
 from backhaul.cli.render import duration, size
 from backhaul.cli.visible import visible
@@ -29,7 +31,8 @@ def show_standings(runs: Sequence[Standing], now: float, console: Console | None
     console = console or Console(highlight=False)
     groups = {step: [run for run in runs if run.step is step] for step in Step}
     counts = ", ".join(f"{len(group)} {_HEADINGS[step][1]}" for step, group in groups.items() if group)
-    console.print(f"[bold]{len(runs)} {'run' if len(runs) == 1 else 'runs'}[/]: {counts}", soft_wrap=True)
+    counts = counts.replace("1 need you", "1 needs you") if len(groups[Step.LOOK]) == 1 else counts
+    _print(f"[bold]{len(runs)} {'run' if len(runs) == 1 else 'runs'}[/]: {counts}", console)
     for step, group in groups.items():
         if group:
             _show_group(step, group, now, console)
@@ -38,16 +41,26 @@ def show_standings(runs: Sequence[Standing], now: float, console: Console | None
 def _show_group(step: Step, group: Sequence[Standing], now: float, console: Console) -> None:
     colour, heading, what_next = _HEADINGS[step]
     total = size(sum(run.size for run in group))
-    console.print(f"\n[bold {colour}]{heading}[/]  [dim]{len(group)}, {total}: {what_next}[/]", soft_wrap=True)
+    _print(f"\n[bold {colour}]{heading}[/]  [dim]{len(group)}, {total}: {what_next}[/]", console)
     for run in group[:_MOST_ROWS]:
-        note = _note(run)
-        # Not folded by us: a path that is cut into two lines cannot be copied.
-        console.print(
-            f"{size(run.size):>11} {_age(run, now):>7}  {escape(_name(run))}  [dim]{escape(note)}[/]".rstrip(),
-            soft_wrap=True,
-        )
+        _show_run(run, now, console)
     if len(group) > _MOST_ROWS:
         console.print(f"[dim]… and {len(group) - _MOST_ROWS} more (see --json)[/]")
+
+
+def _show_run(run: Standing, now: float, console: Console) -> None:
+    row, note = f"{size(run.size):>11} {_age(run, now):>7}  {escape(_name(run))}", visible(_note(run))
+    # Not folded by us: a path that is cut into two lines cannot be copied.
+    if console.is_terminal and note and cell_len(f"{row}  {note}") > console.width:
+        console.print(row, soft_wrap=True)
+        console.print(Padding(f"[dim]{escape(note)}[/]", (0, 0, 0, 4)))
+    else:
+        console.print(f"{row}  [dim]{escape(note)}[/]" if note else row, soft_wrap=True)
+
+
+def _print(text: str, console: Console) -> None:
+    """Sentences are folded to the terminal; in a pipe nothing is."""
+    console.print(text, soft_wrap=not console.is_terminal)
 
 
 def _name(run: Standing) -> str:
@@ -67,7 +80,8 @@ def _age(run: Standing, now: float) -> str:
 
 def _note(run: Standing) -> str:
     if run.error is not None:
-        return run.error.message
+        # The path stands there already.
+        return run.error.message.removeprefix(f"{run.directory.log} ")
     if run.step in (Step.NOTHING, Step.GO_ON):
         return ", ".join(run.destinations)
     if run.inspection is not None and run.step is not Step.WAIT and run.inspection.end is not LogEnd.COMPLETE:
