@@ -19,6 +19,7 @@ import pytest
 from ..command import RECORDED, Backhaul, copied, copy_of, end, id_of, log_of, marker_of
 from ..conftest import DepotProcess
 from ..depot_contents import held
+from ..small_disk import small_disk
 
 _KILLED = """
     import os, sys, time, wandb
@@ -224,13 +225,10 @@ def test_ctrl_c_while_it_sends_ends_it(backhaul: Backhaul) -> None:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 8 MiB."""
-    place = tmp_path / "small"
-    place.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(place)], check=True)
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
+    with small_disk(tmp_path / "small", 8) as place:
+        yield place
 
 
 _FILLS = """
@@ -248,23 +246,23 @@ _FILLS = """
 
 
 def test_a_disk_that_fills_is_cleaned_of_what_is_home_and_the_job_is_told(
-    backhaul: Backhaul, small_disk: Path, healthy_original: Path, project: str
+    backhaul: Backhaul, disk: Path, healthy_original: Path, project: str
 ) -> None:
     """Verified runs go, others stay; the signal comes once."""
-    home, other = copied(healthy_original, small_disk), copy_of("0.28.2", small_disk)
+    home, other = copied(healthy_original, disk), copy_of("0.28.2", disk)
     assert backhaul.sync(home, "-p", project).exit_code == 0
-    there = backhaul.with_env(WANDB_DIR=str(small_disk))
+    there = backhaul.with_env(WANDB_DIR=str(disk))
     guard = ("--on-disk", "clean", "--on-disk", "signal", "--disk-every", "0.1", "-p", project)
-    done = there("run", *guard, "--", *_python(_FILLS, small_disk, home))
+    done = there("run", *guard, "--", *_python(_FILLS, disk, home))
     assert done.exit_code == 1, done.stderr
     assert "full" in done.stderr
     assert (home.exists(), other.exists()) == (False, True)
 
 
-def test_a_full_disk_at_the_start_links_media(backhaul: Backhaul, small_disk: Path) -> None:
+def test_a_full_disk_at_the_start_links_media(backhaul: Backhaul, disk: Path) -> None:
     """wandb then links media files instead of copying them, unless the user has set it otherwise."""
-    (small_disk / "data").write_bytes(bytes(int(7.9 * (1 << 20))))
-    there = backhaul.with_env(WANDB_DIR=str(small_disk))
+    (disk / "data").write_bytes(bytes(int(7.9 * (1 << 20))))
+    there = backhaul.with_env(WANDB_DIR=str(disk))
     shows = ("--no-sync", "--", "sh", "-c", "echo $WANDB_ALLOW_MEDIA_SYMLINK")
     assert there("run", "--on-disk", "link-media", *shows).stdout == "true\n"
     assert there("run", *shows).stdout == "\n"

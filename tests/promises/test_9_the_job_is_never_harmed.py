@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from ..command import OBEYING_PERMISSIONS, RECORDED, Backhaul
+from ..small_disk import fill, small_disk
 
 # What a training job does as far as a wrapper can see: reads, writes to both outputs, makes a run, ends with a code.
 _JOB = """
@@ -60,14 +61,9 @@ def _assert_as_alone(backhaul: Backhaul, *options: str, prefix: tuple[str, ...] 
 @pytest.fixture
 def full_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of one MiB on which nothing more can be written."""
-    place = tmp_path / "full"
-    place.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)], check=True)
-    try:
-        subprocess.run(["dd", "if=/dev/zero", f"of={place}/ballast", "bs=4k"], stderr=subprocess.DEVNULL, check=False)
+    with small_disk(tmp_path / "full", 1) as place:
+        fill(place)
         yield place
-    finally:
-        subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 @pytest.fixture

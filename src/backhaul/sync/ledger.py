@@ -120,7 +120,9 @@ class Ledger:
             try:
                 self._lock.replace(b"".join(lines))
             except OSError as error:
-                raise _told(self.path, error) from error
+                # A shorter one would be nice; on a full disk the long one, which has room, does as well.
+                if error.errno not in FULL:
+                    raise _told(self.path, error) from error
         self._entries = len(lines)
 
 

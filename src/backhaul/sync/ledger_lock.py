@@ -4,10 +4,14 @@ An advisory lock (flock) on the file itself; the system lets go of it when its o
 remove. On a file system without locks the lock is not to be had, and the last writer's name is looked at instead:
 beside the ledger lies then `….owner` with host, pid and start time, which is taken over only when its owner is provably
 gone.
+
+While it is held it has room for some hundred entries ahead of its end: a job that fills the disk must not stop us from
+remembering what has arrived. What is left of the room is given back at the end.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -16,9 +20,12 @@ from pathlib import Path
 from backhaul.errors import RunBusy
 from backhaul.runs.lock_owner import Owner
 from backhaul.runs.new_file import sync_folder
+from backhaul.sync.preallocation import give_back, reserve
 
 _NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK, errno.EINVAL})
 _HELD = frozenset({errno.EWOULDBLOCK, errno.EACCES})
+# Bytes; an entry has some hundred.
+_ROOM = 64 << 10
 
 
 class LedgerLock:
@@ -29,6 +36,8 @@ class LedgerLock:
         self._owner_path = path.with_name(path.name + ".owner")
         self._descriptor = -1
         self._owns_file = False
+        self._size = 0
+        self._room_until = 0
 
     def acquire(self) -> bytes:
         """Take the file, making it if need be, and return its content. Raises RunBusy and OSError."""
@@ -42,7 +51,8 @@ class LedgerLock:
                     if not content:
                         # Perhaps made just now: what is written to it survives a power cut only if its name does.
                         sync_folder(self._path.parent)
-                    self._descriptor = descriptor
+                    self._descriptor, self._size = descriptor, len(content)
+                    self._room_until = reserve(descriptor, _ROOM)
                     return content
             except BaseException:
                 os.close(descriptor)
@@ -53,6 +63,9 @@ class LedgerLock:
         """Write at the end; on the disk when this returns. Raises OSError; a part may then have been written."""
         _write_all(self._descriptor, data)
         os.fsync(self._descriptor)
+        self._size += len(data)
+        if self._room_until - self._size < _ROOM // 2 and self._room_until > self._size:
+            self._room_until = max(self._room_until, reserve(self._descriptor, _ROOM))
 
     def replace(self, content: bytes) -> None:
         """Put a new file in the old one's place, keeping hold. Raises OSError; the old file is then as it was."""
@@ -65,14 +78,21 @@ class LedgerLock:
             fresh.replace(self._path)
         except BaseException:
             os.close(descriptor)
+            # On a full disk nobody can use what there is of it.
+            fresh.unlink(missing_ok=True)
             raise
         os.close(self._descriptor)
-        self._descriptor = descriptor
+        self._descriptor, self._size = descriptor, len(content)
+        self._room_until = reserve(descriptor, _ROOM)
         sync_folder(self._path.parent)
 
     def release(self) -> None:
         """Let go; nothing happens when nothing is held."""
         if self._descriptor >= 0:
+            if self._room_until > self._size:
+                with contextlib.suppress(OSError):
+                    # It is taken again, and then given back, the next time.
+                    give_back(self._descriptor)
             os.close(self._descriptor)
             self._descriptor = -1
         if self._owns_file:

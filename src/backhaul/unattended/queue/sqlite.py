@@ -1,7 +1,8 @@
 """Rows in a SQLite file of one host.
 
 Each transaction opens the file anew: a queue has little traffic, and nobody then holds on to a file that somebody else
-has set aside. Rollback journal with full synchronisation: what was committed is on the disk. A damaged file is set
+has set aside. Rollback journal with full synchronisation: what was committed is on the disk. File and journal are
+larger than they need be, so that changes find room also when others have filled the disk. A damaged file is set
 aside, never deleted, and the runs that can still be read out of it are put into a new one.
 """
 
@@ -25,6 +26,8 @@ from backhaul.unattended.queue.queries import TABLES, queries
 _WAIT_FOR_OTHERS = 30.0
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _VERSION = 1
+# Of 4 KiB, as a rule.
+_ROOM_PAGES = 64
 
 
 def refuse_shared(path: Path, mounts: MountTable) -> None:
@@ -52,6 +55,7 @@ class SqliteDatabase:
                 self._set_aside()
             with closing(self._connect()) as connection:
                 _prepare(connection, path)
+                _have_room(connection)
 
     def now(self) -> float:
         """As in `Database`: this host's clock."""
@@ -77,6 +81,8 @@ class SqliteDatabase:
         connection = sqlite3.connect(self._path, isolation_level=None, timeout=_WAIT_FOR_OTHERS)
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA synchronous = FULL")
+        # The journal's blocks stay its own from one transaction to the next.
+        connection.execute("PRAGMA journal_mode = PERSIST")
         return connection
 
     def _is_damaged(self) -> bool:
@@ -129,6 +135,25 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         for name in TABLES:
             connection.execute(queries()[name])
         connection.execute("PRAGMA user_version = 1")
+
+
+def _have_room(connection: sqlite3.Connection) -> None:
+    """Let file and journal have room for some hundred rows; on a full disk they have what they have."""
+    (free,) = connection.execute("PRAGMA freelist_count").fetchone()
+    if free >= _ROOM_PAGES // 2:
+        return
+    size = _ROOM_PAGES * connection.execute("PRAGMA page_size").fetchone()[0]
+    try:
+        with _committed(connection):
+            connection.execute("CREATE TABLE room (filling BLOB)")
+            connection.execute("INSERT INTO room VALUES (zeroblob(?))", (size,))
+        with _committed(connection):
+            # All its pages go through the journal, which keeps that size; then they are free.
+            connection.execute("UPDATE room SET filling = randomblob(?)", (size,))
+            connection.execute("DROP TABLE room")
+    except sqlite3.OperationalError as error:
+        if _primary_code(error) != sqlite3.SQLITE_FULL:
+            raise
 
 
 @contextmanager
