@@ -231,3 +231,20 @@ def test_other_content_under_the_same_id_is_for_the_user_to_decide(
     done = backhaul.sync(other, "-p", project, "--force")
     assert (done.exit_code, done.only["state"]) == (0, "verified"), done.stderr
     assert _rows(held(depot.data, project, "plain")) == _ALL[4:]
+
+
+def test_what_somebody_else_wrote_over_a_run_that_was_sent_is_not_taken_for_ours(
+    backhaul: Backhaul, depot: DepotProcess, plain: list[Path], tmp_path: Path, project: str
+) -> None:
+    """The ledger says that our rows are there, and others are: named before anything is sent; `--force` decides."""
+    first, second = (copied(run, tmp_path / str(place)) for place, run in enumerate(plain))
+    assert backhaul.sync(first, "-p", project).exit_code == 0
+    assert backhaul.sync(second, "-p", project, "--force").exit_code == 0
+    before = held(depot.data, project, "plain")
+    log_of(first).touch()
+    done = backhaul.sync(first, "-p", project)
+    assert (done.exit_code, done.only["error"]["code"]) == (6, "remote-conflict"), done.stderr
+    assert held(depot.data, project, "plain") == before
+    done = backhaul.sync(first, "-p", project, "--force")
+    assert (done.exit_code, done.only["error"]["code"]) == (10, "verification-failed"), done.stderr
+    assert _rows(held(depot.data, project, "plain")) == [*_ALL[:4], *_ALL[8:]]

@@ -201,16 +201,19 @@ def test_a_last_part_alone_without_its_ledger_appends_nothing(
     assert (_parts(depot.data, project), held(depot.data, project, "resumed").console) == (_BOTH, _CONSOLE)
 
 
-def test_a_first_part_alone_is_not_put_after_the_second(
+def test_a_first_part_alone_is_found_before_the_second(
     backhaul: Backhaul, depot: DepotProcess, resumed_originals: list[Path], tmp_path: Path, project: str
 ) -> None:
-    """Without ledger and without the second part at hand its rows are older than what is there: a conflict, told."""
+    """Without ledger and without the second part at hand: its rows are at their place, and newer ones behind them."""
     runs = [copied(run, tmp_path / "both") for run in resumed_originals]
     assert backhaul.sync(tmp_path / "both", "-p", project).exit_code == 0
+    before = held(depot.data, project, "resumed")
     ledger_of(runs[0]).unlink()
+    shutil.rmtree(runs[1])
     done = backhaul.sync(runs[0], "-p", project)
-    assert (done.exit_code, done.only["error"]["code"]) == (6, "remote-conflict"), done.stderr
-    assert _parts(depot.data, project) == _BOTH
+    assert (done.exit_code, done.only["state"]) == (0, "verified"), done.stderr
+    after = held(depot.data, project, "resumed")
+    assert (after.history, after.output, after.summary) == (before.history, before.output, before.summary)
 
 
 def test_one_resumed_fragment_without_its_ledger_appends_nothing(

@@ -28,6 +28,7 @@ from backhaul.sync.progress import LogStamp, Progress, lines_entry, no_lines
 from backhaul.sync.proof import Proof
 from backhaul.sync.reporter import Reporter
 from backhaul.sync.retry import Retrier
+from backhaul.sync.server_tail import TailCheck
 from backhaul.sync.size_limit import SizeLimit
 from backhaul.sync.upload import Uploader
 from backhaul.sync.upserts import upsert_of
@@ -135,7 +136,8 @@ class Delivery:
                 await self._send_overtaken(ledger, progress, console_text, stamp, await digest, held)
                 return
             maker = self._maker(progress, console_text, recording=recording)
-            address, expected = await self._send_all(ledger, maker, held)
+            tail = numbering.tail_check(status, progress)
+            address, expected = await self._send_all(ledger, maker, held, tail)
             self.outcome.state = RunState.SENT
             if recording:
                 log = self.run.directory.log
@@ -184,7 +186,7 @@ class Delivery:
     def _numbering(self) -> Numbering:
         return Numbering(self.run, self.destination, self.server, self.options, self.retrier, self.after, self.later)
 
-    def _line_sender(self, ledger: Ledger, address: RunAddress) -> LineSender:
+    def _line_sender(self, ledger: Ledger, address: RunAddress, tail: TailCheck) -> LineSender:
         return LineSender(
             self.run,
             address,
@@ -195,6 +197,7 @@ class Delivery:
             self._key,
             self.size_limit,
             self.outcome,
+            tail,
         )
 
     def _maker(self, progress: Progress, console_text: ConsoleText, *, recording: bool = False) -> BatchMaker:
@@ -209,7 +212,7 @@ class Delivery:
         )
 
     async def _send_all(
-        self, ledger: Ledger, maker: BatchMaker, held: Sequence[RemoteFile]
+        self, ledger: Ledger, maker: BatchMaker, held: Sequence[RemoteFile], tail: TailCheck
     ) -> tuple[RunAddress, Expected]:
         """Send the run; returns where it is, and what the destination must then hold.
 
@@ -219,8 +222,9 @@ class Delivery:
         batch = await asyncio.to_thread(maker.next)
         assert batch is not None, "a log has a batch, if an empty one"
         payloads = self._payloads(ledger, held)
+        await tail.of(batch)
         address, targets = await self._open(batch, maker, payloads)
-        sender = self._line_sender(ledger, address)
+        sender = self._line_sender(ledger, address, tail)
         last = await sender.send_all_but_the_last(batch, maker)
         if last is not batch:
             address, targets = await self._open(last, maker, payloads)

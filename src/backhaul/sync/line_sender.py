@@ -15,6 +15,7 @@ from backhaul.sync.outcome import Outcome, Quarantined
 from backhaul.sync.progress import Progress, Refusal, completed_entry, lines_entry, no_lines, refused_entry, taken_entry
 from backhaul.sync.reporter import Reporter
 from backhaul.sync.retry import Retrier
+from backhaul.sync.server_tail import TailCheck
 from backhaul.sync.size_limit import SizeLimit
 from backhaul.sync.stand_in import name_of, stand_in
 from backhaul.wire.remote import RunAddress
@@ -42,7 +43,10 @@ class LineSender:
 
     A batch at which the server fails again and again (5xx) is halved as well. A line at which it still fails gives way
     only if the server takes the stand-in and then fails at the line once more; if not, the server is in trouble, and
-    the line is sent for as long as the retrier has patience. `last_row` is the last line of history that was seen.
+    the line is sent for as long as the retrier has patience.
+
+    Where `tail` says that the server's last row is somebody else's, RemoteConflict is raised before it is written over.
+    `last_row` is the last line of history that was seen.
     """
 
     run: Inspection
@@ -54,6 +58,7 @@ class LineSender:
     key: str
     limit: SizeLimit
     outcome: Outcome
+    tail: TailCheck
     last_row: str | None = None
 
     async def send_all_but_the_last(self, batch: Batch, maker: BatchMaker) -> Batch:
@@ -78,6 +83,7 @@ class LineSender:
 
     async def send(self, batch: Batch) -> Batch:
         """Send what the destination lacks of these lines; returns what is left, which is nothing."""
+        await self.tail.of(batch)
         await self._send_again(batch)
         await self._send(batch.without(self._progress.lines))
         return batch.without(batch.next)
@@ -87,6 +93,7 @@ class LineSender:
 
         A summary that is refused does not keep the end back. Returns the summary that is there.
         """
+        await self.tail.of(batch)
         await self._send_again(batch)
         lacking = batch.without(self._progress.lines)
         body = await _made(lacking, lambda: end.body(lacking.files(self._progress.base)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from backhaul.errors import NotFound, RefusedError, RemoteConflict
 from backhaul.runs.inspect import Inspection
@@ -19,6 +20,7 @@ from backhaul.sync.options import SyncOptions
 from backhaul.sync.progress import Progress, begin_entry, forgotten_entry, lines_entry, no_lines
 from backhaul.sync.retry import Retrier
 from backhaul.sync.row import is_newer, is_same, members_of, step_of
+from backhaul.sync.server_tail import TailCheck, server_tail
 from backhaul.wire.remote import RunStatus
 from backhaul.wire.server import Server
 
@@ -52,10 +54,13 @@ class Numbering:
             return None
 
     async def begin(self, ledger: Ledger, key: str, status: RunStatus | None) -> Progress:
-        """Settle the numbering on first contact; later, forget acknowledgements that the server no longer backs."""
+        """Settle the numbering on first contact; later, forget acknowledgements that the server no longer backs.
+
+        With `force` none of them counts: every line is sent again under its number.
+        """
         progress = ledger.progress(key)
         if progress.begun and not overlaps(progress, self.after):
-            held = still_held(progress, status)
+            held = no_lines() if self.options.force else still_held(progress, status)
             return progress if held == dict(progress.lines) else ledger.record(key, lines_entry(held))
         features = await self.retrier.run(self.server.features)
         structured = "STRUCTURED_CONSOLE_LOGS" in features
@@ -87,6 +92,11 @@ class Numbering:
             with Ledger.open(run.directory.log, self.options.state_folder) as ledger:
                 if ledger.progress(key).begun:
                     ledger.record(key, forgotten_entry())
+
+    def tail_check(self, status: RunStatus | None, progress: Progress) -> TailCheck:
+        """Whether the server's last row is in the way of this fragment's."""
+        tail = None if self.options.force or self.later else server_tail(status, progress)
+        return TailCheck(tail, partial(self._own_lines, Stream.HISTORY))
 
     async def overtaken_at(self, status: RunStatus | None, progress: Progress) -> dict[Stream, int] | None:
         """Where the fragment ends, if all its lines are at the destination and newer ones after them.

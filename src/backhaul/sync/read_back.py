@@ -7,7 +7,7 @@ from functools import partial
 from backhaul.errors import NotFound
 from backhaul.sync.first_contact import counts_of
 from backhaul.sync.retry import Retrier
-from backhaul.sync.verify import Difference, Expected, Remote, compare
+from backhaul.sync.verify import Difference, Expected, Kind, Remote, compare
 from backhaul.wire.remote import RunAddress
 from backhaul.wire.server import Server
 
@@ -23,6 +23,8 @@ async def read_back(
 ) -> tuple[list[Difference], Remote]:
     """What differs between log and destination after at most `patience` seconds, and what the destination holds.
 
+    It is over at once when the destination holds too much.
+
     Raises NotFound when it does not show the run by then.
     """
     began, wait = retrier.clock(), _FIRST_WAIT
@@ -31,7 +33,8 @@ async def read_back(
         over = retrier.clock() - began + wait > patience
         if remote is not None:
             differences = compare(expected, remote)
-            if not differences or over:
+            # What is late comes yet; what is too much does not go away.
+            if not differences or over or any(each.kind is Kind.MORE for each in differences):
                 return differences, remote
         elif over:
             raise NotFound(f"{address} was sent, and the server says that there is no such run.")

@@ -24,10 +24,16 @@ def step_of(row: str) -> int:
     return step if isinstance(step, int) else -1
 
 
+def time_of(row: str) -> float | None:
+    """When a row was recorded, in Unix seconds; None when it does not say."""
+    time = members_of(row).get("_timestamp")
+    return time if isinstance(time, int | float) else None
+
+
 def is_newer(row: str, other: str) -> bool:
     """Whether `row` was recorded after `other`, by the times that both carry."""
-    before, after = (members_of(each).get("_timestamp") for each in (other, row))
-    return isinstance(before, int | float) and isinstance(after, int | float) and before < after
+    before, after = time_of(other), time_of(row)
+    return before is not None and after is not None and before < after
 
 
 def is_same(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> bool:

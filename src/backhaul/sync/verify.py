@@ -12,6 +12,9 @@ from typing import Any
 from backhaul.runs.payloads import Digest
 from backhaul.runs.rows import NUMBERED, Stream
 
+# Times pass through servers as floating point numbers of seconds.
+_SAME_TIME = 0.001
+
 
 @dataclass(frozen=True, slots=True)
 class Expected:
@@ -98,6 +101,9 @@ def _compare_lines(expected: Expected, remote: Remote) -> Iterator[Difference]:
         ours, theirs = plain(json.loads(expected.last_line)), plain(json.loads(remote.history_tail[-1]))
         if ours.get("_step") != theirs.get("_step"):
             yield Difference("last step", str(ours.get("_step")), str(theirs.get("_step")))
+        times = [row.get("_timestamp") for row in (ours, theirs)]
+        if all(isinstance(time, int | float) for time in times) and not is_same_time(*times):
+            yield Difference("time of the last row", str(times[0]), str(times[1]))
 
 
 def _compare_summary(expected: str | None, found: str) -> Iterator[Difference]:
@@ -162,6 +168,11 @@ def _compare_artifacts(expected: Mapping[str, str], found: Mapping[str, tuple[st
 def _compare_state(expected: Expected, remote: Remote) -> Iterator[Difference]:
     if expected.finished and remote.state == "running":
         yield Difference("state", "finished or failed", remote.state, Kind.STATE)
+
+
+def is_same_time(one: float, other: float) -> bool:
+    """Whether two rows were recorded at the same moment, by their times in Unix seconds."""
+    return abs(one - other) < _SAME_TIME
 
 
 def plain(value: Any) -> Any:
