@@ -107,14 +107,15 @@ def _parsed(lines: list[str]) -> list[Row]:
         found = []
     if len(found) != len(lines):
         found = [rows.parse(line) for line in lines]
-    if set(map(type, found)) == {dict} and text.count("{") == len(lines):
-        return found  # no row holds an object, so that none is nested
-    return [_flat(row) if isinstance(row, dict) else {} for row in found]
+    if set(map(type, found)) == {dict} and text.count("{") == len(lines) and text.count("[") == 1:
+        return found  # no row holds an object or a list, so that none is nested
+    return [_flat(line, row) if isinstance(row, dict) else {} for line, row in zip(lines, found, strict=True)]
 
 
-def _flat(row: Row) -> Row:
-    nested = dict in map(type, row.values())
-    return rows.flat(row) if nested else row
+def _flat(line: str, row: Row) -> Row:
+    if rows.too_deep(line, row):
+        return {}
+    return rows.flat(row) if dict in map(type, row.values()) else row
 
 
 def _column(places: array[int], values: list[Any]) -> Column:

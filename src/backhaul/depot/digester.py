@@ -66,6 +66,8 @@ class Digester:
                     return
         except Refused as error:
             _LOG.warning("what came in could not be digested: %s", error)
+        except Exception:  # noqa: BLE001 - a bug of ours, which is told; other runs are digested all the same
+            _LOG.exception("failed", extra={"facts": {"thread": "depot-digester"}})
 
     def _filing(self) -> Iterator[float]:
         """Files the facets of the runs that changed, some at a time."""

@@ -9,20 +9,40 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Iterable
 from typing import Any
 
 _STEP = re.compile(r'"_step": ?(-?\d+)[,}]')
+
+DEEPEST = 100
+"""Objects and lists inside one another. What walks through a row calls itself once or twice for each."""
 
 Row = dict[str, Any]
 
 
 def parse(line: str) -> Row:
-    """The row of a line; an empty one for a line that is no JSON object."""
+    """The row of a line; an empty one for a line that is no JSON object, or is nested deeper than `DEEPEST`."""
     try:
         row = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
-    return row if isinstance(row, dict) else {}
+    return row if isinstance(row, dict) and not too_deep(line, row) else {}
+
+
+def too_deep(line: str, row: Any) -> bool:
+    """Whether what the line says is nested deeper than `DEEPEST`; nobody logs such rows but to do harm."""
+    if line.count("[") + line.count("{") <= DEEPEST:
+        return False
+    level: list[Any] = [row]
+    for _ in range(DEEPEST):
+        level = [item for each in level for item in _items(each) if isinstance(item, (dict, list))]
+        if not level:
+            return False
+    return True
+
+
+def _items(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
 
 
 def step_of(line: str, number: int) -> int:

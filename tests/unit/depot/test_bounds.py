@@ -132,3 +132,31 @@ def test_a_line_has_a_bound(client: Client, project: str) -> None:
     body = {"files": {"output.log": {"offset": 0, "content": ["short", "x" * ((16 << 20) + 1)]}}}
     assert client.stream(project, "r1", body).status == 413
     assert client.run_field(project, "r1", "logLineCount") == {"logLineCount": 0}
+
+
+@pytest.mark.parametrize("levels", [99, 101, 900, 5000])
+@pytest.mark.parametrize("signs", ["[]", "{}"], ids=["lists", "objects"])
+def test_a_row_that_is_nested_very_deeply_harms_nobody(client: Client, project: str, levels: int, signs: str) -> None:
+    """It is kept as it came; questions about its run and its project are answered, as if it said nothing."""
+    opening = signs[0] if signs == "[]" else '{"a":'
+    deep = '{"deep":' + opening * levels + "1" + signs[1] * levels + ',"_step":1}'
+    client.open_run(project, "r1")
+    files = {
+        "wandb-history.jsonl": {"offset": 0, "content": ['{"_step":0,"loss":1}', deep, '{"_step":2,"loss":3}']},
+        "wandb-summary.json": {"offset": 0, "content": [deep]},
+    }
+    assert client.stream(project, "r1", {"files": files}).status == 200
+    client.open_run(project, "r1")
+    again = {"wandb-history.jsonl": {"offset": 3, "content": [deep]}}
+    assert client.stream(project, "r1", {"files": again}).status == 200
+    spec = json.dumps({"keys": ["loss"]})
+    text = """query($p: String!, $f: JSONString, $s: [JSONString!]!) { project(name: $p, entityName: "tester") {
+        runs(filters: $f, order: "-summary_metrics.loss") { edges { node { name } } }
+        run(name: "r1") { history(samples: 9) historyKeys sampledHistory(specs: $s) summaryMetrics } } }"""
+    reply = client.query(text, {"p": project, "f": json.dumps({"config.lr": {"$exists": False}}), "s": [spec]})
+    assert reply.status == 200, reply.body
+    found = reply.json["data"]["project"]
+    assert found["runs"] == {"edges": [{"node": {"name": "r1"}}]}
+    assert found["run"]["history"][1] == found["run"]["summaryMetrics"] == deep
+    assert found["run"]["sampledHistory"] == [[{"loss": 1}, {"loss": 3}]]
+    assert ("deep" in "".join(found["run"]["historyKeys"]["keys"])) == (levels < 100)
