@@ -18,8 +18,12 @@ from backhaul.sync.connection import Target
 from backhaul.sync.options import SyncOptions
 from backhaul.sync.policy import ArtifactPolicy
 from backhaul.sync.state_folder import state_folder
+from backhaul.unattended.disk_guard import Action, Thresholds
+from backhaul.unattended.queue.interface import Queue
 from backhaul.unattended.queue.opening import open_queue
+from backhaul.unattended.room import GuardedFolders
 from backhaul.unattended.watch.commands import DEFAULT_FOLDER
+from backhaul.unattended.watch.disk_chore import DiskChore, cleaning
 from backhaul.unattended.watch.log import Log
 from backhaul.unattended.watch.metrics import Metrics
 from backhaul.unattended.watch.options import WatchOptions
@@ -72,6 +76,21 @@ _SECONDS = click.FloatRange(min=0)
 @click.option("--osh-command-dir", "commands", type=click.Path(path_type=Path), default=DEFAULT_FOLDER,
               show_default=True, help="Take wandb-osh's command files from here.")  # fmt: skip
 @click.option("--no-osh", is_flag=True, help="Take no command files.")
+@click.option(
+    "--disk-warn", type=click.FloatRange(0, 100), default=80, show_default=True, help="Tell when a disk is so full (%)."
+)
+@click.option(
+    "--disk-act", type=click.FloatRange(0, 100), default=95, show_default=True, help="Act when a disk is so full (%)."
+)
+@click.option(
+    "--on-disk",
+    type=click.Choice(["sync", "clean"]),
+    multiple=True,
+    default=("sync",),
+    show_default=True,
+    help="What to do then; may be given several times.",
+)
+@click.option("--disk-every", type=click.FloatRange(min=0.1), default=60, hidden=True)
 @click.option("--log-json", is_flag=True, help="A line of JSON for each event; by itself when stderr is no terminal.")
 @click.option("--metrics-port", type=click.IntRange(0, 65535), help="Serve metrics for Prometheus on this port.")
 @click.option("--metrics-address", default="127.0.0.1", show_default=True, help="Serve them on this address.")
@@ -92,11 +111,19 @@ def command(ctx: click.Context, /, folders: tuple[Path, ...], where: str | None,
                 port = metrics.serve(choices["metrics_address"], choices["metrics_port"])
                 log.tell("metrics", address=f"http://{choices['metrics_address']}:{port}/metrics")
             commands = None if choices["no_osh"] else choices["commands"].expanduser()
-            service = Service(queue, options, log, metrics, choices["metrics_file"], commands)
+            guard = _disk_guard(queue, options, log, choices)
+            service = Service(queue, options, log, metrics, choices["metrics_file"], commands, [guard])
             asyncio.run(_until_signalled(service))
     except BackhaulError as error:
         log.tell("failed", error) if log.as_json else show_error(error)
         ctx.exit(error.exit_code)
+
+
+def _disk_guard(queue: Queue, options: WatchOptions, log: Log, choices: dict[str, Any]) -> DiskChore:
+    actions = tuple(Action(action) for action in choices["on_disk"])
+    thresholds = Thresholds(choices["disk_warn"] / 100, choices["disk_act"] / 100, actions)
+    clean = cleaning(options.folders, choices["to"], choices["entity"], choices["project"])
+    return DiskChore(GuardedFolders(options.folders, thresholds), queue, log, clean, choices["disk_every"])
 
 
 def _options(folders: tuple[Path, ...], choices: dict[str, Any]) -> WatchOptions:

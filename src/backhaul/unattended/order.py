@@ -55,8 +55,8 @@ def program(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-P", "-m", module, *arguments]
 
 
-def clean_command(roots: Sequence[str], target: Target) -> list[str]:
+def clean_command(roots: Sequence[str], to: str | None, entity: str | None, project: str | None) -> list[str]:
     """The command line that deletes verified runs, and only those, under `roots`."""
-    asked = {"--to": target.to, "--entity": target.entity, "--project": target.project}
+    asked = {"--to": to, "--entity": entity, "--project": project}
     options = [word for option, value in asked.items() if value for word in (option, value)]
     return program("backhaul", "clean", *roots, "--yes", "--json", *options)

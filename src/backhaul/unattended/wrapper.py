@@ -317,7 +317,8 @@ class _Wrapper:
         return self._started("sync", order.command(), order.deadline, self._say_all if tell else _say_nothing)
 
     def _start_cleaning(self) -> Errand:
-        command = clean_command([os.fspath(root) for root in self._roots], self._choices.target)
+        target = self._choices.target
+        command = clean_command([os.fspath(root) for root in self._roots], target.to, target.entity, target.project)
         return self._started("clean", command, _LONG_ERRAND, _say_nothing)
 
     def _started(self, name: str, command: Sequence[str], deadline: float, finished: Callable[[bytes], None]) -> Errand:
