@@ -63,6 +63,8 @@ def _key(path: Path) -> Ed25519PrivateKey:
         return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(path.read_text().strip()))
     except FileNotFoundError:
         pass
+    except ValueError as error:
+        raise UsageError(f"{path} holds no key", next="Move that file away; then a new key is made.") from error
     key = Ed25519PrivateKey.generate()
     path.parent.mkdir(parents=True, exist_ok=True)
     try:

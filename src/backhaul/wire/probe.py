@@ -77,6 +77,15 @@ async def signer_of(host: str, port: int, context: ssl.SSLContext, within: float
         raise TlsFailure(f"TLS with {host}:{port} failed: {error.strerror or error}") from error
 
 
+async def signer_shown(host: str, port: int, within: float, proxy: str | None = None) -> Signer | None:
+    """Who signed the certificate that `host` shows, be it trusted or not; None when that cannot be seen."""
+    try:
+        async with asyncio.timeout(within):
+            return _issuer(await _certificate(host, port, _trusting_anybody(), proxy))
+    except (OSError, ProxyRefused, ValueError):
+        return None
+
+
 async def _certificate(host: str, port: int, context: ssl.SSLContext, proxy: str | None) -> bytes:
     writer = await _opened(host, port, proxy)
     try:

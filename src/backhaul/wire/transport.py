@@ -6,11 +6,13 @@ import asyncio
 import os
 import ssl
 from collections.abc import Mapping
+from importlib import import_module
+from urllib.parse import urlsplit
 
 import aiohttp
 from yarl import URL
 
-from backhaul.errors import ProxyRefused, TimedOut, UnexpectedAnswer
+from backhaul.errors import BackhaulError, ProxyRefused, TimedOut, TlsFailure, UnexpectedAnswer
 from backhaul.wire.body import BodyPayload
 from backhaul.wire.breakage import breakage
 from backhaul.wire.message import FileSlice, Request, Response, Transport
@@ -97,6 +99,8 @@ class HttpTransport:
         try:
             async with watch:
                 return await self._ask(session, request, body, proxy, watch)
+        except aiohttp.ClientConnectorCertificateError as error:
+            raise await self._not_trusted(error, request.url, proxy) from error
         except aiohttp.ServerTimeoutError as error:
             raise breakage(error, request.url, proxy) from error
         except TimeoutError as error:
@@ -106,6 +110,16 @@ class HttpTransport:
             if body is not None and body.failure is not None:
                 raise body.failure from error
             raise breakage(error, request.url, proxy) from error
+
+    async def _not_trusted(self, error: Exception, url: str, proxy: str | None) -> BackhaulError:
+        """What is wrong with the certificate, and who signed it: by that a site knows the proxy that opens TLS."""
+        told, there = breakage(error, url, proxy), urlsplit(url)
+        # Only now: what reads certificates takes long to load.
+        shown = import_module("backhaul.wire.probe").signer_shown
+        signer = await shown(there.hostname or "", there.port or 443, self._connect_timeout, proxy)
+        if signer is None or not isinstance(told, TlsFailure):
+            return told
+        return TlsFailure(f"{told.message}; it is signed by {signer.name}")
 
     async def _ask(
         self,
