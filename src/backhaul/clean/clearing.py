@@ -141,7 +141,7 @@ def _cleared(verdict: Verdict, options: SyncOptions) -> Verdict:
             check_contents(evidence)
             if evidence.log_digest != verdict.log_digest:
                 raise NotProven("The log has changed since it was asked for.")
-            doomed = withdraw(directory, evidence.stamp)
+            doomed = withdraw(directory, evidence.extent)
     except (BackhaulError, OSError) as error:
         return replace(verdict, fate=Fate.KEPT, error=told(error))
     try:

@@ -14,6 +14,7 @@ from backhaul.runs.directory import RunDirectory
 # What the SDK keeps for its own use, and sends to no server: its debug logs, and code on its way to an artifact.
 _OF_THE_SDK = frozenset({"logs", "tmp"})
 # What lies beside a log: W&B's marker and state, the ledger, the ledger's owner and successor.
+_LEDGER = ".backhaul"
 _BESIDE_THE_LOG = ("", ".synced", ".syncstate", ".backhaul", ".backhaul.owner", ".backhaul.new")
 
 
@@ -22,25 +23,30 @@ class Extent:
     """Everything in one run directory.
 
     `files` are the entries of its `files` folder by their names on a server. `strangers` are entries that belong to no
-    run, such as a second log. `frees` is how many bytes of the disk a deletion gives back: what a link leads to, and
-    what has a second name elsewhere, stays.
+    run, such as a second log. `changed` is what tells a change of any entry: kind, size and time of change, by its path
+    in the directory; not of folders, and not of what a ledger writes. `frees` is how many bytes of the disk a deletion
+    gives back: what a link leads to, and what has a second name elsewhere, stays.
     """
 
     files: Mapping[str, Path]
     strangers: tuple[Path, ...]
     frees: int
+    changed: Mapping[str, tuple[int, int, int]]
 
 
 def extent_of(directory: RunDirectory) -> Extent:
     """Look at every entry; links are entries, and are never followed. Raises UnreadableFile."""
     files: dict[str, Path] = {}
     strangers: list[Path] = []
+    changed: dict[str, tuple[int, int, int]] = {}
     frees = 0
     known = {directory.log.name + suffix for suffix in _BESIDE_THE_LOG}
     try:
         for path, status in _entries(directory.path):
             relative = path.relative_to(directory.path)
             frees += _freed(status)
+            if not stat.S_ISDIR(status.st_mode) and not path.name.startswith(directory.log.name + _LEDGER):
+                changed[str(relative)] = status.st_mode, status.st_size, status.st_mtime_ns
             if not _is_removable(directory.path, path, status):
                 strangers.append(path)
             elif stat.S_ISDIR(status.st_mode) or relative.parts[0] in _OF_THE_SDK or str(relative) in known:
@@ -51,7 +57,7 @@ def extent_of(directory: RunDirectory) -> Extent:
                 strangers.append(path)
     except OSError as error:
         raise UnreadableFile(f"{directory.path} cannot be read: {error.strerror or error}") from error
-    return Extent(files, tuple(strangers), frees)
+    return Extent(files, tuple(strangers), frees, changed)
 
 
 def _entries(top: Path) -> Iterator[tuple[Path, os.stat_result]]:

@@ -11,16 +11,16 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from backhaul.errors import NotProven
+from backhaul.clean.extent import Extent, extent_of
+from backhaul.errors import NotProven, UnreadableFile
 from backhaul.runs.directory import RunDirectory, is_run_directory_name
 from backhaul.runs.new_file import sync_folder
-from backhaul.sync.progress import LogStamp
 
 _PREFIX = ".backhaul-removing-"
 
 
-def withdraw(directory: RunDirectory, proved: LogStamp) -> Path:
-    """Give the directory whose log is `proved` the name under which it is deleted; durable when this returns.
+def withdraw(directory: RunDirectory, proved: Extent) -> Path:
+    """Give the directory that holds what is `proved` the name under which it is deleted; durable when this returns.
 
     Raises NotProven when it has changed, OSError; the directory is as it was then.
     """
@@ -28,12 +28,19 @@ def withdraw(directory: RunDirectory, proved: LogStamp) -> Path:
     if os.path.lexists(doomed):
         raise NotProven(f"{doomed} is in the way.", next="Look at it, and delete or rename it.")
     directory.path.rename(doomed)
-    # Who still had the old name could have written until now.
-    if LogStamp.of(doomed / directory.log.name) != proved:
+    # Who still had the old name could have written, or put something in, until now.
+    if not _is_still(doomed, directory, proved):
         doomed.rename(directory.path)
-        raise NotProven("The log has changed while it was looked at.")
+        raise NotProven("The run directory has changed while it was looked at.")
     sync_folder(doomed.parent)
     return doomed
+
+
+def _is_still(doomed: Path, directory: RunDirectory, proved: Extent) -> bool:
+    try:
+        return extent_of(RunDirectory(doomed, doomed / directory.log.name)).changed == proved.changed
+    except UnreadableFile:
+        return False
 
 
 def finish(doomed: Path) -> None:

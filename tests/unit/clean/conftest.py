@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from ...sync_fixtures import healthy_original
+from ...sync_fixtures import healthy, healthy_original
 
-__all__ = ["healthy_original"]
+__all__ = ["healthy", "healthy_original"]

@@ -20,7 +20,9 @@ from uuid import uuid4
 import pytest
 
 import backhaul
+from backhaul import errors
 from backhaul.clean.clearing import clear, finish_interrupted, judge
+from backhaul.clean.extent import extent_of
 from backhaul.clean.removal import withdraw
 from backhaul.clean.verdict import Clearing, Fate, Verdict
 from backhaul.runs.find import find_runs
@@ -246,7 +248,7 @@ def test_a_receipt_that_is_forged_or_gone_proves_nothing(run: Path, cleaner: Cle
     document: dict[str, Any] = json.loads(receipt.read_bytes())
     by_a_stranger = signed(document, tmp_path / "stranger")
     for content, told in (
-        (receipt.read_bytes().replace(b'"history": 300', b'"history": 301'), "no valid signature"),
+        (receipt.read_bytes().replace(b'"history":300', b'"history":301'), "no valid signature"),
         (json.dumps(by_a_stranger).encode(), "a key that is not yours"),
         (None, "cannot be read"),
     ):
@@ -330,7 +332,7 @@ def test_a_row_that_was_never_sent_keeps_its_run(home: Path, healthy_original: P
 def test_what_a_crash_left_is_neither_a_run_nor_forgotten(run: Path, cleaner: Cleaner, tmp_path: Path) -> None:
     """Killed after the first step: no command takes the rest for a run, and the next cleaning finishes it."""
     (found,) = find_runs([run], env={}, cwd=tmp_path)
-    left = withdraw(found, LogStamp.of(found.log))
+    left = withdraw(found, extent_of(found))
     with pytest.raises(backhaul.BackhaulError, match="No offline run was found"):
         find_runs([tmp_path], env={}, cwd=tmp_path)
     stranger = left.with_name(".backhaul-removing-something-else")
@@ -340,3 +342,26 @@ def test_what_a_crash_left_is_neither_a_run_nor_forgotten(run: Path, cleaner: Cl
     assert finish_interrupted([run.parent]) == [left]
     assert (left.exists(), stranger.exists(), link.is_symlink()) == (False, True, True)
     del cleaner
+
+
+@pytest.mark.parametrize("what", ["a new file", "a longer log", "another content", "a file less"])
+def test_what_changes_between_the_proof_and_the_deletion_stays(healthy: Path, what: str) -> None:
+    """The directory has its name again, with everything that somebody put in while it was looked at."""
+    (found,) = find_runs([healthy], env={}, cwd=healthy)
+    saved = found.files / "saved.txt"
+    saved.unlink()
+    saved.write_text("as it was proved")
+    proved = extent_of(found)
+    if what == "a new file":
+        (found.files / "new.txt").write_text("only here")
+    elif what == "a longer log":
+        with found.log.open("ab") as log:
+            log.write(b"more")
+    elif what == "another content":
+        saved.write_text("as it is by now!")
+    else:
+        saved.unlink()
+    before = _everything(healthy)
+    with pytest.raises(errors.NotProven, match="changed"):
+        withdraw(found, proved)
+    assert _everything(healthy) == before

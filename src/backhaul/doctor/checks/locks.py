@@ -62,23 +62,24 @@ def _of_lock(path: Path, surroundings: Surroundings) -> Iterator[Finding]:
 def _of_ledger(path: Path, surroundings: Surroundings) -> Iterator[Finding]:
     """A sync that is under way: the system lets go of a ledger's lock when its owner dies, so nothing is ever left."""
     try:
-        pids = surroundings.open_files.holders_of(path)
+        yield from _at_work("A backhaul", path, surroundings)
     except OSError:
+        # It went with its run while we looked.
         return
-    if pids:
+
+
+def _at_work(who: str, path: Path, surroundings: Surroundings) -> Iterator[Finding]:
+    if pids := surroundings.open_files.holders_of(path):
         evidence = f"{path}: process {', '.join(map(str, pids))} has it open or locked"
-        yield Finding("lock-held", "A backhaul works on this run just now.", evidence, _WAIT, str(path))
+        yield Finding("lock-held", f"{who} works on this run just now.", evidence, _WAIT, str(path))
 
 
 def _of_client_state(path: Path, surroundings: Surroundings) -> Iterator[Finding]:
     try:
         content = path.read_bytes()[:_LONGEST_STATE]
-        pids = surroundings.open_files.holders_of(path)
+        yield from _at_work("wandb sync", path, surroundings)
     except OSError:
         return
-    if pids:
-        evidence = f"{path}: process {', '.join(map(str, pids))} has it open or locked"
-        yield Finding("lock-held", "wandb sync works on this run just now.", evidence, _WAIT, str(path))
     try:
         if not any(json.loads(content).values()):
             # As every run of 0.28.2 to 0.30 has it from its beginning.

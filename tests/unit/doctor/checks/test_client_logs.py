@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -79,3 +80,11 @@ def test_every_message_stands_in_its_row_of_the_troubleshooting_page() -> None:
     rows = {line.split("|")[1].strip(): line for line in page.splitlines() if line.startswith("| F")}
     missing = [known.row for known in client_logs.KNOWN if not known.pattern.search(rows[known.row].replace("`", ""))]
     assert missing == []
+
+
+def test_what_the_page_says_of_variables_holds_for_the_engine_that_is_installed() -> None:
+    """The engine knows the variables that the page says it knows, and none of those that it is said to ignore."""
+    (engine,) = Path(find_spec("wandb").origin or "").parent.glob("bin/wandb-core*")  # type: ignore[union-attr]
+    code = engine.read_bytes()
+    names = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "WANDB_DEBUG")
+    assert [name for name in names if name.encode() in code] == ["SSL_CERT_FILE", "SSL_CERT_DIR"]
