@@ -9,18 +9,18 @@ from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 
-from backhaul.errors import StillRecording
+from backhaul.errors import NotAWandbLog, StillRecording
 from backhaul.repair.added import exit_record, summary_record
 from backhaul.repair.place import bring_files, default_folder, make_unfinished
 from backhaul.repair.rebuild import Parts, rebuilt
 from backhaul.repair.recovery import recover
 from backhaul.repair.report import RepairReport
-from backhaul.repair.source import Kind, kind_of, readable
 from backhaul.repair.survey import Survey, survey
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.new_file import already_there, new_file, sync_folder, unwritable
 from backhaul.runs.open_files import is_open_for_writing
 from backhaul.wandblog import Damage, DamageKind
+from backhaul.wandblog.identify import is_blank
 from backhaul.wandblog.writer import LogWriter
 
 _BEHIND_THE_DAMAGE = "readable record behind the first damage (--mode tail)"
@@ -54,44 +54,36 @@ def repair_run(
         raise StillRecording(
             f"{run.log} is still being written.", next="Run the same command again when the job has ended."
         )
-    kind = kind_of(run.log)
-    with readable(run.log, kind) as log:
-        found = _nothing_but_zeros(log) if kind is Kind.ZEROS else survey(log)
-        plan = _Plan(run, log, found, add_exit, [] if mend_metadata else None)
-        if not found.content:
-            return plan.recovered(output)
-        if kind is Kind.BAD_HEADER:
-            plan.notes.append("the file header was damaged and is made new")
-        if mode is Mode.TAIL and found.losses:
-            plan.stop_at(found.losses[0].offset)
-        return plan.carried(output)
+    plan = _Plan(run, _surveyed(run.log), add_exit, [] if mend_metadata else None)
+    if not plan.found.content:
+        return plan.recovered(output)
+    if mode is Mode.TAIL and plan.found.losses:
+        plan.stop_at(plan.found.losses[0].offset)
+    return plan.carried(output)
 
 
 class _Plan:
     """The repair of one run, from what was found in its log to the report."""
 
-    def __init__(
-        self, run: RunDirectory, log: Path, found: Survey, add_exit: int | None, mended: list[str] | None
-    ) -> None:
+    def __init__(self, run: RunDirectory, found: Survey, add_exit: int | None, mended: list[str] | None) -> None:
+        self.found = found
         self.notes: list[str] = []
         self._run = run
-        self._log = log
-        self._found = found
         self._add_exit = add_exit
         self._mended = mended
         self._until: int | None = None
 
     def stop_at(self, offset: int) -> None:
         """Keep the records before `offset` only; the readable ones after it are told as left out."""
-        whole, self._found = self._found, survey(self._log, offset)
+        whole, self.found = self.found, survey(self._run.log, offset)
         self._until = offset
-        self._found.left_out[_BEHIND_THE_DAMAGE] = whole.kept - self._found.kept
+        self.found.left_out[_BEHIND_THE_DAMAGE] = whole.kept - self.found.kept
         for name in ("damage", "losses", "lost", "end", "notes"):
-            setattr(self._found, name, getattr(whole, name))
+            setattr(self.found, name, getattr(whole, name))
 
     def carried(self, output: Path | None) -> RepairReport:
         """Write the records of the log."""
-        found, run_id, stand_in, changes = self._found, self._run.run_id_hint, None, list[str]()
+        found, run_id, stand_in, changes = self.found, self._run.run_id_hint, None, list[str]()
         if found.run is None:
             recovery = recover(self._run)
             stand_in = recovery.run_record
@@ -103,10 +95,10 @@ class _Plan:
             run_id = found.run.content.run_id
         summary = None
         if found.lacks_summary and self._until is None:
-            summary = summary_record(found, self._log)
+            summary = summary_record(found, self._run.log)
             changes.append("a summary was made of the history: the Python engine writes it last, and was killed before")
         parts = Parts(stand_in, summary, self._mended)
-        records = rebuilt(self._log, found, parts, until=self._until)
+        records = rebuilt(self._run.log, found, parts, until=self._until)
         written = self._write(records, output, changes)
         return RepairReport(
             path=self._run.log,
@@ -125,20 +117,20 @@ class _Plan:
     def recovered(self, output: Path | None) -> RepairReport:
         """Write what the run's other files still tell."""
         recovery, changes = recover(self._run), list[str]()
-        written = self._write(_counted(recovery.records(), self._found), output, changes)
+        written = self._write(_counted(recovery.records(), self.found), output, changes)
         return RepairReport(
             path=self._run.log,
             output=written,
             run_id=self._run.run_id_hint,
-            end=self._found.end,
-            kept=self._found.kept,
+            end=self.found.end,
+            kept=self.found.kept,
             lost=None,
             complete=False,
-            damage=self._found.damage,
+            damage=self.found.damage,
             changes=changes,
             recovered=recovery.found,
             missing=recovery.missing,
-            notes=(*self._found.notes, *recovery.notes, *self.notes),
+            notes=(*self.found.notes, *recovery.notes, *self.notes),
         )
 
     def _write(self, records: Iterable[bytes], output: Path | None, changes: list[str]) -> Path:
@@ -153,15 +145,21 @@ class _Plan:
     def _exit(self, changes: list[str]) -> bytes | None:
         if self._add_exit is None:
             return None
-        if self._found.exit is not None:
-            code = self._found.exit.content.exit_code
+        if self.found.exit is not None:
+            code = self.found.exit.content.exit_code
             self.notes.append(f"the log has an exit record with code {code}; none was added")
             return None
         changes.append(f"an exit record with code {self._add_exit} was added")
-        return exit_record(self._found, self._add_exit)
+        return exit_record(self.found, self._add_exit)
 
 
-def _nothing_but_zeros(log: Path) -> Survey:
+def _surveyed(log: Path) -> Survey:
+    """What the log holds; one of nothing but zeros is no log for a reader, and an empty one here."""
+    try:
+        return survey(log)
+    except NotAWandbLog:
+        if not is_blank(log):
+            raise
     damage = [Damage(0, log.stat().st_size, DamageKind.ZEROED)]
     return Survey(damage=damage, losses=damage, lost=None)
 

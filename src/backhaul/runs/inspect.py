@@ -9,9 +9,11 @@ from typing import BinaryIO
 from backhaul.errors import EmptyLog, UnreadableFile
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.identity import RunIdentity, identity_of
-from backhaul.wandblog.chunk import CHUNK_HEADER, CHUNK_HEADER_SIZE, is_true_chunk
-from backhaul.wandblog.framing import BLOCK_SIZE, FILE_HEADER, Framing, grid_base
-from backhaul.wandblog.reader import LogEnd, check_header
+from backhaul.wandblog.chunk import BLOCK_SIZE, CHUNK_HEADER, CHUNK_HEADER_SIZE, FILE_HEADER, is_true_chunk
+from backhaul.wandblog.framing import Framing
+from backhaul.wandblog.grid import grid_base
+from backhaul.wandblog.identify import check_header
+from backhaul.wandblog.reader import LogEnd
 from backhaul.wandblog.schema import DecodeError, Record
 
 # The run record is the second or third; in a log that lost its head it may come later, or be missing altogether.

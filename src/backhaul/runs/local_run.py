@@ -27,7 +27,7 @@ from backhaul.runs.recorded_files import LoggedArtifact, LoggedFile, logged_arti
 from backhaul.runs.rows import Stream
 from backhaul.runs.single import single_run
 from backhaul.wandblog import Batch, Damage, LogEnd, LogReader, LogRecord
-from backhaul.wandblog.reader import check_header
+from backhaul.wandblog.identify import check_header
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,3 +97,26 @@ class DamageList:
             last = self.found.pop()
             damage = Damage(last.offset, damage.end - last.offset, last.kind)
         self.found.append(damage)
+
+
+def _is_its_header(damage: Damage, other: Damage) -> bool:
+    """Whether `damage` is the file header of the second log, or of the repeated records, that `other` is."""
+    is_header = damage.kind is DamageKind.SECOND_HEADER and damage.end == other.offset
+    return is_header and other.kind in (DamageKind.SECOND_HEADER, DamageKind.REPEATED)
+
+
+def without_overlaps(damages: list[Damage], others: list[Damage]) -> list[Damage]:
+    """Both in file order, without what lies inside one of `others`; the file header of a second log belongs to it."""
+    merged: list[Damage] = []
+    index = 0
+    for other in others:
+        while index < len(damages) and damages[index].offset < other.offset:
+            merged.append(damages[index])
+            index += 1
+        if merged and _is_its_header(merged[-1], other):
+            header = merged.pop()
+            other = Damage(header.offset, other.end - header.offset, other.kind)
+        while index < len(damages) and damages[index].offset < other.end:
+            index += 1
+        merged.append(other)
+    return merged + damages[index:]

@@ -12,6 +12,21 @@ ALIGNED, MISALIGNED = 0, len(FILE_HEADER)
 _BLOCKS_TO_TRY = 8
 
 
+class Grid:
+    """The block grid of a file, as far as it is known: whoever meets a block's end says so."""
+
+    def __init__(self, base: int) -> None:
+        self._base = base
+
+    def learn(self, end: int) -> None:
+        """A block ends, and the next one starts, at offset `end`."""
+        self._base = end % BLOCK_SIZE
+
+    def room(self, offset: int) -> int:
+        """Bytes from `offset` to the end of its block, 1 to the block size."""
+        return BLOCK_SIZE - (offset - self._base) % BLOCK_SIZE
+
+
 def grid_base(file: BinaryIO) -> int:
     """Where the block grid starts: `ALIGNED` (0), or `MISALIGNED` (7) for the Go writer before SDK 0.17.6.
 

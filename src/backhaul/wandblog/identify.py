@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import sqlite3
 from pathlib import Path
+from typing import BinaryIO
 
-from backhaul.wandblog.chunk import BLOCK_SIZE, FILE_MAGIC
+from backhaul.errors import NotAWandbLog
+from backhaul.wandblog.chunk import BLOCK_SIZE, FILE_HEADER, FILE_MAGIC
 from backhaul.wandblog.framing import Framing
 from backhaul.wandblog.schema import DecodeError, Record
 
@@ -25,10 +27,22 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
 )
 _HTML = (b"<!doctype html", b"<html")
 _MOST_TABLES = 8
-_READ = 1 << 20
-# A page of a disk or file system, or several, may be gone from a log's beginning.
-_BLOCKS_TO_LOOK_AT = 8
+# A page of a disk or file system, or several, may be gone from a log's beginning: so much is looked at behind it.
+_READ = 8 * BLOCK_SIZE
 _TAR_AT = 257
+
+
+def check_header(path: Path, head: bytes) -> bool:
+    """Whether a log starts here; False for an empty file or one torn inside its header.
+
+    Raises `NotAWandbLog`, saying what the bytes are instead. A version byte above 0 is accepted: record types that are
+    newer than this reader are carried as they are. So is a file whose beginning is hurt when records stand behind it.
+    """
+    if len(head) < len(FILE_HEADER) and FILE_HEADER.startswith(head):
+        return False
+    if not is_log_header(head) and not is_headless_log(path, head):
+        raise NotAWandbLog(f"{path} is not a W&B log: it is {identify(path, head)}.")
+    return True
 
 
 def is_log_header(head: bytes) -> bool:
@@ -44,8 +58,16 @@ def is_headless_log(path: Path, head: bytes) -> bool:
     if _known(head):
         return False
     with path.open("rb") as file:
-        window = file.read(_BLOCKS_TO_LOOK_AT * BLOCK_SIZE)
+        window = _first_written(file)
     return any(_is_record(data) for _, data in Framing(io.BytesIO(window), start=0))
+
+
+def _first_written(file: BinaryIO) -> bytes:
+    """What stands behind the zeros at a file's beginning, some blocks of it; nothing when there is nothing else."""
+    while data := file.read(_READ):
+        if data.strip(b"\x00"):
+            return data + file.read(_READ)
+    return b""
 
 
 def _is_record(data: bytes) -> bool:
@@ -90,13 +112,17 @@ def _known(head: bytes) -> str | None:
     return None
 
 
+def is_blank(path: Path) -> bool:
+    """Whether the file at `path` has nothing but zero bytes, or none at all. Raises OSError when reading fails."""
+    with path.open("rb") as file:
+        return not _first_written(file)
+
+
 def _zeros(path: Path) -> str:
     """All zeros, or zeros where the log's beginning was."""
-    with path.open("rb") as file:
-        while data := file.read(_READ):
-            if any(data):
-                return "a file that begins with zero bytes where a log has its header (a disk that lost a part of it?)"
-    return "nothing but zero bytes (space that was reserved and never written, or a disk that lost the content)"
+    if is_blank(path):
+        return "nothing but zero bytes (space that was reserved and never written, or a disk that lost the content)"
+    return "a file that begins with zero bytes where a log has its header (a disk that lost a part of it?)"
 
 
 def _database(path: Path) -> str:

@@ -9,7 +9,9 @@ import zlib
 import pytest
 
 from backhaul.wandblog.chunk import FIRST, FULL, LAST, MIDDLE, chunk
-from backhaul.wandblog.framing import Damage, DamageKind, Framing, grid_base
+from backhaul.wandblog.damage import Damage, DamageKind
+from backhaul.wandblog.framing import Framing
+from backhaul.wandblog.grid import grid_base
 from backhaul.wandblog.writer import LogWriter
 
 _HEADER = b":W&B\xe1\xbe\x00"

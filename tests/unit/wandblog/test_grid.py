@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from backhaul.wandblog.framing import ALIGNED, MISALIGNED, grid_base
+from backhaul.wandblog.grid import ALIGNED, MISALIGNED, grid_base
 from backhaul.wandblog.writer import LogWriter
 
 _BLOCK = 32768

@@ -155,6 +155,18 @@ def test_a_log_whose_first_page_is_hurt_gives_all_that_lies_behind(
     assert reader.lost_records == len(whole) - len(found) > 0
 
 
+@pytest.mark.parametrize("size", [300 << 10, 1 << 20])
+def test_a_log_behind_many_zeros_gives_all_that_is_left(size: int, recorded: Find, saved: Save) -> None:
+    """A disk may lose more of a log's beginning than is looked at at once."""
+    log = recorded("0.31.0-long").read_bytes()
+    whole = [record.data for record in LogReader(saved(log))]
+    reader = LogReader(saved(bytes(size) + log[4096:]))
+    found = [record.data for record in reader]
+    assert found == whole[-len(found) :]
+    assert reader.lost_records == len(whole) - len(found) > 0
+    assert reader.damage[0].offset == 0
+
+
 def test_a_log_inside_another_format_is_not_read_as_a_log(recorded: Find, saved: Save) -> None:
     """An archive is told as one, though the log stands in it byte for byte."""
     file = io.BytesIO()

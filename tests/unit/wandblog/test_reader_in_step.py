@@ -11,7 +11,7 @@ import pytest
 
 from backhaul.wandblog import DamageKind, LogReader, framing
 from backhaul.wandblog.chunk import FIRST, FULL, LAST, chunk
-from backhaul.wandblog.reader import LogReader as Reader
+from backhaul.wandblog.ownership import Ownership
 from backhaul.wandblog.schema import Record
 
 _PAGE, _BLOCK = 4096, 32768
@@ -83,18 +83,23 @@ def test_a_batch_in_step_is_what_its_records_are(
     saved: Callable[[bytes], Path],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whole and damaged logs, read in windows of many sizes: the same records, and the same is told of the damage."""
+    """Whole and damaged logs, read in windows of many sizes: the same records, and the same is told of the damage.
+
+    Whatever the windows are, too.
+    """
     chance = random.Random(seed)
     path = saved(harm(_log(framed, record, chance), chance))
     in_step: list[bool] = []
-    watch = Reader._is_in_step
-    monkeypatch.setattr(Reader, "_is_in_step", lambda *each: in_step.append(watch(*each)) or in_step[-1])
+    watch = Ownership._is_in_step
+    monkeypatch.setattr(Ownership, "_is_in_step", lambda *each: in_step.append(watch(*each)) or in_step[-1])
+    expected = _everything(path)
     for first, later in _WINDOWS:
         monkeypatch.setattr(framing, "_FIRST_READ", first)
         monkeypatch.setattr(framing, "_READ", later)
         fast = _everything(path)
+        assert fast == expected
         with monkeypatch.context() as patch:
-            patch.setattr(Reader, "_is_in_step", lambda *_: False)
+            patch.setattr(Ownership, "_is_in_step", lambda *_: False)
             assert _everything(path) == fast
     assert any(in_step)
     assert not all(in_step)
@@ -116,3 +121,22 @@ def test_parts_of_two_records_at_a_windows_end_are_not_joined(
         reader = LogReader(path)
         assert [each.number for each in reader] == [*range(1, 302), *range(309, 609)]
         assert [(damage.kind, damage.numbers) for damage in reader.damage] == [(DamageKind.ORPHAN, range(302, 309))]
+
+
+@pytest.mark.parametrize("later", [(), (20,), (20, 21), (13, 20, 28)])
+def test_a_record_of_several_chunks_outlives_damage_behind_it(
+    later: tuple[int, ...],
+    framed: Callable[..., bytes],
+    record: Callable[..., bytes],
+    saved: Callable[[bytes], Path],
+) -> None:
+    """The next number is missing because its record is hurt: no sign of joined parts, whatever is hurt later."""
+    records = [record(1, header="0.31.0"), *(record(number, "row") for number in range(2, 30))]
+    records[9] = record(10, "long".ljust(40_000))
+    log = bytearray(framed(*records))
+    hurt = (11, *later)
+    for number in hurt:
+        log[log.index(records[number - 1]) + 1] ^= 1
+    reader = LogReader(saved(bytes(log)))
+    assert [each.number for each in reader] == [number for number in range(1, 30) if number not in hurt]
+    assert [number for damage in reader.damage for number in damage.numbers or ()] == list(hurt)
