@@ -27,7 +27,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from backhaul.errors import BackhaulError
-    from backhaul.runs.local_run import LocalRun, OutputLine, open_run
+    from backhaul.runs.console import OutputLine
+    from backhaul.runs.local_run import LocalRun, open_run
     from backhaul.runs.recorded_files import LoggedArtifact, LoggedFile
     from backhaul.sync.door import sync, verify
     from backhaul.sync.event import Event, EventKind
@@ -68,7 +69,7 @@ _HOMES = {
     "LoggedArtifact": "backhaul.runs.recorded_files",
     "LoggedFile": "backhaul.runs.recorded_files",
     "Outcome": "backhaul.sync.outcome",
-    "OutputLine": "backhaul.runs.local_run",
+    "OutputLine": "backhaul.runs.console",
     "Report": "backhaul.sync.report",
     "RunState": "backhaul.sync.outcome",
     "open_run": "backhaul.runs.local_run",

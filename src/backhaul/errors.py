@@ -314,7 +314,9 @@ class EmptyLog(QuarantineError):
     """The log holds no run: the job was killed before the first block reached the disk."""
 
     code = "empty-log"
-    next_by_default = "Nothing of this run was recorded in its log; keep or delete the folder as you like."
+    next_by_default = (
+        "`backhaul repair` makes a log of what the run's other files still have; if that is nothing, delete the folder."
+    )
 
 
 class RemoteConflict(QuarantineError):

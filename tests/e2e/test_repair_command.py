@@ -101,7 +101,10 @@ def test_a_log_damaged_inside_loses_only_the_damaged_records_at_the_server(
     assert done.exit_code == 9, done.stderr
     lost = done.document["records"]["lost"]
     assert 1 <= lost <= 2
-    assert done.document["damage"][0]["offset"] <= _DAMAGED_AT
+    (damage,) = done.document["damage"]
+    assert damage["offset"] <= _DAMAGED_AT < damage["offset"] + damage["length"]
+    first, last = damage["numbers"]
+    assert last - first + 1 == done.document["records"]["lost"]
     _sent(sdk_env, _repaired(done), project)
     there = held(depot.data, project, "rec-0310-long")
     logged = _logged(_expected("0.31.0-long"))

@@ -43,11 +43,23 @@ def test_show_tells_damage_and_missing_files_first(backhaul: Backhaul, tmp_path:
     (run / "files" / "weights.bin").unlink()
     done = _wide(backhaul)("show", run)
     assert done.exit_code == 0
-    assert "bad checksum at byte" in done.stdout
+    assert re.search(r"bad checksum at byte \d+, \d+ B: record \d+ lost", done.stdout)
     assert "1 record lost" in done.stdout
     files = done.stdout.partition("\nfiles\n")[2]
     assert files.startswith("weights.bin")
     assert "missing" in files.partition("\n")[0]
+
+
+def test_show_fits_into_80_columns_and_cuts_no_number_and_no_path(backhaul: Backhaul, tmp_path: Path) -> None:
+    """Every heading and count of the metrics is whole; the folder stands in one line, so that it can be copied."""
+    run = copy_of("0.31.0", tmp_path / ("deep" * 20))
+    done = backhaul.with_env(COLUMNS="80")("show", run)
+    assert f"in {run}\n" in done.stdout
+    table = done.stdout.partition("\nmetrics\n")[2].partition("\n\n")[0].splitlines()
+    assert table[0].split() == ["metric", "last", "lowest", "highest", "values"]
+    assert max(map(len, table)) <= 80
+    assert any(line.endswith("NaN/inf") for line in table)
+    assert all(line.split()[-1].isdigit() or line.endswith("NaN/inf") for line in table[1:])
 
 
 def test_show_of_a_killed_and_of_an_empty_run(backhaul: Backhaul, tmp_path: Path) -> None:

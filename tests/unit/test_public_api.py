@@ -111,6 +111,7 @@ def test_a_complete_run_of_every_sdk_is_what_was_recorded(name: str) -> None:
     assert all(_same(_metrics(row), logged["metrics"]) for row, logged in zip(rows, expected["rows"], strict=True))
     assert _same(run.config, expected["config"])
     assert _same({key: run.summary[key] for key in expected["summary"] if key in run.summary}, _without_null(expected))
+    assert "_wandb" not in run.summary
     lines = list(run.console())
     for stream in ("stdout", "stderr"):
         shown = [_plain(line.text) for line in lines if line.stream == stream]

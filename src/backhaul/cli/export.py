@@ -59,6 +59,7 @@ def _exit_code(run: LocalRun) -> int:
     error = LogDamaged(
         f"Records inside the log were destroyed{lost}; what was written is all that can be read.",
         safe="The damaged log is unchanged.",
+        next="Look for an undamaged copy of the log; if there is none, this is all there is.",
     )
     show_error(error)
     return error.exit_code

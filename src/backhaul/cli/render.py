@@ -11,6 +11,7 @@ from rich.table import Table
 from backhaul.errors import BackhaulError, Interrupted
 from backhaul.runs.rows import NUMBERED, Stream
 from backhaul.sync.outcome import Outcome, RunState
+from backhaul.wandblog import Damage
 
 STDERR = Console(stderr=True, highlight=False)
 
@@ -70,6 +71,15 @@ def size(number: float) -> str:
             return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
         number /= 1024
     return f"{number:.1f} GiB"
+
+
+def damage_line(damage: Damage) -> str:
+    """A damaged range of a log and the records that it cost, as far as their numbers are known."""
+    place = f"{damage.kind} at byte {damage.offset}, {size(damage.length)}"
+    if not damage.numbers:
+        return place
+    first, last = damage.numbers[0], damage.numbers[-1]
+    return f"{place}: record {first} lost" if first == last else f"{place}: records {first} to {last} lost"
 
 
 def duration(seconds: float) -> str:

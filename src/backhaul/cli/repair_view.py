@@ -5,16 +5,16 @@ from __future__ import annotations
 from rich.console import Console
 from rich.markup import escape
 
-from backhaul.cli.render import STDERR, size
+from backhaul.cli.render import STDERR, damage_line
 from backhaul.repair import RepairReport
 from backhaul.wandblog import LogEnd
 
 _MOST_LINES = 20
 _ENDS = {
     LogEnd.COMPLETE: "with an exit record: the run had ended",
-    LogEnd.NO_EXIT: "at a whole record, without an exit record: the job was killed, or still runs elsewhere",
+    LogEnd.NO_EXIT: "without an exit record: the job was killed, or runs on elsewhere",
     LogEnd.TORN: "inside a record: the job was killed while it was written",
-    LogEnd.HEADER_ONLY: "after its header: the job was killed before any record reached the disk",
+    LogEnd.HEADER_ONLY: "after its header: no record reached the disk",
     LogEnd.EMPTY: "before it begins: no byte of it reached the disk",
 }
 
@@ -52,6 +52,6 @@ def _lost(report: RepairReport) -> str:
 
 def _show_damage(report: RepairReport, console: Console) -> None:
     for damage in report.damage[:_MOST_LINES]:
-        console.print(f"  [yellow]{escape(str(damage.kind))}[/] at byte {damage.offset}, {size(damage.length)}")
+        console.print(f"  [yellow]{damage_line(damage)}[/]")
     if len(report.damage) > _MOST_LINES:
         console.print(f"  … and {len(report.damage) - _MOST_LINES} more places (see --json)")

@@ -12,16 +12,18 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from backhaul.cli.render import size
+from backhaul.cli.render import damage_line, size
 from backhaul.cli.sparkline import sparkline
 from backhaul.cli.visible import visible
 from backhaul.runs.curve import Curve
 from backhaul.runs.local_run import LocalRun
+from backhaul.wandblog import LogEnd
 
 _STATE_COLOUR = {"finished": "green", "failed": "red", "crashed": "yellow", "running": "cyan"}
 _MOST_VALUES = 40
 _MOST_FILES = 20
-_SPARK_WIDTH = 20
+# Wide terminals get the longer curve; in the other 80 columns hold it and all numbers.
+_SPARK_WIDTH, _NARROW_SPARK_WIDTH, _WIDE = 20, 12, 100
 _LONGEST_VALUE = 400
 
 
@@ -30,10 +32,13 @@ def show_run(run: LocalRun, *, metrics: int, lines: int, console: Console | None
     console = console or Console(highlight=False)
     glance = run.glance(lines)
     console.print(Panel(_identity(run), title=_title(run), title_align="left", border_style="dim"))
+    # Not folded: a path that is cut into two lines cannot be copied.
+    console.print(Text.assemble(("in ", "dim"), visible(str(run.path))), soft_wrap=True)
     _section(console, "config", _values(run.config))
-    _section(console, "summary", _values({key: value for key, value in run.summary.items() if key != "_wandb"}))
+    _section(console, "summary", _values(run.summary))
     if metrics:
-        _section(console, "metrics", _curves(glance.curves, metrics))
+        width = _SPARK_WIDTH if console.width >= _WIDE else _NARROW_SPARK_WIDTH
+        _section(console, "metrics", _curves(glance.curves, metrics, width))
     if lines:
         _section(console, f"console, last {lines} lines", _console_tail(glance.tail))
     _section(console, "files", _payloads(run))
@@ -82,7 +87,6 @@ def _identity(run: LocalRun) -> Table:
         "machine": _machine(metadata),
         "commit": " ".join(part for part in (who.commit[:12], who.repo) if part),
         "recorded by": _recorder(run),
-        "folder": str(run.path),
     }
     return _pairs((name, _plain(fact)) for name, fact in facts.items() if fact)
 
@@ -119,6 +123,8 @@ def _values(values: Mapping[str, Any]) -> RenderableType | None:
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, dict) and "_type" in value and "path" in value:
+        return f"{value['_type']}: {value['path']}"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
 
@@ -127,7 +133,7 @@ def _more(count: int, what: str) -> list[Text]:
     return [Text(f"… and {count} more {what}", style="dim")] if count > 0 else []
 
 
-def _curves(curves: Mapping[str, Curve], most: int) -> RenderableType | None:
+def _curves(curves: Mapping[str, Curve], most: int, width: int) -> RenderableType | None:
     if not curves:
         return None
     table = Table(box=None, pad_edge=False, header_style="dim")
@@ -136,13 +142,13 @@ def _curves(curves: Mapping[str, Curve], most: int) -> RenderableType | None:
     for heading in ("last", "lowest", "highest", "values"):
         table.add_column(heading, justify="right", no_wrap=True)
     for name, curve in sorted(curves.items())[:most]:
-        table.add_row(_plain(name), sparkline(curve.points(), _SPARK_WIDTH), *_numbers(curve))
+        table.add_row(_plain(name), sparkline(curve.points(), width), *_numbers(curve))
     return Group(table, *_more(len(curves) - most, "metrics (--metrics)"))
 
 
 def _numbers(curve: Curve) -> list[str]:
     finite = curve.count > curve.odd
-    count = f"{curve.count} ({curve.odd} odd)" if curve.odd else str(curve.count)
+    count = f"{curve.count}, {curve.odd} NaN/inf" if curve.odd else str(curve.count)
     extremes = (f"{curve.min:.4g}", f"{curve.max:.4g}") if finite else ("", "")
     return [f"{curve.last:.4g}", *extremes, count]
 
@@ -180,19 +186,20 @@ def _artifact_state(entries: int, missing: int) -> Text:
 
 def _condition(run: LocalRun) -> RenderableType:
     counts = run.line_counts
+    rows, console = _count(counts["history"], "row"), _count(counts["console"], "console line")
     lines: list[RenderableType] = [
-        Text(
-            f"{size(run.log.stat().st_size)}, {counts['history']} rows, {counts['events']} of system metrics, "
-            f"{counts['console']} console lines"
-        ),
+        Text(f"{size(run.log.stat().st_size)}, {rows}, {counts['events']} of system metrics, {console}"),
         Text(f"end: {run.end}", style="" if run.end == "complete" else "yellow"),
     ]
     lines += [Text(note, style="dim") for note in run.notes]
+    if run.end in (LogEnd.EMPTY, LogEnd.HEADER_ONLY):
+        lines.append(Text("`backhaul repair` makes a log of what the run's other files still have", style="yellow"))
     if not run.is_complete:
-        lost = "" if run.lost_records is None else f", {run.lost_records} record{'s'[: run.lost_records - 1]} lost"
+        lost = "" if run.lost_records is None else f", {_count(run.lost_records, 'record')} lost"
         lines.append(Text(f"damaged{lost}; `backhaul repair` makes a new log of the rest", style="red"))
-    lines += [
-        Text(f"  {damage.kind} at byte {damage.offset}, {size(damage.length)}", style="yellow")
-        for damage in run.damage[:_MOST_FILES]
-    ]
+    lines += [Text(f"  {damage_line(damage)}", style="yellow") for damage in run.damage[:_MOST_FILES]]
     return Group(*lines, *_more(len(run.damage) - _MOST_FILES, "damaged places"))
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -79,7 +79,8 @@ class Recovery:
 
     def _telemetry(self) -> Iterator[Any]:
         if version := self.debug.sdk_version.encode():
-            yield Record(telemetry=b"\x2a" + bytes([len(version)]) + version)  # field 5: the SDK's version
+            # Field 5: the SDK's version, of at most 64 bytes.
+            yield Record(telemetry=b"\x2a" + bytes([len(version)]) + version)
 
     def _files(self) -> Iterator[Any]:
         for start in range(0, len(self.files), _FILES_A_RECORD):
@@ -92,7 +93,7 @@ class Recovery:
         path = self.run.files / "output.log"
         if not path.is_file():
             return
-        with path.open(errors="replace", newline="\n") as file:
+        with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
             while text := file.readline(1 << 16):
                 record = Record()
                 record.output_raw.output_type = 1
@@ -135,7 +136,7 @@ def _tell(recovery: Recovery) -> None:
     if recovery.files:
         recovery.found.append("1 saved file" if len(recovery.files) == 1 else f"{len(recovery.files)} saved files")
     recovery.missing.append("name, project, tags, notes")
-    recovery.notes += recovery.debug.unread
+    recovery.notes += dict.fromkeys(recovery.debug.unread)
 
 
 def _config(files: Path) -> dict[str, Any] | None:
@@ -154,7 +155,8 @@ def _mapping(path: Path, parse: Callable[[str], Any]) -> dict[str, Any] | None:
     try:
         with path.open("rb") as file:
             content = parse(file.read(_MOST_BYTES).decode())
-    except (OSError, ValueError, yaml.YAMLError, RecursionError):
+    except (OSError, ValueError, yaml.YAMLError, RecursionError, LookupError, TypeError, AttributeError):
+        # The last three are what PyYAML raises for a tag whose text does not fit it, such as `!!timestamp x`.
         return None
     return content if isinstance(content, dict) else None
 
@@ -196,4 +198,11 @@ def _environment_of(metadata: dict[str, Any]) -> Any:
 
 
 def _json(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, default=str).encode()
+    return json.dumps(_with_texts_as_keys(value), ensure_ascii=False, default=str).encode(errors="replace")
+
+
+def _with_texts_as_keys(value: Any) -> Any:
+    """YAML and Python have keys that JSON has not: dates, tuples."""
+    if isinstance(value, dict):
+        return {str(key): _with_texts_as_keys(item) for key, item in value.items()}
+    return [_with_texts_as_keys(item) for item in value] if isinstance(value, list | tuple) else value

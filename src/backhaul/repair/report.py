@@ -48,9 +48,7 @@ class RepairReport:
             "run_id": self.run_id,
             "end": str(self.end),
             "records": {"kept": self.kept, "lost": self.lost},
-            "damage": [
-                {"offset": damage.offset, "length": damage.length, "kind": str(damage.kind)} for damage in self.damage
-            ],
+            "damage": [_damage_as_json(damage) for damage in self.damage],
             "left_out": dict(self.left_out),
             "changes": list(self.changes),
             "recovered": list(self.recovered),
@@ -58,3 +56,9 @@ class RepairReport:
             "notes": list(self.notes),
             "exit_code": self.exit_code,
         }
+
+
+def _damage_as_json(damage: Damage) -> dict[str, Any]:
+    """`numbers` are the first and the last record lost by it, null when none is or that cannot be known."""
+    numbers = [damage.numbers[0], damage.numbers[-1]] if damage.numbers else None
+    return {"offset": damage.offset, "length": damage.length, "kind": str(damage.kind), "numbers": numbers}

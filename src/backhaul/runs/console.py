@@ -11,14 +11,26 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
+
+from backhaul.runs.moment import moment
 
 HEIGHT = 32
 MAX_LINE_LENGTH = 4096
 
 _TOKENS = re.compile(r"[^\r\n\x1b]+|[\r\n\x1b]")
+
+
+@dataclass(frozen=True, slots=True)
+class OutputLine:
+    """A line of the console as a terminal would show it; `stream` is "stdout" or "stderr", `time` when it was begun."""
+
+    text: str
+    stream: str
+    time: datetime
 
 
 @dataclass(slots=True)
@@ -49,9 +61,12 @@ class ConsoleLine:
         line = {"level": "error"} if self.level else {}
         return json.dumps(line | {"ts": self._time(), "content": self.content}, ensure_ascii=False)
 
+    def shown(self) -> OutputLine:
+        """The line for whoever reads the run here."""
+        return OutputLine(self.content, "stderr" if self.level else "stdout", moment(self.seconds, self.nanos))
+
     def _time(self) -> str:
-        moment = datetime.fromtimestamp(self.seconds, UTC)
-        return f"{moment:%Y-%m-%dT%H:%M:%S}.{self.nanos // 1000:06d}"
+        return f"{moment(self.seconds, self.nanos):%Y-%m-%dT%H:%M:%S.%f}"
 
 
 class Console:
@@ -72,6 +87,11 @@ class Console:
         """Take the text of an OutputLoggerRecord (`run.write_logs`): whole lines, which never change."""
         for line in text.removesuffix("\n").split("\n"):
             self.new_line("").content = line
+
+    def take(self) -> Iterator[OutputLine]:
+        """Hand over the lines that are final."""
+        taken, self.final = self.final, []
+        return (line.shown() for line in taken)
 
     def finish(self) -> None:
         """Nothing more will come: all lines are final."""

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from backhaul.runs.keytree import encode_key, is_json
+from backhaul.wandblog import LogRecord
 
 
 def seconds(timestamp: Any) -> float:
     """A protobuf Timestamp as Unix seconds."""
     return float(timestamp.seconds + timestamp.nanos / 1e9)
+
+
+def event_lines(records: Iterable[LogRecord]) -> Iterator[str]:
+    """The lines of all StatsRecords of a log; of one that lost its run record the first metric is the start."""
+    start: tuple[int, int] | None = None
+    for record in records:
+        if start is None and record.kind == "run" and record.content.HasField("start_time"):
+            start = record.content.start_time.seconds, record.content.start_time.nanos
+        elif record.kind == "stats":
+            start = start or (record.content.timestamp.seconds, record.content.timestamp.nanos)
+            yield event_line(record.content, *start)
 
 
 def event_line(stats: Any, start_seconds: int, start_nanos: int) -> str:

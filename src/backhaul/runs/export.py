@@ -12,8 +12,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from backhaul.runs.console import OutputLine
 from backhaul.runs.frames import arrow_batches, arrow_schema
-from backhaul.runs.local_run import LocalRun, OutputLine
+from backhaul.runs.local_run import LocalRun
 from backhaul.runs.table import cells, columns_of
 
 

@@ -6,8 +6,7 @@ import json
 import os
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -15,12 +14,13 @@ from typing import Any
 
 from backhaul.errors import UnreadableFile
 from backhaul.runs.artifacts import content_places
-from backhaul.runs.console import Console
+from backhaul.runs.console import Console, OutputLine
 from backhaul.runs.directory import RunDirectory
-from backhaul.runs.events import event_line
+from backhaul.runs.events import event_lines
 from backhaul.runs.glance import Glance
 from backhaul.runs.history import HistoryRows, SetAside
 from backhaul.runs.identity import RunIdentity
+from backhaul.runs.moment import moment
 from backhaul.runs.open_files import is_open_for_writing
 from backhaul.runs.reading import Condition, Reading, Watch, read_log
 from backhaul.runs.recorded_files import LoggedArtifact, LoggedFile, logged_artifact, logged_files
@@ -28,15 +28,6 @@ from backhaul.runs.rows import Stream
 from backhaul.runs.single import single_run
 from backhaul.wandblog import Batch, Damage, LogEnd, LogReader, LogRecord
 from backhaul.wandblog.identify import check_header
-
-
-@dataclass(frozen=True, slots=True)
-class OutputLine:
-    """A line of the console as a terminal would show it; `stream` is "stdout" or "stderr", `time` when it was begun."""
-
-    text: str
-    stream: str
-    time: datetime
 
 
 def open_run(path: str | os.PathLike[str]) -> LocalRun:
@@ -98,7 +89,7 @@ class LocalRun:
     @property
     def start_time(self) -> datetime | None:
         """When recording began (UTC); None when the log does not say."""
-        return datetime.fromtimestamp(self.identity.start_time, UTC) if self.identity.start_seconds else None
+        return moment(self.identity.start_seconds, self.identity.start_nanos) if self.identity.start_seconds else None
 
     @property
     def duration(self) -> float | None:
@@ -124,8 +115,11 @@ class LocalRun:
 
     @property
     def summary(self) -> dict[str, Any]:
-        """The run's summary; for a killed run what it would have been, from the rows that reached the disk."""
-        return self._reading.summary
+        """The run's summary, without W&B's own `_wandb` part.
+
+        For a killed run what it would have been, from the rows that reached the disk.
+        """
+        return {key: value for key, value in self._reading.summary.items() if key != "_wandb"}
 
     @property
     def sdk_version(self) -> str:
@@ -210,15 +204,7 @@ class LocalRun:
 
     def event_lines(self) -> Iterator[str]:
         """The same, each as one line of JSON."""
-        seconds, nanos = 0, 0
-        for record in self._records():
-            if record.kind == "run" and record.content.HasField("start_time") and not seconds:
-                seconds, nanos = record.content.start_time.seconds, record.content.start_time.nanos
-            elif record.kind == "stats":
-                if not seconds:
-                    # A log that lost its run record: then the first metric is the start.
-                    seconds, nanos = record.content.timestamp.seconds, record.content.timestamp.nanos
-                yield event_line(record.content, seconds, nanos)
+        return event_lines(self._records())
 
     def console(self) -> Iterator[OutputLine]:
         """The lines of the console as a terminal would show them: progress bars are one line, not thousands."""
@@ -228,9 +214,9 @@ class LocalRun:
                 console.write_lines(record.content.line)
             elif record.kind in ("output", "output_raw"):
                 console.write(record.content)
-            yield from _taken(console)
+            yield from console.take()
         console.finish()
-        yield from _taken(console)
+        yield from console.take()
 
     def glance(self, lines: int = 10) -> Glance:
         """The shape of each numeric metric and the last console lines, found in the one reading of everything else."""
@@ -294,10 +280,3 @@ class _EveryRow(HistoryRows):
 
     def _bounded(self, line: str, step: int) -> str | None:
         return line
-
-
-def _taken(console: Console) -> Iterator[OutputLine]:
-    for line in console.final:
-        moment = datetime.fromtimestamp(line.seconds, UTC).replace(microsecond=line.nanos // 1000)
-        yield OutputLine(line.content, "stderr" if line.level else "stdout", moment)
-    console.final.clear()

@@ -30,6 +30,7 @@ _MOST_TABLES = 8
 # A page of a disk or file system, or several, may be gone from a log's beginning: so much is looked at behind it.
 _READ = 8 * BLOCK_SIZE
 _TAR_AT = 257
+_REPAIR = "`backhaul repair` makes a log of what the run's other files still have."
 
 
 def check_header(path: Path, head: bytes) -> bool:
@@ -41,7 +42,10 @@ def check_header(path: Path, head: bytes) -> bool:
     if len(head) < len(FILE_HEADER) and FILE_HEADER.startswith(head):
         return False
     if not is_log_header(head) and not is_headless_log(path, head):
-        raise NotAWandbLog(f"{path} is not a W&B log: it is {identify(path, head)}.")
+        raise NotAWandbLog(
+            f"{path} is not a W&B log: it is {identify(path, head)}.",
+            next=None if head.strip(b"\x00") or not is_blank(path) else _REPAIR,
+        )
     return True
 
 

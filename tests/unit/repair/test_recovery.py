@@ -22,7 +22,7 @@ _DEBUG_LOG = """\
 config: {'lr': 0.001, 'bad': nan, 'worse': -inf, 'shape': (3, 4), 'none': None, 'text': "it's", '_wandb': {}}
 2026-01-02 03:04:06,000 INFO    MainThread:1 [wandb_run.py:_config_callback():1360] config_cb None None {'lr': 0.5}
 2026-01-02 03:04:06,001 INFO    MainThread:1 [wandb_run.py:_config_callback():1360] config_cb depth 12 None
-2026-01-02 03:04:06,002 INFO    MainThread:1 [wandb_run.py:_config_callback():1360] config_cb None None {'o': <obj>}
+2026-01-02 03:04:06,002 INFO    MainThread:1 [wandb_run.py:_config_callback()] config_cb None None {'o': <o>, 'kept': 1}
 """
 
 
@@ -45,9 +45,32 @@ def test_the_debug_log_gives_config_updates_and_sdk_version(tmp_path: Path) -> N
         "none": None,
         "text": "it's",
         "depth": 12,
+        "kept": 1,
     }
     assert found.sdk_version == "0.22.3"
-    assert len(found.unread) == 1
+    assert found.unread == ["the config value `o` is written as no program can read it back"]
+
+
+def test_a_config_value_without_a_notation_costs_only_itself(tmp_path: Path) -> None:
+    """At any depth; numpy's numbers and paths are read, and brackets inside a text are text."""
+    path = tmp_path / "debug.log"
+    path.write_text(
+        "config: {'lr': np.float32(0.5), 'where': PosixPath('/data'), 'text': '<b> {', 'bad': np.float64(nan),"
+        " 'deep': {'model': <class 'torch.nn.Linear'>, 'size': 3, (1, 2): 4}, 'f': <function f at 0x7f01>,"
+        " 'list': [1, <object object at 0x1>], 'after': True}\n"
+    )
+    found = read_debug_log(path)
+    config = dict(found.config or {})
+    assert str(config.pop("bad")) == "nan"
+    assert config == {
+        "lr": 0.5,
+        "where": "/data",
+        "text": "<b> {",
+        "deep": {"size": 3, "(1, 2)": 4},
+        "after": True,
+    }
+    names = [sentence.split("`")[1] for sentence in found.unread]
+    assert names == ["deep.model", "f", "list"]
 
 
 def test_a_debug_log_is_data_and_never_run(tmp_path: Path) -> None:

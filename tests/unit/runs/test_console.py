@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from backhaul.runs.console import HEIGHT, MAX_LINE_LENGTH, Console
 from backhaul.wandblog.schema import Record
 
@@ -22,6 +24,25 @@ def _shown(*writes: str | tuple[str, int]) -> list[str]:
         console.write(_output(text, stream=stream))
     console.finish()
     return [f"{line.level}{line.content}" for line in console.final]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "nanos", "shown"),
+    [
+        (1_700_000_000, 123_456_789, "2023-11-14T22:13:20.123456"),
+        (1_700_000_000, 2_000_000_000, "2023-11-14T22:13:22.000000"),
+        (1 << 40, 0, "9999-12-31T23:59:59.999999"),
+        (253_402_300_799, 2_000_000_000, "9999-12-31T23:59:59.999999"),
+    ],
+)
+def test_a_time_that_no_calendar_has_is_shown_as_the_nearest(seconds: int, nanos: int, shown: str) -> None:
+    """A damaged clock costs no line."""
+    console = Console()
+    console.write(_output("text", seconds=seconds, nanos=nanos))
+    console.finish()
+    assert console.final[0].plain() == f"{shown} text"
+    (line,) = console.take()
+    assert line.time.isoformat(timespec="microseconds").removesuffix("+00:00") == shown
 
 
 def test_lines_are_cut_at_line_feeds_wherever_writes_end() -> None:
