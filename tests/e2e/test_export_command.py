@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -95,8 +96,9 @@ def test_a_file_that_exists_is_replaced_only_when_told(backhaul: Backhaul, run: 
     """Exit code 2 without --force."""
     target = tmp_path / "rows.csv"
     target.write_text("mine")
-    assert backhaul("export", run, "-o", target).exit_code == 2
-    assert target.read_text() == "mine"
+    refused = backhaul("export", run, "-o", target)
+    assert (refused.exit_code, target.read_text()) == (2, "mine")
+    assert "--force" in refused.stderr
     assert backhaul("export", run, "-o", target, "--force").exit_code == 0
     assert target.read_text().startswith("_step,")
 
@@ -136,3 +138,15 @@ def test_an_empty_run_gives_an_empty_table(backhaul: Backhaul, tmp_path: Path) -
     for form in ("csv", "jsonl", "parquet", "arrow"):
         assert backhaul("export", path, "-o", tmp_path / f"rows.{form}").exit_code == 0
     assert pyarrow.parquet.read_table(tmp_path / "rows.parquet").num_rows == 0
+
+
+@pytest.mark.parametrize("command", [("export", "-o", "-", "--format", "jsonl"), ("show",)])
+def test_a_reader_that_goes_away_ends_the_command_quietly(
+    command: tuple[str, ...], backhaul: Backhaul, run: Path
+) -> None:
+    """As `| head` does to `cat`: nothing is printed, and it is no error of ours."""
+    with backhaul.start(command[0], run, *command[1:]) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait(60)) == ("", -signal.SIGPIPE)

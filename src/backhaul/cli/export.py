@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 import click
 
+from backhaul.cli.pipe import end_with_the_reader
 from backhaul.cli.render import STDERR, show_error
-from backhaul.errors import LogDamaged
+from backhaul.errors import LogDamaged, UsageError
 from backhaul.runs.export import Format, What, export_rows, format_of
 from backhaul.runs.local_run import LocalRun, open_run
 from backhaul.runs.new_file import new_file
@@ -43,8 +45,14 @@ def command(path: Path, output: Path, what: str, form: str | None, force: bool) 
         raise click.UsageError("Name a file that ends in .csv, .jsonl, .parquet or .arrow, or give --format.")
     run = open_run(path)
     if str(output) == "-":
+        end_with_the_reader()
         export_rows(run, What(what), chosen, sys.stdout.buffer)
     else:
+        if not force and os.path.lexists(output):
+            raise UsageError(
+                f"{output} exists already, and is not overwritten.",
+                next="Replace it with --force, or name another file.",
+            )
         with new_file(output, replace=force) as file:
             count = export_rows(run, What(what), chosen, file)
         STDERR.print(f"{count} {'row' if count == 1 else 'rows'} of {what} written to {output}", markup=False)

@@ -27,9 +27,8 @@ _SPARK_WIDTH, _NARROW_SPARK_WIDTH, _WIDE = 20, 12, 100
 _LONGEST_VALUE = 400
 
 
-def show_run(run: LocalRun, *, metrics: int, lines: int, console: Console | None = None) -> None:
-    """Print what a person wants to know of a run; on stdout, because it is what was asked for."""
-    console = console or Console(highlight=False)
+def show_run(run: LocalRun, console: Console, *, metrics: int, lines: int) -> None:
+    """Print what a person wants to know of a run."""
     glance = run.glance(lines)
     console.print(Panel(_identity(run), title=_title(run), title_align="left", border_style="dim"))
     # Not folded: a path that is cut into two lines cannot be copied.
