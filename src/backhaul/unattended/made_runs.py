@@ -10,7 +10,8 @@ from pathlib import Path
 from backhaul.errors import BackhaulError
 from backhaul.runs.directory import RunDirectory, is_run_directory_name
 from backhaul.runs.find import find_runs
-from backhaul.wandblog.framing import Framing, grid_base
+from backhaul.wandblog.framing import Framing
+from backhaul.wandblog.grid import grid_base
 from backhaul.wandblog.schema import DecodeError, EnvironmentRecord, Record
 
 # A file server's clock may lag behind ours.
