@@ -8,13 +8,12 @@ reason that is true of it.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import io
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from backhaul.errors import (
     BackhaulError,
@@ -53,6 +52,8 @@ from backhaul.unattended.watch.watcher import Watcher
 
 from .simulation import _Loop
 
+Result = TypeVar("Result")
+
 DAY = 86_400.0
 _EPOCH = 1_800_000_000.0
 _HOME = Path("/cluster/runs")
@@ -74,7 +75,8 @@ class Run:
 
     @property
     def stamp(self) -> LogStamp:
-        return LogStamp(self.rows, self.rows + (0 if self.writing else 1))
+        """That of the rows alone: a job that is killed changes nothing on the disk."""
+        return LogStamp(self.rows, self.rows)
 
     @property
     def truth(self) -> str | None:
@@ -105,7 +107,7 @@ class Cluster:
         chance = self.chance
         await asyncio.sleep(chance.uniform(0, DAY * 0.8))
         for part in range(chance.choice([1, 1, 1, 2, 3])):
-            run = self._new(f"job{number}", part)
+            run = self.new_run(f"job{number}", part)
             if chance.random() < 0.08:
                 run.empty = True
                 await asyncio.sleep(chance.uniform(0, 60))
@@ -140,7 +142,7 @@ class Cluster:
         else:
             self.queue_file.write_bytes(b"\xff" * 9000)
 
-    def _new(self, run_id: str, part: int) -> Run:
+    def new_run(self, run_id: str, part: int) -> Run:
         folder = _HOME / f"offline-run-{part}-{run_id}"
         run = Run(RunDirectory(folder, folder / f"run-{run_id}.wandb"), run_id)
         self.runs[run.directory.log] = run
@@ -211,7 +213,7 @@ class SimulatedRoad:
         try:
             rows = run.rows
             while run.at_server < rows:
-                await asyncio.sleep(cluster.chance.uniform(0.1, 30))
+                await asyncio.sleep(cluster.chance.uniform(1, 400))
                 failure = self._failure(run)
                 if failure is not None:
                     return failure
@@ -267,26 +269,28 @@ class Worker:
         while not stop.is_set():
             self.starts += 1
             queue = Mortal(SqlQueue(SqliteDatabase(self.cluster.queue_file, self.cluster.now)))
-            watcher = self._watcher(queue)
+            watcher = self.watcher(queue)
             asked = asyncio.Event()
             work = asyncio.create_task(watcher.run(asked, asyncio.Event()))
             over = asyncio.create_task(stop.wait())
-            await asyncio.wait([work, over], timeout=chance.uniform(600, 6 * 3600), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([work, over], timeout=chance.uniform(600, 3 * 3600), return_when=asyncio.FIRST_COMPLETED)
             over.cancel()
             if work.done() and not stop.is_set():
                 work.result()
-            if stop.is_set() or chance.random() < 0.4:
+            if stop.is_set() or chance.random() < 0.3:
                 asked.set()
                 await work
             else:
                 queue.alive = False
+                watcher.courier.hurried = True
                 batches = list(watcher._batches)
                 for task in (work, *batches):
                     task.cancel()
                 await asyncio.gather(work, *batches, return_exceptions=True)
                 await asyncio.sleep(chance.uniform(1, 600))
 
-    def _watcher(self, queue: Any) -> Watcher:
+    def watcher(self, queue: Any) -> Watcher:
+        """A watcher of this cluster, over `queue`."""
         cluster = self.cluster
         log, options = Log(True, io.StringIO(), cluster.now), _options()
         noticer = Noticer(queue, [_HOME], lambda _: cluster, "", scan=cluster.scan, life_every=60)  # type: ignore[arg-type,return-value]
@@ -315,15 +319,17 @@ def _options() -> WatchOptions:
 
 def live_a_day(seed: int, jobs: int, folder: Path, workers: int = 2) -> tuple[Cluster, Sequence[Item]]:
     """The cluster after a day and the time that the rest took, and the rows of its queue."""
-    loop = _Loop()
     cluster = Cluster(random.Random(seed), folder / "queue.db")
+    return cluster, in_virtual_time(_day(cluster, jobs, workers))
+
+
+def in_virtual_time(work: Coroutine[Any, Any, Result]) -> Result:
+    """What comes of `work` under a clock that jumps."""
+    loop = _Loop()
     try:
-        items = loop.run_until_complete(_day(cluster, jobs, workers))
+        return loop.run_until_complete(work)
     finally:
-        with contextlib.suppress(Exception):
-            loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
-    return cluster, items
 
 
 async def _day(cluster: Cluster, jobs: int, workers: int) -> Sequence[Item]:

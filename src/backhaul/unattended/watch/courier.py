@@ -35,7 +35,8 @@ def _nobody() -> None:
 class Courier:
     """Has runs in hand. `followed` are those among them that wait for their job to write more.
 
-    `wake` is called when there is room for more.
+    `wake` is called when there is room for more. Who is `hurried` waits for no queue: what it has in hand is due again
+    when the lease is over.
     """
 
     queue: Queue
@@ -47,6 +48,7 @@ class Courier:
     wake: Callable[[], object] = _nobody
     in_hand: dict[Path, Item] = field(default_factory=dict)
     followed: set[Path] = field(default_factory=set)
+    hurried: bool = False
 
     def is_idle(self, items: Sequence[Item]) -> bool:
         """Whether all of these are done, or followed only."""
@@ -57,9 +59,12 @@ class Courier:
         """How many are on their way."""
         return sum(log.parent not in self.followed for log in self.in_hand)
 
-    async def carry(self, road: Road, items: Sequence[Item]) -> None:
-        """Bring these runs over `road`; all are settled when this returns. When it is cancelled, they are due again."""
+    def receive(self, items: Sequence[Item]) -> None:
+        """Have these runs in hand from now on."""
         self.in_hand.update({item.entry.log: item for item in items})
+
+    async def carry(self, road: Road, items: Sequence[Item]) -> None:
+        """Bring runs in hand over `road`; all are settled when this returns. Cancelled, they are due again."""
         try:
             if road.line.must_be_probed(self.clock()):
                 await road.probe()
@@ -88,20 +93,20 @@ class Courier:
         else:
             road.line.reached(self.clock())
 
-    async def settle(self, item: Item, decision: Decision, *, once: bool = False) -> None:
-        """Tell the queue: again and again while it cannot be reached, or `once`, when the lease will end anyway."""
+    async def settle(self, item: Item, decision: Decision) -> None:
+        """Tell the queue, again and again while it cannot be reached."""
         while True:
             try:
                 kept = await asyncio.to_thread(self.queue.settle, item, decision)
+                break
             except BackhaulError as error:
                 self.log.tell("queue", error)
-                if once:
+                kept = True
+                if self.hurried:
                     break
                 await asyncio.sleep(_SETTLED_AGAIN_AFTER)
-                continue
-            if not kept:
-                self.log.tell("lost", path=item.entry.log.parent, owner=item.owner)
-            break
+        if not kept:
+            self.log.tell("lost", path=item.entry.log.parent, owner=item.owner)
         self.in_hand.pop(item.entry.log, None)
         self.wake()
 
@@ -136,7 +141,7 @@ class Courier:
             if road is not None and road.line.error is error:
                 decision = Decision(QueueState.BLOCKED, road.line.until, item.attempts, Reason.of(error))
             self.told(item, decision, None)
-            await self.settle(item, decision, once=isinstance(error, Terminated))
+            await self.settle(item, decision)
 
     def _opened(self, road: Road) -> None:
         if road.line.reached(self.clock()):

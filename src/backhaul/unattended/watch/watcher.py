@@ -188,6 +188,8 @@ class Watcher:
     def _begin(self, where: Where, items: Sequence[Item]) -> None:
         if where not in self._roads:
             self._roads[where] = self.road_to(where)
+        # Now, and not when the task begins: until then more would be taken than there is room for.
+        self.courier.receive(items)
         task = asyncio.create_task(self.courier.carry(self._roads[where], items))
         self._batches[task] = items
         task.add_done_callback(self._end)
@@ -203,7 +205,7 @@ class Watcher:
             self.log.tell("draining", runs=self.courier.active, within=self.options.drain)
         cut_off = False
         while self._batches:
-            late = hurry.is_set() or self.clock() >= end
+            late = self.courier.hurried = hurry.is_set() or self.clock() >= end
             for task, items in self._batches.items():
                 idle = self.courier.is_idle(items)
                 if (late or idle) and task not in self._cancelled:
