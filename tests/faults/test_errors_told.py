@@ -246,11 +246,12 @@ def test_a_connection_that_breaks_now_and_then(
     assert len(held(depot.data, project, "healthy").rows) == 300
 
 
+@pytest.mark.parametrize("kind", ["RunResumeStatus", "put"])
 def test_a_server_that_falls_silent_is_left_at_the_deadline(
-    backhaul: Backhaul, proxy: FaultProxy, healthy: Path, project: str
+    backhaul: Backhaul, proxy: FaultProxy, healthy: Path, project: str, kind: str
 ) -> None:
     """`--deadline` ends even a request that hangs: exit 8, and the same command goes on."""
-    proxy.always("CreateRunFiles", stall)
+    proxy.always(kind, stall)
     done = backhaul.to(proxy.url).sync(healthy, "-p", project, "--deadline", "3")
     _assert_told(done, "deadline", 8, "again")
     assert done.seconds < 12

@@ -19,10 +19,11 @@ _MOST_TOGETHER = 16
 
 @dataclass(slots=True)
 class _Together(Generic[Question, Answer]):
-    """Questions that go in one request, and the task that brings their answers in the same order."""
+    """Questions that go in one request, the task that brings their answers in the same order, and how many wait."""
 
     questions: list[Question] = field(default_factory=list)
     answers: asyncio.Task[list[Answer]] | None = None
+    waiting: int = 0
 
 
 class Gathering(Generic[Question, Answer]):
@@ -41,18 +42,34 @@ class Gathering(Generic[Question, Answer]):
         mine = self._next
         place = len(mine.questions)
         mine.questions.append(question)
-        if mine.answers is None:
-            mine.answers = asyncio.create_task(self._send(mine))
+        answers = mine.answers = mine.answers or self._begun(mine)
         if len(mine.questions) == _MOST_TOGETHER:
             self._next = _Together()
+        mine.waiting += 1
         try:
             # Who goes away does not take the others' request along.
-            return (await asyncio.shield(mine.answers))[place]
+            return (await asyncio.shield(answers))[place]
         except BackhaulError:
             if len(mine.questions) == 1:
                 raise
+        finally:
+            mine.waiting -= 1
+            if not mine.waiting and not answers.done():
+                self._give_up(mine, answers)
         (answer,) = await self._ask_all([question])
         return answer
+
+    def _begun(self, together: _Together[Question, Answer]) -> asyncio.Task[list[Answer]]:
+        task = asyncio.create_task(self._send(together))
+        # When all who asked have gone, nobody else looks at what became of it.
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return task
+
+    def _give_up(self, together: _Together[Question, Answer], answers: asyncio.Task[list[Answer]]) -> None:
+        """All who asked have gone: the request need not go on, and nobody else may join it."""
+        answers.cancel()
+        if self._next is together:
+            self._next = _Together()
 
     async def _send(self, together: _Together[Question, Answer]) -> list[Answer]:
         async with self._slots:
