@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from backhaul.bundle.manifest import Missing, PackedRun, Root
 from backhaul.bundle.named import NamedByLog, named_by
-from backhaul.errors import BackhaulError, PayloadMissing, UnreadableFile
+from backhaul.errors import BackhaulError, PayloadMissing, UnreadableFile, UsageError
 from backhaul.runs.artifacts import ContentPlaces, Entry, artifact_of, content_places
 from backhaul.runs.directory import RunDirectory, is_run_directory_name
 from backhaul.runs.open_files import files_open_for_writing
@@ -61,6 +61,14 @@ def contents_of(
     for directory in directories:
         _Taking(contents, directory, content_places(env, home, directory.files), references).take(recording)
     return contents
+
+
+def refuse_inside(target: Path, directories: Iterable[RunDirectory]) -> None:
+    """Raises UsageError for a bundle that would be made in a run directory: nothing is written there."""
+    place = target.parent.resolve()
+    for directory in directories:
+        if is_run_directory_name(directory.path.name) and place.is_relative_to(directory.path):
+            raise UsageError(f"{target} lies in a run directory, {directory.path}.", next="Name another place with -o.")
 
 
 @dataclass(slots=True)
@@ -136,7 +144,11 @@ class _Taking:
             top = self.directory.files
             if not with_files:
                 return
-        self._take_all(path for path in _files_below(top) if not path.name.endswith(_PASSING))
+        closed: list[OSError] = []
+        self._take_all(path for path in _files_below(top, closed) if not path.name.endswith(_PASSING))
+        for error in closed:
+            reason = f"It cannot be looked into: {error.strerror}."
+            self.contents.missing.append(Missing(self.at, "folder", str(error.filename), reason))
 
     def _take_all(self, paths: Iterable[Path]) -> None:
         told = {item.path for item in self.contents.missing}
@@ -206,9 +218,12 @@ def _place_of(entry: Entry) -> str:
     return entry.local_path or unquote(urlsplit(entry.ref).path)
 
 
-def _files_below(folder: Path) -> Iterator[Path]:
-    """Every entry that is no folder; links to files are files. Folders that are links are not gone into."""
-    for top, folders, names in os.walk(folder):
+def _files_below(folder: Path, closed: list[OSError]) -> Iterator[Path]:
+    """Every entry that is no folder; links to files are files. Folders that are links are not gone into.
+
+    Those that cannot be looked into are put into `closed`.
+    """
+    for top, folders, names in os.walk(folder, onerror=closed.append):
         folders.sort()
         yield from (Path(top, name) for name in sorted(names))
 

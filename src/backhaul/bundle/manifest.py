@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self, TypeVar
 
 from backhaul.bundle.member import Member, safe_name
@@ -11,7 +11,7 @@ from backhaul.errors import NotABundle, UsageError
 
 _FORM = 1
 # A manifest has some 300 bytes for each file, and is held in memory: this bounds what a crafted bundle can cost.
-MANIFEST_SIZE = 256 << 20
+MANIFEST_SIZE = 128 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,10 @@ class Manifest:
         """Bytes of all files."""
         return sum(member.size for member in self.members)
 
+    def note(self) -> Self:
+        """What a folder that the bundle was unpacked in is told: where what was, without every file."""
+        return replace(self, members=(), missing=())
+
     def encoded(self) -> bytes:
         """The manifest as it stands in the bundle: JSON, in ASCII, so that names of any bytes pass through."""
         document = {
@@ -105,7 +109,7 @@ class Manifest:
                     next="Install that version here, then run the same command again.",
                 )
             return cls._of(document)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise NotABundle(f"The manifest of the bundle makes no sense: {error}.") from error
 
     @classmethod

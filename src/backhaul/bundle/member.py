@@ -39,7 +39,7 @@ class Member:
             name=safe_name(item["name"]),
             size=_whole(item["size"]),
             sha256=str(item["sha256"]),
-            mtime_ns=int(item["mtime_ns"]),
+            mtime_ns=_time(item["mtime_ns"]),
             source=str(item["source"]),
             at=_whole(item["at"]),
         )
@@ -81,4 +81,11 @@ def safe_name(name: object) -> str:
 def _whole(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 63:
         raise ValueError(f"{value!r} is no number of bytes")
+    return value
+
+
+def _time(value: object) -> int:
+    # Files may be older than 1970.
+    if not isinstance(value, int) or not -(1 << 62) < value < 1 << 62:
+        raise ValueError(f"{value!r} is no time")
     return value

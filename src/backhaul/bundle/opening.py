@@ -18,6 +18,7 @@ from backhaul.bundle.piece import (
     HEADER_SIZE,
     MANIFEST,
     MANIFEST_AGAIN,
+    MOST_VOLUMES,
     SIGNATURE,
     SIGNATURE_AGAIN,
     Kind,
@@ -81,6 +82,7 @@ def open_bundle(path: Path, *, partial: bool = False) -> Bundle:
         members = tuple(_entries(_everything(volumes, bundle)))
         return Bundle(volumes, Manifest(bundle.hex(), "", "", "", members=members), None, is_whole=False)
     manifest, seal = found
+    signer = signer_of_bundle(manifest, seal)
     opened = Manifest.decoded(manifest)
     if opened.bundle != bundle.hex():
         raise NotABundle(f"{path} has the manifest of another bundle.")
@@ -89,7 +91,7 @@ def open_bundle(path: Path, *, partial: bool = False) -> Bundle:
     if missing and not partial:
         told = ", ".join(_name_of(volumes, number) for number in missing)
         raise BundleIncomplete(f"The bundle has {highest} volumes, and {told} is not here.")
-    return Bundle(volumes, opened, signer_of_bundle(manifest, seal), missing)
+    return Bundle(volumes, opened, signer, missing)
 
 
 def is_bundle(path: Path) -> bool:
@@ -153,9 +155,11 @@ def _end(last: Path, bundle: bytes) -> dict[str, Any] | None:
         return None
     try:
         end = json.loads(data[HEADER_SIZE:])
-        return {"volumes": int(end["volumes"]), "manifest": [(int(number), int(at)) for number, at in end["manifest"]]}
-    except (ValueError, KeyError, TypeError):
+        volumes, places = int(end["volumes"]), [(int(number), int(at)) for number, at in end["manifest"]]
+    except (ValueError, KeyError, TypeError, OverflowError):
         return None
+    good = 0 < volumes <= MOST_VOLUMES and all(0 <= at < 1 << 63 for _, at in places)
+    return {"volumes": volumes, "manifest": places} if good else None
 
 
 def _by_the_end(volumes: Mapping[int, Path], end: dict[str, Any]) -> tuple[bytes, bytes] | None:
@@ -230,14 +234,21 @@ def _entries(found: Iterable[Found]) -> Iterator[Member]:
             yield member
 
 
-def named_bundles(paths: Iterable[Path]) -> list[Path]:
-    """Those of the paths that are bundles, each bundle once, though several of its volumes may be named."""
-    found: dict[bytes, Path] = {}
+def bundles_among(paths: Iterable[Path]) -> tuple[list[Path], list[Path]]:
+    """Which of the paths are bundles, each once however many of its volumes are named, and which are anything else.
+
+    Raises UnreadableFile.
+    """
+    bundles: dict[bytes, Path] = {}
+    others: list[Path] = []
     for path in paths:
         try:
-            piece = first_piece(path) if path.is_file() else None
+            asked = path if path.exists() else _first_volume(path) or path
+            piece = first_piece(asked) if asked.is_file() else None
         except OSError as error:
             raise UnreadableFile(f"{path} cannot be read: {error.strerror or error}") from error
-        if piece is not None:
-            found.setdefault(piece.bundle, path)
-    return list(found.values())
+        if piece is None:
+            others.append(path)
+        else:
+            bundles.setdefault(piece.bundle, asked)
+    return list(bundles.values()), others

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, NamedTuple, Self
 
-from backhaul.bundle.piece import HEADER_SIZE, RAW_SIZE, VOLUME_HEAD, Kind, piece_bytes
+from backhaul.bundle.piece import HEADER_SIZE, MOST_VOLUMES, RAW_SIZE, VOLUME_HEAD, Kind, piece_bytes
 from backhaul.bundle.reading import Found, Gap, first_piece, pieces
 from backhaul.errors import BackhaulError, DiskFull, RunBusy, UsageError
 from backhaul.runs.new_file import already_there, name_file, sync_folder, unwritable
@@ -220,6 +220,8 @@ class Output:
         if file is not None and (self._split is None or file.tell() + size < self._split):
             return file
         self._close()
+        if self._volume == MOST_VOLUMES:
+            raise UsageError(f"There would be more than {MOST_VOLUMES} volumes.", next="Give a larger --split.")
         self._volume += 1
         # Not made in place of anything: what was left over has been cut back to before it.
         self._file = file = (self._folder / f"{self._volume:03}").open("xb", buffering=RAW_SIZE)

@@ -27,6 +27,7 @@ _HEADER = struct.Struct("<II8sBBHI8sQIIII")
 HEADER_SIZE = _HEADER.size
 MAGIC = struct.pack("<I", 0x184D2A5B)
 _NAME, _VERSION = b"backhaul", 1
+MOST_VOLUMES = 0xFFFF
 _OUTSIDE_LENGTH = 8
 # Numbers of members that hold no file of a run: the manifest and its signature, each a second time.
 MANIFEST, SIGNATURE, MANIFEST_AGAIN, SIGNATURE_AGAIN = range(0xFFFF_FFF0, 0xFFFF_FFF4)

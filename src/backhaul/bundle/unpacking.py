@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from backhaul.bundle.member import Member
@@ -19,6 +19,19 @@ from backhaul.runs.roots import BUNDLE_NOTE
 from backhaul.sync.mishap import FULL
 
 _MOST_NAMED = 5
+# The hole is not closed: nothing was read behind it yet.
+_OPEN = 1 << 32
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """A stretch of a volume that cannot be read; it holds something of the members `first` to `last`, by number."""
+
+    volume: Path
+    at: int
+    length: int
+    first: int
+    last: int
 
 
 @dataclass(slots=True)
@@ -26,14 +39,14 @@ class Unpacked:
     """What came of each file: `written`, `present` (it lay there already, the same), `damaged` and `taken` by name.
 
     `damaged` has the reason for each, `taken` names those that lie there with other content, or are no files there.
-    `gaps` are stretches of volumes that cannot be read: path, first byte, length.
+    `holes` are stretches of volumes that cannot be read.
     """
 
     written: list[str] = field(default_factory=list)
     present: list[str] = field(default_factory=list)
     damaged: dict[str, str] = field(default_factory=dict)
     taken: list[str] = field(default_factory=list)
-    gaps: list[tuple[Path, int, int]] = field(default_factory=list)
+    holes: list[Hole] = field(default_factory=list)
 
     @property
     def error(self) -> BackhaulError | None:
@@ -80,6 +93,7 @@ class _Unpacking:
     done: Unpacked = field(default_factory=Unpacked)
     wanted: dict[int, Member] = field(default_factory=dict)
     current: _File | None = None
+    before: int = 0
 
     @property
     def to_write(self) -> int:
@@ -106,8 +120,10 @@ class _Unpacking:
         try:
             for volume, found in self.bundle.pieces():
                 if isinstance(found, Gap):
-                    self.done.gaps.append((volume, found.at, found.length))
-                elif found.piece.kind is Kind.PART:
+                    self._note_hole(volume, found)
+                    continue
+                self._close_holes(found.piece.member)
+                if found.piece.kind is Kind.PART:
                     self._take(volume, found)
         finally:
             self._leave()
@@ -115,13 +131,23 @@ class _Unpacking:
         for member in lost:
             self.done.damaged.setdefault(member.name, self._why_lost(member))
 
+    def _note_hole(self, volume: Path, gap: Gap) -> None:
+        # A header that can be read says whose the piece was; else it is of what came before, or comes, or lies between.
+        first, last = (gap.piece.member,) * 2 if gap.piece else (self.before, _OPEN)
+        self.done.holes.append(Hole(volume, gap.at, gap.length, first, last))
+
+    def _close_holes(self, member: int) -> None:
+        if self.done.holes and self.done.holes[-1].last == _OPEN:
+            self.done.holes[-1] = replace(self.done.holes[-1], last=member)
+        self.before = member
+
     def leave_notes(self) -> None:
         """Beside what was unpacked: where it came from, and which runs went on when they were packed."""
         for run in self.bundle.manifest.runs:
             if run.recording and run.log_member in self.done.written:
                 self._note(f"{run.log_member}{RECORDING_NOTE}", f"packed at {self.bundle.manifest.made_at}\n".encode())
         if self.bundle.is_whole:
-            self._note(f"{BUNDLE_NOTE}{self.bundle.manifest.bundle}.json", self.bundle.manifest.encoded())
+            self._note(f"{BUNDLE_NOTE}{self.bundle.manifest.bundle}.json", self.bundle.manifest.note().encoded())
 
     def _note(self, name: str, content: bytes) -> None:
         if self.folder.size_of(name) is None:
@@ -138,7 +164,7 @@ class _Unpacking:
             return
         raw = expanded(piece, found.body)
         if raw is None:
-            self.done.gaps.append((volume, found.at, piece.whole_size))
+            self.done.holes.append(Hole(volume, found.at, piece.whole_size, piece.member, piece.member))
             self._leave()
             return
         if self.current is None:
@@ -171,8 +197,9 @@ class _Unpacking:
     def _why_lost(self, member: Member) -> str:
         if self.bundle.volumes_missing:
             return "a volume that it is in is missing, or damaged"
-        near = [f"{path.name}, byte {at}" for path, at, _ in self.done.gaps]
-        return f"damage in {_some(near)}" if near else "its content is not what the manifest says"
+        near = [hole for hole in self.done.holes if hole.first <= member.number <= hole.last]
+        places = [f"{hole.volume.name} at byte {hole.at}" for hole in near]
+        return f"damage in {_some(places)}" if places else "its content is not what the manifest says"
 
     def _digest(self, name: str) -> str:
         digest = hashlib.sha256()

@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from backhaul.bundle.opening import Bundle, named_bundles, open_bundle
+from backhaul.bundle.opening import Bundle, bundles_among, open_bundle
 from backhaul.bundle.progress import OnProgress, tell_nobody
 from backhaul.bundle.seal import check_signer
 from backhaul.bundle.unpacking import Unpacked, unpack
@@ -68,7 +68,7 @@ def visiting(
     Raises what `open_bundle` and `unpack` raise, RunBusy while another command has the bundle open, UnknownSigner when
     it is not `signed_by` the key that was asked for.
     """
-    bundles = named_bundles(paths)
+    bundles, others = bundles_among(paths)
     if not bundles:
         if signed_by is not None:
             raise UsageError("--signed-by is for bundles, and none is named.")
@@ -81,27 +81,25 @@ def visiting(
             check_signer(opened.signer, signed_by)
             folder = unpacked_folder(state_folder) / opened.manifest.bundle
             stack.enter_context(_held(folder, opened.path))
+            stack.callback(_take_away, visit, folder)
             visit.bundles.append(Visited(opened, folder, unpack(opened, folder, on_progress=on_progress)))
-        logs = [log for visited in visit.bundles for log in visited.logs]
-        visit.paths = (*(path for path in paths if path not in _volumes(visit.bundles)), *logs)
+        visit.paths = (*others, *(log for visited in visit.bundles for log in visited.logs))
         if not visit.paths:
             raise visit.error or UsageError(f"There is no run in {bundles[0]}.")
-        try:
-            yield visit
-        finally:
-            if not visit.keep:
-                for visited in visit.bundles:
-                    shutil.rmtree(visited.folder, ignore_errors=True)
+        yield visit
 
 
-def _volumes(bundles: Sequence[Visited]) -> set[Path]:
-    return {path for visited in bundles for path in visited.bundle.volumes.values()}
+def _take_away(visit: Visit, folder: Path) -> None:
+    if not visit.keep:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
 def _held(folder: Path, bundle: Path) -> Iterator[None]:
     """Keep other commands from unpacking to, or taking away, the same folder. Raises RunBusy."""
     folder.parent.mkdir(parents=True, exist_ok=True)
+    # Of nobody else's business, whatever the umask says.
+    folder.parent.chmod(0o700)
     lock = folder.with_name(f"{folder.name}.lock")
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -109,7 +107,9 @@ def _held(folder: Path, bundle: Path) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise RunBusy(f"Another command has {bundle} open.") from None
-        yield
-        lock.unlink(missing_ok=True)
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
     finally:
         os.close(descriptor)

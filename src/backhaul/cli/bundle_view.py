@@ -15,6 +15,7 @@ from backhaul.bundle.unpacking import Unpacked
 from backhaul.bundle.visit import Visit, visiting
 from backhaul.cli.bundle_progress import progress
 from backhaul.cli.render import STDERR, show_error, size
+from backhaul.cli.visible import visible
 from backhaul.sync.signature import own_fingerprint
 from backhaul.sync.state_folder import state_folder
 
@@ -41,14 +42,14 @@ def say_opened(bundle: Bundle) -> None:
     made = f"packed at {manifest.made_at} on {manifest.host}" if bundle.is_whole else "without its end"
     runs = counted(len(manifest.runs), "run")
     STDERR.print(
-        f"{escape(str(bundle.path))}: {runs}, {counted(len(manifest.members), 'file')}, {size(manifest.size)}, {made}",
+        f"{shown(str(bundle.path))}: {runs}, {counted(len(manifest.members), 'file')}, {size(manifest.size)}, {made}",
         soft_wrap=True,
     )
     STDERR.print(f"  {signer_told(bundle.signer)}", soft_wrap=True)
     for run in manifest.runs:
         if run.recording:
             STDERR.print(
-                f"  note: {escape(run.run_id)} was being recorded when it was packed; this is what was whole by then, "
+                f"  note: {shown(run.run_id)} was being recorded when it was packed; this is what was whole by then, "
                 "and a later bundle goes on from here.",
                 soft_wrap=True,
             )
@@ -70,7 +71,7 @@ def show_missing(missing: Sequence[Missing]) -> None:
     """What the bundle should have and has not."""
     needed = [item for item in missing if item.needed]
     for item in needed[:_MOST_SHOWN]:
-        told = f"{escape(item.what)} ({escape(item.path)}): {escape(item.reason)}"
+        told = f"{shown(item.what)} ({shown(item.path)}): {shown(item.reason)}"
         STDERR.print(f"  [red]not in the bundle[/] {told}", soft_wrap=True)
     if len(needed) > _MOST_SHOWN:
         STDERR.print(f"  … and {len(needed) - _MOST_SHOWN} more (see --json)")
@@ -79,11 +80,12 @@ def show_missing(missing: Sequence[Missing]) -> None:
 def show_damage(unpacked: Unpacked) -> None:
     """Every file that was hit, and damage that hit none."""
     for name, reason in list(unpacked.damaged.items())[:_MOST_SHOWN]:
-        STDERR.print(f"  [red]damaged[/] {escape(name)}: {escape(reason)}", soft_wrap=True)
-    if unpacked.gaps and not unpacked.damaged:
-        path, at, length = unpacked.gaps[0]
+        STDERR.print(f"  [red]damaged[/] {shown(name)}: {shown(reason)}", soft_wrap=True)
+    if unpacked.holes and not unpacked.damaged:
+        hole = unpacked.holes[0]
         STDERR.print(
-            f"  note: {length} bytes at {at} of {escape(path.name)} are damaged; no file was hit.", soft_wrap=True
+            f"  note: {hole.length} bytes at {hole.at} of {shown(hole.volume.name)} are damaged; no file was hit.",
+            soft_wrap=True,
         )
     if unpacked.error is not None:
         show_error(unpacked.error)
@@ -116,6 +118,11 @@ def bundles_json(visit: Visit) -> dict[str, Any]:
     if not visit.bundles:
         return {}
     return {"bundles": [bundle_json(visited.bundle, visited.unpacked) for visited in visit.bundles]}
+
+
+def shown(text: str) -> str:
+    """Names that come from elsewhere, fit for a terminal."""
+    return escape(visible(text))
 
 
 def counted(number: int, what: str) -> str:

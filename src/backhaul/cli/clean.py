@@ -56,6 +56,8 @@ def command(
             raise UsageError(
                 "Nothing is deleted unasked.", next="Look with `backhaul clean --dry-run`, then give --yes."
             )
+        if choices["carried"] and (choices["deep"] or choices["to"]):
+            raise UsageError("--carried asks no server, so that --to and --deep have nothing to say.")
         finished = () if dry_run else tuple(finish_interrupted(_folders(paths)))
         directories = _found(paths, finished)
         if choices["carried"]:

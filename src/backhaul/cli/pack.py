@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.markup import escape
 
-from backhaul.bundle.contents import contents_of
+from backhaul.bundle.contents import contents_of, refuse_inside
 from backhaul.bundle.packing import Packed, pack
 from backhaul.cli.bundle_progress import progress
-from backhaul.cli.bundle_view import counted, missing_json, show_missing
+from backhaul.cli.bundle_view import counted, missing_json, show_missing, shown
 from backhaul.cli.quantities import BYTES
 from backhaul.cli.render import STDERR, show_error, size
 from backhaul.errors import BackhaulError, QuarantineError
@@ -49,6 +48,7 @@ def command(
     """
     try:
         directories = find_runs(paths, env=os.environ, cwd=Path.cwd())
+        refuse_inside(output, directories)
         contents = contents_of(directories, os.environ, Path.home(), references=not no_references)
         with progress("packing") as on_progress:
             packed = pack(contents, output, state_folder(), split=split, level=level, on_progress=on_progress)
@@ -92,7 +92,7 @@ def _show(packed: Packed) -> None:
     first, count = packed.volumes[0], len(packed.volumes)
     where = f"{first}" if count == 1 else f"{first} to {packed.volumes[-1].name}"
     STDERR.print(
-        f"{escape(where)}: {counted(len(manifest.runs), 'run')}, {counted(len(manifest.members), 'file')}, "
+        f"{shown(where)}: {counted(len(manifest.runs), 'run')}, {counted(len(manifest.members), 'file')}, "
         f"{size(manifest.size)} in {size(packed.size)}",
         soft_wrap=True,
     )
@@ -104,7 +104,7 @@ def _show(packed: Packed) -> None:
     for run in manifest.runs:
         if run.recording:
             STDERR.print(
-                f"  note: {escape(run.run_id)} is being recorded; in the bundle is what was whole of it. Pack it again "
+                f"  note: {shown(run.run_id)} is being recorded; in the bundle is what was whole of it. Pack it again "
                 "when it has ended.",
                 soft_wrap=True,
             )

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
-from rich.markup import escape
 
+from backhaul.cli.bundle_view import counted, shown
 from backhaul.cli.render import STDERR, show_error
 from backhaul.errors import BackhaulError, UsageError
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.find import find_runs
-from backhaul.sync.carried import Imported, import_receipt, receipts_in
+from backhaul.sync.carried import Imported, RunNotHere, import_receipt, receipts_in
 from backhaul.sync.mishap import told
 from backhaul.sync.signature import made_fingerprint
 from backhaul.sync.state_folder import state_folder
@@ -55,7 +55,9 @@ def import_(
             print(json.dumps({"receipts": [], "error": error.as_json(), "exit_code": error.exit_code}))
         show_error(error)
         ctx.exit(error.exit_code)
-    results = [(path, _imported(path, directories, signed_by)) for path in paths]
+    everything = [(path, _imported(path, directories, signed_by)) for path in paths]
+    # A folder may have receipts of runs of others beside those that are wanted.
+    results = [(path, result) for path, result in everything if path in files or not isinstance(result, RunNotHere)]
     errors = [result for _, result in results if isinstance(result, BackhaulError)]
     exit_code = max((error.exit_code for error in errors), default=0)
     if as_json:
@@ -65,10 +67,12 @@ def import_(
             show_error(result)
         else:
             STDERR.print(
-                f"{escape(result.run)}  [green]verified[/]  {escape(str(result.directory.path))}: read back by the key "
+                f"{shown(result.run)}  [green]verified[/]  {shown(str(result.directory.path))}: read back by the key "
                 f"{result.signer}",
                 soft_wrap=True,
             )
+    if len(results) < len(everything):
+        STDERR.print(f"{counted(len(everything) - len(results), 'receipt')} of runs that do not lie here")
     ctx.exit(exit_code)
 
 

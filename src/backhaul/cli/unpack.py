@@ -6,13 +6,12 @@ import json
 from pathlib import Path
 
 import click
-from rich.markup import escape
 
 from backhaul.bundle.opening import Bundle, open_bundle
 from backhaul.bundle.seal import check_signer
 from backhaul.bundle.unpacking import Unpacked, unpack
 from backhaul.cli.bundle_progress import progress
-from backhaul.cli.bundle_view import bundle_json, say_opened, show_damage, show_missing
+from backhaul.cli.bundle_view import bundle_json, say_opened, show_damage, show_missing, shown
 from backhaul.cli.render import STDERR, show_error
 from backhaul.errors import BackhaulError, BundleIncomplete
 
@@ -67,7 +66,7 @@ def _error(bundle: Bundle, unpacked: Unpacked) -> BackhaulError | None:
 def _show(bundle: Bundle, folder: Path, unpacked: Unpacked) -> None:
     say_opened(bundle)
     STDERR.print(
-        f"  {len(unpacked.written)} files written to {escape(str(folder))}"
+        f"  {len(unpacked.written)} files written to {shown(str(folder))}"
         + (f", {len(unpacked.present)} were there already" if unpacked.present else ""),
         soft_wrap=True,
     )

@@ -32,6 +32,10 @@ CARRIED = "carried"
 _SUFFIX = "-carried"
 
 
+class RunNotHere(ReceiptRefused):
+    """It is about a run of which no log lies here."""
+
+
 @dataclass(frozen=True, slots=True)
 class Imported:
     """A receipt that was believed: the run that it closes, where it is kept here, and whose key signed it."""
@@ -57,8 +61,8 @@ def import_receipt(
     """
     receipt = read_receipt(path)
     _check_form(receipt)
-    check_trusted(receipt.signer, state_folder, signed_by)
     directory = _run_of(receipt, directories)
+    check_trusted(receipt.signer, state_folder, signed_by)
     _check_whole(receipt, directory)
     _check_files(receipt, directory)
     there = receipt.document["destination"]
@@ -99,8 +103,11 @@ def _check_form(receipt: ReceiptOnFile) -> None:
 def _run_of(receipt: ReceiptOnFile, directories: Sequence[RunDirectory]) -> RunDirectory:
     """The run directory whose log is the one that the receipt is about, by content. Raises ReceiptRefused."""
     log = receipt.document["log"]
+    name = PurePosixPath(log["path"]).name
+    # A log keeps its name wherever it is carried, so that of many runs only few are read.
+    namesakes = [directory for directory in directories if directory.log.name == name]
     grown: RunDirectory | None = None
-    for directory in directories:
+    for directory in namesakes:
         try:
             size = directory.log.stat().st_size
             if size < log["size"] or sha256_of(directory.log, log["size"]) != log["sha256"]:
@@ -114,11 +121,9 @@ def _run_of(receipt: ReceiptOnFile, directories: Sequence[RunDirectory]) -> RunD
         raise ReceiptRefused(
             f"{receipt.path} is about the first {log['size']} bytes of {grown.log}, which has grown since."
         )
-    name = PurePosixPath(log["path"]).name
-    namesakes = [directory for directory in directories if directory.log.name == name]
     if namesakes:
         raise ReceiptRefused(f"{receipt.path} is about another log than {namesakes[0].log}: their contents differ.")
-    raise ReceiptRefused(
+    raise RunNotHere(
         f"{receipt.path} is about {receipt.address}, and no run here has its log.",
         next="Name the folder in which the run lies with --runs.",
     )

@@ -80,7 +80,8 @@ class Delivery:
             stack.enter_context(ledger)
             self.stamp = stamp
             progress = ledger.progress(self._key)
-            if progress.verified == stamp and not self.options.force:
+            # A receipt that was carried here closes a ledger that knows of no line: then the destination is asked.
+            if progress.begun and progress.verified == stamp and not self.options.force:
                 return self._known_as_verified(progress)
             self.reporter.started(self.run)
             self.outcome.state = RunState.SENDING

@@ -13,7 +13,7 @@ from backhaul.bundle.contents import Contents, contents_of
 from backhaul.bundle.packing import Packed, pack
 from backhaul.runs.find import find_runs
 
-from ...command import copy_of
+from ...command import Backhaul, copy_of
 
 # By seed, and not to be compressed: a flipped byte then hits a file nearly always.
 _SIZES = {"a.bin": 3_000_000, "b/small.txt": 10, "b/empty": 0, "exact.bin": (1 << 20) - 512, "c.bin": 700_000}
@@ -65,6 +65,12 @@ def here(tmp_path: Path) -> Here:
     (run / "files" / "linked.bin").symlink_to(outside)
     (tmp_path / "out").mkdir()
     return Here(tmp_path)
+
+
+@pytest.fixture
+def backhaul(isolated_env: dict[str, str], tmp_path: Path) -> Backhaul:
+    """The command of a user with nothing."""
+    return Backhaul(isolated_env, tmp_path)
 
 
 @pytest.fixture

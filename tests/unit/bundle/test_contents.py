@@ -11,19 +11,20 @@ from pathlib import Path
 
 import pytest
 
-from backhaul.bundle.contents import Contents, contents_of
+from backhaul.bundle.contents import Contents, contents_of, refuse_inside
 from backhaul.bundle.manifest import Root
 from backhaul.bundle.named import named_by
 from backhaul.bundle.opening import open_bundle
 from backhaul.bundle.packing import pack
 from backhaul.bundle.unpacking import unpack
+from backhaul.errors import UsageError
 from backhaul.runs.artifacts import artifact_of, content_places
 from backhaul.runs.directory import RunDirectory
 from backhaul.wandblog.chunk import FILE_HEADER
 from backhaul.wandblog.schema import Record
 from backhaul.wandblog.writer import LogWriter
 
-from ...command import copy_of, log_of
+from ...command import OBEYING_PERMISSIONS, Backhaul, copy_of, log_of
 
 
 def _md5(content: bytes) -> str:
@@ -222,6 +223,28 @@ def test_of_a_folder_that_is_no_run_only_the_run_is_taken(tmp_path: Path) -> Non
     log.with_name(log.name + ".backhaul").write_bytes(b"")
     contents = contents_of([RunDirectory(log.parent, log)], {}, tmp_path)
     assert set(contents.sources) == {f"wandb/somewhere/run-made.wandb{end}" for end in ("", ".backhaul")}
+
+
+def test_a_bundle_is_not_made_in_a_run_directory(run: Path, tmp_path: Path) -> None:
+    """Run directories are read, not written; and a bundle would be packed into itself."""
+    directory = _log(run)
+    for inside in (run, run / "files", tmp_path / "link"):
+        if not inside.exists():
+            inside.symlink_to(run)
+        with pytest.raises(UsageError, match="lies in a run directory"):
+            refuse_inside(inside / "b.tar.zst", [directory])
+    refuse_inside(run.parent / "b.tar.zst", [directory])
+
+
+def test_a_folder_that_cannot_be_looked_into_is_named(backhaul: Backhaul, run: Path, tmp_path: Path) -> None:
+    """What it holds is not known, and that is told."""
+    _log(run)
+    closed = run / "files" / "closed"
+    closed.mkdir(mode=0)
+    done = backhaul("pack", run, "-o", tmp_path / "b", "--json", prefix=OBEYING_PERMISSIONS)
+    closed.chmod(0o700)
+    (missing,) = done.document["missing"]
+    assert (done.exit_code, missing["path"], missing["needed"]) == (6, str(closed), True)
 
 
 def test_a_pattern_of_an_old_sdk_is_no_missing_file(tmp_path: Path) -> None:

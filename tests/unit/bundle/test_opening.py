@@ -10,9 +10,9 @@ import pytest
 
 from backhaul.bundle.manifest import Manifest
 from backhaul.bundle.member import padding, tar_head
-from backhaul.bundle.opening import is_bundle, open_bundle
+from backhaul.bundle.opening import bundles_among, is_bundle, open_bundle
 from backhaul.bundle.output import SMALLEST_VOLUME
-from backhaul.bundle.packing import END_SIZE, pack
+from backhaul.bundle.packing import END_BODY, END_SIZE, pack
 from backhaul.bundle.piece import MANIFEST, MANIFEST_AGAIN, TAR_END, Kind, compressed, piece_bytes
 from backhaul.bundle.reading import Found, pieces
 from backhaul.bundle.seal import check_signer, seal_of
@@ -98,6 +98,28 @@ def test_volumes_are_put_in_order_by_their_content(here: Here, tmp_path: Path) -
 def test_a_bundle_in_volumes_may_be_named_without_the_number(here: Here) -> None:
     """That is how the user named it when it was packed."""
     assert len(open_bundle(here.packed(_SPLIT).volumes[0].with_suffix("")).volumes) > 2
+
+
+def test_paths_are_told_apart(here: Here, tmp_path: Path) -> None:
+    """Any volume, several of them, or the name without a number are one bundle; everything else is something else."""
+    volumes = here.packed(_SPLIT).volumes
+    other = pack(here.contents(), here.target.with_name("other"), here.state).volumes[0]
+    log, folder = next(here.top.rglob("*.wandb")), tmp_path / "work"
+    paths = [log, volumes[1], volumes[0], folder, other, here.target, tmp_path / "nowhere"]
+    assert bundles_among(paths) == ([volumes[1], other], [log, folder, tmp_path / "nowhere"])
+    assert bundles_among([here.target]) == ([volumes[0]], [])
+
+
+@pytest.mark.parametrize("volumes", [b"999999999999999", b"-1", b'"x"', b"1e999"])
+def test_an_end_that_makes_no_sense_is_not_believed(here: Here, volumes: bytes) -> None:
+    """Nobody has signed it: the manifest is looked for, and no number in it costs anything."""
+    here.packed()
+    *_, end = _pieces(here.target)
+    body = end.body.replace(b'"volumes": 1', b'"volumes": ' + volumes)[:END_BODY].ljust(END_BODY)
+    bundle = bytes.fromhex(open_bundle(here.target).manifest.bundle)
+    piece = piece_bytes(Kind.END, volume=1, member=TAR_END, bundle=bundle, body=body)
+    here.target.write_bytes(here.target.read_bytes()[: end.at] + piece)
+    assert len(open_bundle(here.target).manifest.members) == len(here.files())
 
 
 @pytest.mark.parametrize("gone", ["first", "second", "last"])
@@ -202,6 +224,8 @@ def _manifests(manifest: Manifest) -> Sequence[bytes]:
         encoded.replace(b'"size": ', b'"size": -'),
         encoded.replace(b'"size": ', b'"size": 1e999, "x": '),
         encoded.replace(b'"was": "', b'"was": 7, "x": "'),
+        encoded.replace(b'"mtime_ns": ', b'"mtime_ns": 1e999, "x": '),
+        encoded.replace(b'"mtime_ns": ', b'"mtime_ns": 9999999999'),
         encoded.replace(b'"at": "wandb"', b'"at": "../wandb"'),
         encoded.replace(name, b"nul\\u0000byte"),
         encoded.replace(manifest.members[1].name.encode(), name),

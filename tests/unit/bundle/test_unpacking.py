@@ -50,7 +50,7 @@ def test_a_flipped_byte_names_the_file_that_it_hit(here: Here, below: Below, tmp
         owner = _owner(intact_at(intact, whole, here), at)
         here.target.write_bytes(hurt)
         assert set(done.damaged) == ({owner} if owner else set()), at
-        assert all(here.target.name in reason for reason in done.damaged.values())
+        assert all(f"{here.target.name} at byte " in reason for reason in done.damaged.values())
         assert below(folder) == {name: content for name, content in files.items() if name != owner}
         if owner is not None:
             hit += 1

@@ -23,7 +23,7 @@ from backhaul.sync.signature import made_fingerprint, signed, signer_of
 from backhaul.sync.standing import Step, standings
 from backhaul.sync.trusted_keys import trust, trusted_keys
 
-from ...command import copy_of, log_of
+from ...command import Backhaul, copy_of, log_of
 
 Change = Callable[[dict[str, Any]], object]
 
@@ -84,6 +84,12 @@ class Gap:
         """Whether nothing says of the run that it is home."""
         known = read_ledger(self.run.log, self.near).values()
         return not any(each.verified for each in known) and not self.run.synced_marker.exists()
+
+
+@pytest.fixture
+def backhaul(isolated_env: dict[str, str], tmp_path: Path) -> Backhaul:
+    """The command of a user with nothing."""
+    return Backhaul(isolated_env, tmp_path)
 
 
 @pytest.fixture
@@ -248,6 +254,20 @@ def test_another_process_at_the_same_run_is_waited_for_by_the_user(gap: Gap) -> 
     with Ledger.open(gap.run.log, gap.near), pytest.raises(RunBusy):
         gap.imported(receipt)
     assert gap.is_as_before()
+
+
+def test_receipts_in_a_folder_may_be_of_others(gap: Gap, backhaul: Backhaul) -> None:
+    """Of a folder what is about runs that lie elsewhere is passed over; named by itself it is an error."""
+    folder = gap.top / "receipts"
+    folder.mkdir()
+    gap.receipt(lambda document: document["log"].update(path="/far/run-else.wandb")).rename(folder / "else.json")
+    gap.receipt().rename(folder / "this.json")
+    key = made_fingerprint(gap.far)
+    line = ("receipt", "import", "--runs", gap.run.path, "--signed-by", key, "--json")
+    done = backhaul(*line, folder)
+    assert (done.exit_code, [each["file"] for each in done.document["receipts"]]) == (0, [str(folder / "this.json")])
+    assert "1 receipt of runs that do not lie here" in done.stderr
+    assert backhaul(*line, folder / "else.json").exit_code == 6
 
 
 def test_cleaning_by_carried_receipts_asks_for_one(gap: Gap) -> None:
