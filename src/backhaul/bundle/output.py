@@ -60,7 +60,8 @@ class Output:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._adopt()
         except BlockingIOError:
-            self._let_go()
+            # The folder is the other one's, also while nothing is in it yet.
+            os.close(self._lock)
             raise RunBusy(
                 f"Another process is packing to {self.target}.",
                 safe="Nothing was changed.",
@@ -78,7 +79,9 @@ class Output:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._file is not None:
-            self._file.close()
+            # What did not fit on the disk was told before, and does not fit now either.
+            with suppress(OSError):
+                self._file.close()
         self._let_go()
 
     @property
@@ -98,7 +101,8 @@ class Output:
             self._close()
             for number in self._numbers():
                 if number > mark.volume:
-                    self._path(number).unlink()
+                    self._hide(number)
+                    (self._folder / f"{number:03}").unlink()
             self._volume = mark.volume
             if mark.volume:
                 self._hide(mark.volume)
@@ -108,9 +112,7 @@ class Output:
         except OSError as error:
             raise self._told(error) from error
 
-    def add(
-        self, kind: Kind, body: bytes, *, member: int, offset: int = 0, raw_size: int = 0, volume: int | None = None
-    ) -> Mark:
+    def add(self, kind: Kind, body: bytes, *, member: int, offset: int = 0, raw_size: int = 0) -> Mark:
         """Put a piece at the end, in a new volume if it needs one; where it lies."""
         try:
             file = self._with_room(HEADER_SIZE + len(body))
@@ -211,9 +213,11 @@ class Output:
 
     def _hide(self, number: int) -> None:
         """A volume that has its name already is not finished after all."""
-        hidden = self._folder / f"{number:03}"
+        hidden, final = self._folder / f"{number:03}", self._final(number)
         if not hidden.exists():
-            self._final(number).rename(hidden)
+            final.rename(hidden)
+        elif final.exists() and final.samefile(hidden):
+            final.unlink()
 
     def _with_room(self, size: int) -> BinaryIO:
         file = self._file

@@ -117,8 +117,8 @@ class _Packing:
                 break
             if found.piece.kind is not Kind.ENTRY:
                 continue
-            member = Member.of_json(json.loads(found.body))
-            if member.number != len(self.members) or not self._is_unchanged(member):
+            member = _member_of(found.body)
+            if member is None or member.number != len(self.members) or not self._is_unchanged(member):
                 break
             self.members[member.name] = member
             self.at, mark = member.end, behind
@@ -231,6 +231,14 @@ class _Packing:
     def _miss(self, source: Source, reason: str) -> None:
         run = next((run.at for run in self.contents.runs if source.name.startswith(f"{run.at}/")), "")
         self.contents.missing.append(Missing(run, "file", str(source.path), reason))
+
+
+def _member_of(entry: bytes) -> Member | None:
+    """What an entry tells; None for one of another version."""
+    try:
+        return Member.of_json(json.loads(entry))
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _stretches(file: BinaryIO, head: bytes, size: int) -> Iterator[tuple[bytes, bytes]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,7 @@ from backhaul.runs.roots import BUNDLE_NOTE
 from backhaul.sync.mishap import FULL
 
 _MOST_NAMED = 5
+_IN_THE_WAY = frozenset({errno.EEXIST, errno.ENOTDIR, errno.ELOOP, errno.EISDIR})
 # The hole is not closed: nothing was read behind it yet.
 _OPEN = 1 << 32
 
@@ -127,9 +129,10 @@ class _Unpacking:
                     self._take(volume, found)
         finally:
             self._leave()
-        lost = (member for member in self.wanted.values() if member.name not in {*self.done.written, *self.done.taken})
-        for member in lost:
-            self.done.damaged.setdefault(member.name, self._why_lost(member))
+        accounted = {*self.done.written, *self.done.taken}
+        for member in self.wanted.values():
+            if member.name not in accounted:
+                self.done.damaged[member.name] = self._why_lost(member)
 
     def _note_hole(self, volume: Path, gap: Gap) -> None:
         # A header that can be read says whose the piece was; else it is of what came before, or comes, or lies between.
@@ -137,8 +140,10 @@ class _Unpacking:
         self.done.holes.append(Hole(volume, gap.at, gap.length, first, last))
 
     def _close_holes(self, member: int) -> None:
-        if self.done.holes and self.done.holes[-1].last == _OPEN:
-            self.done.holes[-1] = replace(self.done.holes[-1], last=member)
+        for index in range(len(self.done.holes) - 1, -1, -1):
+            if self.done.holes[index].last != _OPEN:
+                break
+            self.done.holes[index] = replace(self.done.holes[index], last=member)
         self.before = member
 
     def leave_notes(self) -> None:
@@ -160,20 +165,22 @@ class _Unpacking:
         if self.current is not None and self.current.member.number != piece.member:
             self._leave()
         member = self.wanted.get(piece.member)
-        if member is None or member.name in self.done.damaged:
+        if member is None:
             return
         raw = expanded(piece, found.body)
         if raw is None:
             self.done.holes.append(Hole(volume, found.at, piece.whole_size, piece.member, piece.member))
             self._leave()
             return
-        if self.current is None:
-            if piece.offset != member.at:
-                return
-            self.current = _File(member, self.folder)
+        if self.current is None and piece.offset != member.at:
+            return
         try:
+            self.current = self.current or _File(member, self.folder)
             self._put(self.current, piece, raw)
-        except FileExistsError:
+        except OSError as error:
+            if error.errno not in _IN_THE_WAY:
+                raise
+            # Somebody else, or the bundle itself, has put something else there meanwhile.
             self.current = None
             self.done.taken.append(member.name)
 

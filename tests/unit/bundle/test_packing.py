@@ -19,7 +19,7 @@ from backhaul.bundle.unpacking import unpack
 from backhaul.errors import RunBusy, UsageError
 from backhaul.sync.signature import own_fingerprint
 
-from ...command import log_of
+from ...command import Backhaul, log_of
 from .conftest import Here
 
 _SPLIT = SMALLEST_VOLUME + 100_000
@@ -164,6 +164,25 @@ def test_two_at_once_do_not_mix(here: Here) -> None:
 
 
 @pytest.mark.parametrize("cut_at", ["named", "both names"])
+def test_a_named_volume_is_hidden_when_it_changes(here: Here, below: Below, cut_at: str, tmp_path: Path) -> None:
+    """Killed between two names, and then a run changed: no volume keeps a name under which it is written."""
+    volumes = here.packed(_SPLIT).volumes
+    unfinished = here.target.with_name(".runs.tar.zst.unfinished")
+    unfinished.mkdir()
+    for number, volume in enumerate(volumes, start=1):
+        if number > 1:
+            volume.rename(unfinished / f"{number:03}")
+        elif cut_at == "both names":
+            (unfinished / "001").hardlink_to(volume)
+    next(here.top.glob("work/wandb/*-rec-0223/files/requirements.txt")).write_text("other")
+    with pytest.raises(Stopped):
+        pack(here.contents(), here.target, here.state, split=_SPLIT, on_progress=_stopping_at("c.bin"))
+    assert [path.name for path in here.target.parent.iterdir()] == [unfinished.name]
+    assert unpack(open_bundle(here.packed(_SPLIT).volumes[0]), tmp_path / "un").error is None
+    assert below(tmp_path / "un") == here.files()
+
+
+@pytest.mark.parametrize("cut_at", ["named", "both names"])
 def test_killed_between_two_names_it_gives_the_others(here: Here, below: Below, cut_at: str, tmp_path: Path) -> None:
     """The last volume gets its name last, so nothing looks whole before; the next call ends it."""
     volumes = here.packed(_SPLIT).volumes
@@ -241,6 +260,16 @@ def test_names_of_any_bytes_come_through(here: Here, below: Below, tmp_path: Pat
     _shell(f"zstd -qd '{here.target}' -o plain.tar", tmp_path)
     with tarfile.open(tmp_path / "plain.tar") as tar:
         assert set(tar.getnames()) > set(here.files())
+
+
+def test_a_full_disk_is_told_and_gone_on_from(here: Here, backhaul: Backhaul) -> None:
+    """Three sentences, exit 5; what was packed is kept, and the same command goes on when there is room."""
+    line = ("pack", here.top / "work", "-o", here.target, "--json")
+    full = backhaul(*line, prefix=("prlimit", "--fsize=4500000"))
+    assert (full.exit_code, full.document["error"]["code"]) == (5, "disk-full")
+    assert [path.name for path in here.target.parent.iterdir()] == [".runs.tar.zst.unfinished"]
+    done = backhaul(*line)
+    assert (done.exit_code, done.document["kept"] > 0) == (0, True)
 
 
 def test_a_place_that_is_not_there_is_told(here: Here) -> None:
