@@ -14,20 +14,22 @@ import orjson
 from starlette.requests import Request
 
 from backhaul.depot.refusal import Refused
+from backhaul.depot.threads import in_thread
 
 LARGEST_BODY = 64 << 20
 """Bytes of a request that is held in memory. Clients send up to about 12 MB; at least 32 MiB must be accepted."""
 
-_LARGEST_UNPACKED = 256 << 20
-
-
 _SILENCE = 60.0  # seconds without a byte of a body that is on its way; clients give up about then themselves
 
 
-async def read(request: Request) -> bytes:
-    """The body of the request, unpacked when it came as gzip. Refused with 413 when too large, 400 when damaged."""
-    data = b"".join([chunk async for chunk in _chunks(request, LARGEST_BODY, "request")])
-    return _unzipped(data) if request.headers.get("content-encoding", "").lower() == "gzip" else data
+async def read(request: Request, largest: int = LARGEST_BODY) -> bytes:
+    """The body of the request, unpacked when it came as gzip.
+
+    Refused with 413 when it has more bytes than `largest`, as it came or unpacked; with 400 when it is damaged.
+    """
+    data = b"".join([chunk async for chunk in _chunks(request, largest, "request")])
+    packed = request.headers.get("content-encoding", "").lower() == "gzip"
+    return await in_thread(_unzipped, data, largest) if packed else data
 
 
 async def whole(request: Request, largest: int | None = None) -> AsyncIterator[bytes]:
@@ -80,14 +82,14 @@ def _loads(data: bytes) -> Any:
         return json.loads(data)
 
 
-def _unzipped(data: bytes) -> bytes:
+def _unzipped(data: bytes, largest: int) -> bytes:
     unpacker = zlib.decompressobj(wbits=31)
     try:
-        result = unpacker.decompress(data, _LARGEST_UNPACKED)
+        result = unpacker.decompress(data, largest)
     except zlib.error as error:
         raise Refused(f"the gzip body is damaged: {error}") from error
     if unpacker.unconsumed_tail:
-        raise Refused(f"the unpacked request is larger than {_LARGEST_UNPACKED} bytes", 413)
+        raise Refused(f"the unpacked request is larger than {largest} bytes", 413)
     if not unpacker.eof:
         raise Refused("the gzip body is cut short")
     return result

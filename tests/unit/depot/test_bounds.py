@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import time
 from typing import TYPE_CHECKING, Any
@@ -160,3 +161,21 @@ def test_a_row_that_is_nested_very_deeply_harms_nobody(client: Client, project: 
     assert found["run"]["history"][1] == found["run"]["summaryMetrics"] == deep
     assert found["run"]["sampledHistory"] == [[{"loss": 1}, {"loss": 3}]]
     assert ("deep" in "".join(found["run"]["historyKeys"]["keys"])) == (levels < 100)
+
+
+def test_what_comes_without_a_key_is_small(client: Client) -> None:
+    """The form that signs in is bounded, packed or not; before, a few hundred kilobytes made the depot unpack many."""
+    bomb = gzip.compress(b"key=" + b"0" * (8 << 20))
+    assert len(bomb) > 4096
+    small = gzip.compress(b"key=" + b"0" * 100_000)
+    assert len(small) < 4096
+    for data, headers in ((b"key=" + b"0" * 5000, {}), (bomb, {"Content-Encoding": "gzip"}),
+                          (small, {"Content-Encoding": "gzip"})):  # fmt: skip
+        assert client.request("POST", "/login", data, headers).status == 413
+
+
+def test_a_packed_request_is_as_large_as_one_that_is_not(client: Client, project: str) -> None:
+    """64 MiB, whatever it was packed to."""
+    client.open_run(project, "r1")
+    body = gzip.compress(b'{"a":"' + b"0" * (64 << 20) + b'"}', 1)
+    assert client.stream(project, "r1", body, **{"Content-Encoding": "gzip"}).status == 413

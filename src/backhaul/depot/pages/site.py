@@ -52,6 +52,8 @@ _HEADERS = {
     "Cache-Control": "no-store",
 }
 
+_LARGEST_FORM = 4096  # bytes; nobody has shown a key yet
+
 View = Callable[[Visit], dict[str, Any]]
 
 _PROJECT = "/{entity}/{project}"
@@ -111,7 +113,7 @@ class Pages:
 
     async def _take_login(self, request: Request) -> Response:
         from_here(request, self._services.public_url)
-        form = parse_qs((await body.read(request)).decode("utf-8", "replace"))
+        form = parse_qs((await body.read(request, _LARGEST_FORM)).decode("utf-8", "replace"))
         try:
             account = await in_thread(self._people.by_key, form.get("key", [""])[0].strip(), caller(request))
         except Refused as refused:
