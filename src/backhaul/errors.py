@@ -42,7 +42,8 @@
     │   ├── NotFound                    7
     │   ├── RunDeleted                  7
     │   ├── TooLarge                    7
-    │   └── UnexpectedAnswer            7
+    │   ├── UnexpectedAnswer            7
+    │   └── NotProvable                 7
     ├── DeadlineReached                 8  a limit that the user set
     ├── LogDamaged                      9  records were lost inside a log
     │   └── BundleDamaged               9
@@ -418,6 +419,14 @@ class UnexpectedAnswer(RefusedError):
 
     code = "unexpected-answer"
     next_by_default = "Check the URL: is this a W&B server, and does a proxy or login page stand between?"
+
+
+class NotProvable(RefusedError):
+    """The server does not tell what it holds of a run, so that nothing of it can be proved."""
+
+    code = "not-provable"
+    safe_by_default = "Your run directories are unchanged, and the run is not marked as synced."
+    next_by_default = "Keep the run; look at the server with its own means, or send the run to one that can be asked."
 
 
 class DeadlineReached(BackhaulError):

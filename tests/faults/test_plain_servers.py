@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..command import Backhaul, copied, record
+import pytest
+
+from ..command import Backhaul, copied, marker_of, record
 from ..conftest import DepotProcess
 from ..depot_contents import held
-from ..fault_proxy import FaultProxy, Seen, refusal, when
+from ..fault_proxy import Fault, FaultProxy, Seen, answer, refusal, when
 
 _UNKNOWN = refusal(400, 'Cannot query field "files" on type "Run".')
 
@@ -33,6 +35,28 @@ def test_a_server_that_takes_the_official_clients_questions_alone_gets_runs_whol
     assert (other.exit_code, other.only["state"]) == (0, "verified"), other.stderr
     for run in ("healthy", "other"):
         assert len(held(depot.data, project, run).rows) == 300
+
+
+@pytest.mark.parametrize("silence", [refusal(400, "unknown operation"), answer(200, '{"data": {}}')])
+def test_a_server_that_cannot_be_asked_gets_the_run_and_nothing_is_called_proved(
+    backhaul: Backhaul, depot: DepotProcess, proxy: FaultProxy, healthy: Path, project: str, silence: Fault
+) -> None:
+    """All is sent, each line under one number however often; once the server answers, the run is verified."""
+    for kind in ("RunResumeStatus", "RunFiles"):
+        proxy.always(kind, silence)
+    through = backhaul.to(proxy.url)
+    for _ in range(2):
+        done = through.sync(healthy, "-p", project)
+        assert (done.exit_code, done.only["state"], done.only["error"]["code"]) == (7, "sent", "not-provable")
+        assert len(held(depot.data, project, "healthy").rows) == 300
+    assert not marker_of(healthy).exists()
+    numbers: dict[tuple[str, str], set[int]] = {}
+    for stream, number, line in proxy.lines():
+        if stream != "wandb-summary.json":
+            numbers.setdefault((stream, line), set()).add(number)
+    assert all(len(under) == 1 for under in numbers.values())
+    proxy.heal()
+    assert through.sync(healthy, "-p", project).only["state"] == "verified"
 
 
 _ALERTS = """

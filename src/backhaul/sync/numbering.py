@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from backhaul.errors import NotFound, RefusedError, RemoteConflict
+from backhaul.errors import BadRequest, NotFound, RefusedError, RemoteConflict, UnexpectedAnswer
 from backhaul.runs.inspect import Inspection
 from backhaul.runs.rows import NUMBERED, Stream
 from backhaul.sync.address import address_of
@@ -21,7 +21,7 @@ from backhaul.sync.progress import Progress, begin_entry, forgotten_entry, lines
 from backhaul.sync.retry import Retrier
 from backhaul.sync.row import is_newer, is_same, members_of, step_of
 from backhaul.sync.server_tail import TailCheck, server_tail
-from backhaul.wire.remote import RunStatus
+from backhaul.wire.remote import RunStatus, RunUpsert
 from backhaul.wire.server import Server
 
 # The streams whose lines tell when they were recorded.
@@ -52,6 +52,13 @@ class Numbering:
         except NotFound:
             # Some servers refuse the question about a project that does not exist yet; creating the run makes it.
             return None
+        except (BadRequest, UnexpectedAnswer):
+            return await self._status_by_opening(RunUpsert(run_id, project, entity))
+
+    async def _status_by_opening(self, run: RunUpsert) -> RunStatus | None:
+        """What a server that cannot be asked lets know when the run is opened: how many rows it has."""
+        address = await self.retrier.run(lambda: self.server.upsert_run(run))
+        return RunStatus(history_lines=address.history_line_count) if address.history_line_count else None
 
     async def begin(self, ledger: Ledger, key: str, status: RunStatus | None) -> Progress:
         """Settle the numbering on first contact; later, forget acknowledgements that the server no longer backs.

@@ -8,7 +8,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
 
-from backhaul.errors import BackhaulError, ConfigurationError, QuarantineError, StillRecording, TemporaryError
+from backhaul.errors import (
+    BackhaulError,
+    ConfigurationError,
+    NotProvable,
+    QuarantineError,
+    StillRecording,
+    TemporaryError,
+)
 from backhaul.runs.inspect import Inspection
 from backhaul.runs.rows import NUMBERED, Stream
 from backhaul.sync.destination import Destination
@@ -106,6 +113,8 @@ class Outcome:
         self.error = error
         if isinstance(error, StillRecording):
             self.state = RunState.RECORDING
+            return
+        if isinstance(error, NotProvable) and self.state is RunState.SENT:
             return
         waits = isinstance(error, TemporaryError | ConfigurationError) or error.exit_code in (8, 130, 143)
         self.state = RunState.BLOCKED if waits else RunState.QUARANTINED

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from backhaul.errors import NotFound
+from backhaul.errors import BadRequest, NotFound, NotProvable, UnexpectedAnswer
 from backhaul.sync.first_contact import counts_of
 from backhaul.sync.retry import Retrier
 from backhaul.sync.verify import Difference, Expected, Kind, Remote, compare
@@ -25,7 +25,7 @@ async def read_back(
 
     It is over at once when the destination holds too much.
 
-    Raises NotFound when it does not show the run by then.
+    Raises NotFound when it does not show the run by then, NotProvable when it cannot be asked.
     """
     began, wait = retrier.clock(), _FIRST_WAIT
     while True:
@@ -48,6 +48,8 @@ async def _read(server: Server, address: RunAddress, expected: Expected, retrier
         status = await retrier.run(lambda: server.run_status(address.entity, address.project, address.run_id))
     except NotFound:
         return None
+    except (BadRequest, UnexpectedAnswer) as error:
+        raise NotProvable(f"Nothing of {address} can be proved at this server: {error.message}") from error
     if status is None:
         return None
     artifacts = {}
@@ -57,7 +59,7 @@ async def _read(server: Server, address: RunAddress, expected: Expected, retrier
             artifacts[artifact_id] = (artifact.state, artifact.digest)
     return Remote(
         lines=counts_of(status),
-        history_tail=status.history_tail,
+        history_tail=list(status.history_tail),
         summary=status.summary,
         config=status.config,
         files={file.name: (file.size, file.md5) for file in status.files},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 
@@ -98,17 +98,17 @@ class RunStatus:
     `started` is false for a run that was created but never sent a configuration; `state` is `running`, `finished` …
     """
 
-    history_lines: int
-    events_lines: int
-    output_lines: int
-    summary: str
-    config: str
-    history_tail: list[str]
-    events_tail: list[str]
-    display_name: str
-    tags: tuple[str, ...]
-    notes: str
-    started: bool
+    history_lines: int = 0
+    events_lines: int = 0
+    output_lines: int = 0
+    summary: str = "{}"
+    config: str = "{}"
+    history_tail: Sequence[str] = ()
+    events_tail: Sequence[str] = ()
+    display_name: str = ""
+    tags: tuple[str, ...] = ()
+    notes: str = ""
+    started: bool = False
     state: str = ""
     files: tuple[RemoteFile, ...] = ()
 
