@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from backhaul.wandblog import Damage, DamageKind
+from backhaul.wandblog import Damage, DamageKind, framing
 from backhaul.wandblog.chunk import FIRST, FULL, LAST, chunk
 from backhaul.wandblog.framing import Framing
 
@@ -50,6 +50,19 @@ def test_a_file_that_gives_less_than_it_is_asked_for_is_read_whole(framed: Made)
     framing = Framing(Slow(framed(*records)))
     assert [data for _, data in framing] == records
     assert framing.damage == []
+
+
+@pytest.mark.parametrize("before", [1, 6, 7, 8, 150, 20_000, 32_000])
+def test_the_first_chunk_behind_a_hole_is_found_across_the_edge_of_a_read(
+    before: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However little of it lies before the edge: what cannot be seen whole is looked at again with the next read."""
+    monkeypatch.setattr(framing, "_FIRST_READ", 100_000)
+    start = _HEADER + chunk(FULL, b"first")
+    hole = b"\xee" * (len(_HEADER) + 100_000 - before - len(start))
+    found, damage = _read(start + hole + chunk(FULL, b"y" * 32_700) + chunk(FULL, b"last"))
+    assert found == [b"first", b"y" * 32_700, b"last"]
+    assert [(offset, length) for offset, length, _ in damage] == [(len(start), len(hole))]
 
 
 @pytest.mark.parametrize(
