@@ -63,14 +63,14 @@ def examine(
     asked: dict[str | None, list[Finding]] = {}
     for finding in remote:
         asked.setdefault(finding.path, []).append(finding)
-    found, conditions, to_send = list(remote), list[Condition](), ToSend()
+    of_runs = {str(directory.path) for directory in directories}
+    found = [finding for finding in remote if finding.path not in of_runs]
+    conditions, to_send = list[Condition](), ToSend()
     patients: list[Patient] = []
     for directory in directories:
         patient, findings = _of_run(directory, surroundings)
-        if told_of_it := asked.get(str(directory.path), []):
-            # The server was asked, and that says more than that nobody has asked it.
-            findings = [finding for finding in findings if finding.code != "marked-not-proven"]
-        conditions.append(condition_of(patient, [*findings, *told_of_it]))
+        findings = _with_remote(patient, findings, asked.get(str(directory.path), []))
+        conditions.append(condition_of(patient, findings))
         found += findings
         if patient is not None:
             patients.append(patient)
@@ -80,6 +80,14 @@ def examine(
     for look in _OF_THE_SURROUNDINGS:
         found += look(around)
     return Diagnosis(tuple(conditions), tuple(_mended(finding) if fix else finding for finding in found), to_send)
+
+
+def _with_remote(patient: Patient | None, findings: list[Finding], remote: Sequence[Finding]) -> list[Finding]:
+    """What is found here and there. That a run that goes on is not all there yet, nor ended, is no finding."""
+    if not remote or (patient is not None and patient.recording):
+        return findings
+    # The server was asked, and that says more than that nobody has asked it.
+    return [*remote, *(finding for finding in findings if finding.code != "marked-not-proven")]
 
 
 def _with_runs(surroundings: Surroundings, patients: Sequence[Patient]) -> Surroundings:

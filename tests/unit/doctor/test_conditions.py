@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,10 +22,10 @@ from backhaul.wandblog import LogReader, LogWriter
 from ...command import copied, copy_of, log_of, marker_of
 
 
-def _visit(run: Path, **around: object) -> Diagnosis:
+def _visit(run: Path, remote: Sequence[Finding] = (), **around: object) -> Diagnosis:
     home = run.parent.parent
     surroundings = Surroundings({}, home, home, (run.parent,), home / "state")
-    return examine([RunDirectory(run, log_of(run))], replace(surroundings, **around))
+    return examine([RunDirectory(run, log_of(run))], replace(surroundings, **around), remote=remote)
 
 
 def _only(diagnosis: Diagnosis) -> Finding:
@@ -112,6 +113,8 @@ def test_a_log_that_grows_on_another_host_is_being_recorded(tmp_path: Path) -> N
     grows = _visit(run)
     assert (grows.conditions, _only(grows).code) == ((Condition.RECORDING,), "still-recording")
     assert "cannot be seen from here" in _only(grows).evidence
+    less = Finding("remote-state", "The server takes it for running.", "seen", "backhaul sync", str(run))
+    assert [finding.code for finding in _visit(run, remote=[less]).findings] == ["still-recording"]
     os.utime(log_of(run), (started - 1000, started - 1000))
     assert _only(_visit(run)).code == "no-exit-record"
 

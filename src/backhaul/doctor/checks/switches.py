@@ -7,7 +7,7 @@ from pathlib import Path
 
 from backhaul.doctor.finding import Finding
 from backhaul.doctor.patient import Surroundings
-from backhaul.doctor.remedy import command
+from backhaul.doctor.remedy import command, sync
 from backhaul.wire.settings import user_file, values_of_file
 
 # What wandb takes for each, and what becomes of a new run then.
@@ -48,8 +48,8 @@ def _hosts(surroundings: Surroundings, named: Mapping[Path, str]) -> Iterator[Fi
         if others:
             message = f"This settings file names {host}; elsewhere it is {' and '.join(sorted(others))}."
             evidence = f"{path}: base_url = {host}" + (f"; WANDB_BASE_URL={chosen}" if chosen else "")
-            remedy = command("sed", "-i", "/^base_url *=/d", path)
-            yield Finding("other-host", message, evidence, remedy, str(path))
+            # Which of them is meant nobody but the user knows; this one sends there, and changes nothing.
+            yield Finding("other-host", message, evidence, sync("--to", host), str(path))
 
 
 def _of_workspaces(surroundings: Surroundings) -> Iterator[Path]:
