@@ -25,7 +25,7 @@ from backhaul.sync.console_text import ConsoleText
 from backhaul.sync.destination import Destination
 from backhaul.sync.digests import Digests
 from backhaul.sync.first_contact import counts_of
-from backhaul.sync.fragments import fragments_by_run
+from backhaul.sync.fragments import Chain, fragments_by_run
 from backhaul.sync.ledger import Ledger
 from backhaul.sync.line_sender import quarantined, set_aside
 from backhaul.sync.log_digest import sha256_of
@@ -212,14 +212,13 @@ async def audit_runs(
     others = await asyncio.to_thread(companions_of, inspected, destination, options.state_folder)
     slots = asyncio.Semaphore(runs_at_once(options.jobs))
 
-    async def examine_all(fragments: Sequence[Inspection]) -> None:
-        after: Mapping[Stream, int] | None = None
-        for index, run in enumerate(fragments):
+    async def examine_all(chain: Chain) -> None:
+        for index, run in enumerate(chain.fragments):
+            after, later = chain.begin_of(index), chain.after(index)
             if run in others:
-                after = known_end(run, destination, options.state_folder)
+                chain.ended(known_end(run, destination, options.state_folder))
                 continue
             retrier = Retrier(options.patience, None, on_wait=partial(reporter.waiting, run))
-            later = fragments[index + 1 :]
             audit = Audit(run, destination, server, options, reporter, retrier, after, later, deep)
             outcomes[run.directory.log] = audit.outcome
             async with slots:
@@ -227,8 +226,8 @@ async def audit_runs(
             if failure is not None:
                 audit.outcome.fail(failure)
             reporter.finished(run, audit.outcome)
-            after = audit.end
+            chain.ended(audit.end)
 
     groups = fragments_by_run([*inspected, *others], destination)
-    await asyncio.gather(*(examine_all(fragments) for fragments in groups))
+    await asyncio.gather(*(examine_all(chain) for chain in groups))
     return list(outcomes.values())

@@ -31,7 +31,7 @@ from backhaul.sync.delivery import Delivery
 from backhaul.sync.destination import Destination
 from backhaul.sync.digests import Digests
 from backhaul.sync.follower import Follower, is_to_be_followed
-from backhaul.sync.fragments import fragments_by_run
+from backhaul.sync.fragments import Chain, fragments_by_run
 from backhaul.sync.mishap import mishap_of, told
 from backhaul.sync.options import SyncOptions
 from backhaul.sync.outcome import Outcome
@@ -132,19 +132,18 @@ class Engine:
             await asyncio.sleep(_POLL)
             found = await asyncio.to_thread(self._inspect, directory)
         if found is not None:
-            await self._fragments([found], slots, deadline)
+            await self._fragments(Chain([found]), slots, deadline)
         return None
 
-    async def _fragments(self, fragments: list[Inspection], slots: asyncio.Semaphore, deadline: float | None) -> None:
+    async def _fragments(self, chain: Chain, slots: asyncio.Semaphore, deadline: float | None) -> None:
         """One after another: each goes on where the one before it ended, so after a failure the rest has to wait."""
-        after: Mapping[Stream, int] | None = None
-        for index, run in enumerate(fragments):
-            delivery = await self._to_its_end(run, deadline, after, fragments[index + 1 :], slots)
+        for index, run in enumerate(chain.fragments):
+            delivery = await self._to_its_end(run, deadline, chain.begin_of(index), chain.after(index), slots)
             self._finish(delivery.run, run.directory)
-            after = delivery.end
+            chain.ended(delivery.end)
             failed = delivery.outcome.error
             if failed is not None and failed.exit_code != 9:
-                for later in fragments[index + 1 :]:
+                for later in chain.fragments[index + 1 :]:
                     if later.directory.log not in self._unasked:
                         self._finish(later, later.directory, _held_back(delivery.outcome))
                 break
