@@ -20,6 +20,7 @@ from backhaul.depot.store import Store
 from backhaul.depot.threads import in_thread
 
 _REMEMBERED_RUNS = 10_000
+_LARGEST_MANIFEST = 256 << 20  # bytes, some million entries: it is read into memory as a whole
 
 
 class BadDigest(Refused):
@@ -80,10 +81,15 @@ class Storage:
         if manifest is None:
             raise not_found("artifact manifest")
         md5 = to_hex(manifest.digest)
-        return await self._receive(request, md5, lambda blob: self._store.artifacts.put_manifest(manifest.id, blob))
+        most = min(_LARGEST_MANIFEST, self._max_file_size or _LARGEST_MANIFEST)
+        return await self._receive(
+            request, md5, lambda blob: self._store.artifacts.put_manifest(manifest.id, blob), most
+        )
 
-    async def _receive(self, request: Request, md5: str | None, keep: Callable[[Blob], str | None]) -> Response:
-        """Stores the body; `keep` names it, as `Blobs` says."""
+    async def _receive(
+        self, request: Request, md5: str | None, keep: Callable[[Blob], str | None], largest: int | None = None
+    ) -> Response:
+        """Stores the body of at most `largest` bytes, or as large as files may be; `keep` names it, as `Blobs` says."""
         announced = request.headers.get("content-md5")
         expected = {digest for digest in (md5, to_hex(announced.strip()) if announced else None) if digest}
 
@@ -91,7 +97,7 @@ class Storage:
             if expected and expected != {blob.md5}:
                 raise BadDigest(f"the MD5 of what arrived is {blob.md5}, not {' or '.join(sorted(expected))}")
 
-        blob = await self._blobs.receive(body.whole(request, self._max_file_size), accept, keep)
+        blob = await self._blobs.receive(body.whole(request, largest or self._max_file_size), accept, keep)
         return Response(status_code=200, headers={"ETag": f'"{blob.md5}"'})
 
     async def get(self, request: Request) -> Response:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import http.client
 import json
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -254,3 +256,14 @@ def test_an_incremental_version_holds_what_it_adds_and_what_was_there(client: Cl
     found = _ask(client, "query($i: ID!) { artifact(id: $i) { fileCount files { edges { node { name } } } } }", i=made)
     assert sorted(edge["node"]["name"] for edge in found["files"]["edges"]) == ["f.txt", "new.txt"]
     assert found["fileCount"] == 2
+
+
+def test_a_manifest_is_bounded(client: Client, project: str) -> None:
+    """It is read into memory as a whole; one that is announced as larger is refused before it comes."""
+    address = urlsplit(_manifest_address(client, project, _create(client, project)["id"]))
+    connection = http.client.HTTPConnection(address.netloc, timeout=30)
+    connection.putrequest("PUT", f"{address.path}?{address.query}")
+    connection.putheader("Content-Length", str((256 << 20) + 1))
+    connection.endheaders()
+    assert connection.getresponse().status == 413
+    connection.close()
