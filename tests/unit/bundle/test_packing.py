@@ -13,8 +13,9 @@ import pytest
 
 from backhaul.bundle.manifest import Manifest
 from backhaul.bundle.opening import open_bundle
-from backhaul.bundle.output import SMALLEST_VOLUME
+from backhaul.bundle.output import SMALLEST_VOLUME, Output
 from backhaul.bundle.packing import MANIFEST_NAME, pack
+from backhaul.bundle.piece import HEADER_SIZE, RAW_SIZE, VOLUME_HEAD, Kind
 from backhaul.bundle.unpacking import unpack
 from backhaul.errors import RunBusy, UsageError
 from backhaul.sync.signature import own_fingerprint
@@ -74,6 +75,18 @@ def test_volumes_are_smaller_than_was_asked(here: Here) -> None:
     assert sorted(path.name for path in here.target.parent.iterdir()) == [path.name for path in volumes]
 
 
+@pytest.mark.parametrize(("over", "volumes"), [(-1, 1), (0, 2)])
+def test_a_volume_is_never_as_large_as_was_asked(tmp_path: Path, over: int, volumes: int) -> None:
+    """To the byte: the last piece goes into a new volume when with it the size would be reached."""
+    left = SMALLEST_VOLUME - len(VOLUME_HEAD) - RAW_SIZE - 2 * HEADER_SIZE + over
+    with Output(tmp_path / "b", SMALLEST_VOLUME) as output:
+        output.add(Kind.PART, bytes(RAW_SIZE), member=0)
+        output.add(Kind.PART, bytes(left), member=0)
+        made = output.finish()
+    assert len(made) == volumes
+    assert max(path.stat().st_size for path in made) < SMALLEST_VOLUME
+
+
 def test_volumes_too_small_for_a_piece_are_refused(here: Here) -> None:
     """Nothing is made then."""
     with pytest.raises(UsageError, match="too small"):
@@ -116,14 +129,14 @@ def test_an_interrupted_packing_goes_on(
 def test_what_changed_since_the_interruption_is_packed_anew(here: Here, below: Below, tmp_path: Path) -> None:
     """From the first file that is another now, nothing old is used; nor is anything when the end was cut off."""
     with pytest.raises(Stopped):
-        pack(here.contents(), here.target, here.state, on_progress=_stopping_at("requirements.txt"))
+        pack(here.contents(), here.target, here.state, on_progress=_stopping_at("exact.bin"))
     left = here.target.with_name(".runs.tar.zst.unfinished") / "001"
     with left.open("r+b") as file:
         file.truncate(left.stat().st_size - 10)
     changed = next(here.top.glob("work/wandb/*/files/a.bin"))
     changed.write_bytes(b"other")
     packed = here.packed()
-    assert packed.kept < len(packed.manifest.members) - 3
+    assert 0 < packed.kept < [name.endswith("a.bin") for name in here.files()].index(True) + 1
     unpack(open_bundle(here.target), tmp_path / "un")
     assert below(tmp_path / "un") == here.files()
 
@@ -131,7 +144,7 @@ def test_what_changed_since_the_interruption_is_packed_anew(here: Here, below: B
 def test_damage_in_what_was_left_over_is_noticed(here: Here, below: Below, tmp_path: Path) -> None:
     """A power cut may leave anything in the file: only pieces whose checksums hold are used."""
     with pytest.raises(Stopped):
-        pack(here.contents(), here.target, here.state, on_progress=_stopping_at("requirements.txt"))
+        pack(here.contents(), here.target, here.state, on_progress=_stopping_at("exact.bin"))
     left = here.target.with_name(".runs.tar.zst.unfinished") / "001"
     content = bytearray(left.read_bytes())
     content[len(content) // 2 :][:4096] = bytes(4096)
@@ -234,7 +247,11 @@ def test_a_file_that_changes_is_packed_as_it_is_then_or_named(here: Here, below:
     assert (missing.path, missing.needed) == (str(always), True)
     assert "again and again" in missing.reason
     assert unpack(open_bundle(here.target), tmp_path / "un").error is None
-    assert below(tmp_path / "un") == {name: file for name, file in here.files().items() if not name.endswith("c.bin")}
+    files = {name: file for name, file in here.files().items() if not name.endswith("c.bin")}
+    assert below(tmp_path / "un") == files
+    # What was begun and given up stands in nobody's way, whatever program reads it.
+    listed = _shell(f"zstd -dc '{here.target}' | tar tf -", tmp_path).splitlines()
+    assert [name for name in listed if not name.startswith("backhaul/")] == list(files)
 
 
 def test_what_vanishes_or_is_no_file_is_named(here: Here) -> None:

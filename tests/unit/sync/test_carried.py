@@ -19,6 +19,8 @@ from backhaul.sync.carried import CARRIED, import_receipt
 from backhaul.sync.ledger import Ledger, read_ledger
 from backhaul.sync.log_digest import sha256_of
 from backhaul.sync.options import SyncOptions
+from backhaul.sync.progress import LogStamp, verified_entry
+from backhaul.sync.receipt import keep_receipt
 from backhaul.sync.signature import made_fingerprint, signed, signer_of
 from backhaul.sync.standing import Step, standings
 from backhaul.sync.trusted_keys import trust, trusted_keys
@@ -275,6 +277,11 @@ def test_cleaning_by_carried_receipts_asks_for_one(gap: Gap) -> None:
     options = SyncOptions(state_folder=gap.near)
     (verdict,) = judge_by_carried_receipts([gap.run], options)
     assert (verdict.fate, verdict.error and verdict.error.code) == (Fate.KEPT, "not-proven")
+    own = keep_receipt(gap.document(), gap.near)
+    with Ledger.open(gap.run.log, gap.near) as ledger:
+        ledger.record("there", verified_entry(LogStamp.of(gap.run.log), str(own), "ada", "p"))
+    (verdict,) = judge_by_carried_receipts([gap.run], options)
+    assert verdict.fate is Fate.KEPT
     kept = gap.imported(gap.receipt())
     document = json.loads(kept.read_text())
     document[CARRIED]["receipt"] = "changed"
