@@ -27,7 +27,7 @@ from backhaul.bundle.piece import (
 )
 from backhaul.bundle.reading import Found, Gap, first_piece, pieces
 from backhaul.bundle.seal import signer_of_bundle
-from backhaul.errors import BundleIncomplete, NotABundle, UnreadableFile
+from backhaul.errors import BundleIncomplete, NotABundle, UnreadableFile, UsageError
 from backhaul.wandblog.identify import describe
 
 _VOLUME_NAME = re.compile(r"(?P<stem>.+)\.(?P<number>\d{3,})")
@@ -102,7 +102,9 @@ def is_bundle(path: Path) -> bool:
 def _volumes(path: Path) -> tuple[dict[int, Path], bytes]:
     """The volumes that lie here by their own numbers, whatever they are called; and the bundle that they are of."""
     try:
-        asked = path if path.is_file() or not (first := _first_volume(path)) else first
+        asked = path if path.exists() or not (first := _first_volume(path)) else first
+        if not asked.exists():
+            raise UsageError(f"There is nothing at {asked}.")
         piece = first_piece(asked)
         if piece is None:
             raise NotABundle(f"{asked} is no bundle: it is {_what(asked)}.")

@@ -17,7 +17,7 @@ from backhaul.bundle.piece import MANIFEST, MANIFEST_AGAIN, TAR_END, Kind, compr
 from backhaul.bundle.reading import Found, pieces
 from backhaul.bundle.seal import check_signer, seal_of
 from backhaul.bundle.unpacking import unpack
-from backhaul.errors import BundleIncomplete, NotABundle, UnknownSigner, UsageError, VerificationFailed
+from backhaul.errors import BundleIncomplete, NotABundle, UnknownSigner, UnreadableFile, UsageError, VerificationFailed
 
 from .conftest import Here
 
@@ -53,6 +53,14 @@ def test_what_is_no_bundle_is_told_for_what_it_is(tmp_path: Path, content: bytes
     assert not is_bundle(path)
     with pytest.raises(NotABundle, match=told):
         open_bundle(path)
+
+
+def test_a_path_with_nothing_is_told(here: Here) -> None:
+    """And a folder is no bundle either."""
+    with pytest.raises(UsageError, match="nothing at"):
+        open_bundle(here.target)
+    with pytest.raises(UnreadableFile):
+        open_bundle(here.top)
 
 
 def test_a_bundle_cut_anywhere_is_incomplete(here: Here, tmp_path: Path) -> None:
