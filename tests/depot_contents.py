@@ -19,7 +19,10 @@ ENTITY = "tester"
 
 @dataclass(frozen=True)
 class Held:
-    """One run as the depot holds it: numbered lines per stream, files by name with their bytes."""
+    """One run as the depot holds it: numbered lines per stream, files by name with their bytes.
+
+    `manifests` are those of its artifacts, by their number in the depot.
+    """
 
     run: Run
     history: dict[int, str]
@@ -28,6 +31,7 @@ class Held:
     files: dict[str, bytes]
     alerts: int
     logged: list[Artifact]
+    manifests: dict[int, Any]
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -75,7 +79,13 @@ def held_or_none(data: Path, project: str, run_id: str, entity: str = ENTITY) ->
         alerts = store._database.read(
             lambda c: c.execute("SELECT count(*) FROM alerts WHERE run_id = ?", (run.id,)).fetchone()[0]
         )
-        return Held(run, *streams, files, alerts, store.artifacts.logged(run.id))
+        logged = store.artifacts.logged(run.id)
+        manifests = {}
+        for artifact in logged:
+            manifest = store.artifacts.current_manifest(artifact.id)
+            if manifest is not None and manifest.blob is not None:
+                manifests[artifact.id] = json.loads(blobs.read(manifest.blob))
+        return Held(run, *streams, files, alerts, logged, manifests)
 
 
 def delete(data: Path, project: str, run_id: str, entity: str = ENTITY) -> None:

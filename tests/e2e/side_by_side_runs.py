@@ -5,6 +5,7 @@ from __future__ import annotations
 # Each run's id names its kind. The script runs in an empty folder of its own; WANDB_PROJECT names the project.
 SCRIPT = """
     import os, sys, wandb
+    import numpy as np
     with wandb.init(id="silent", settings=wandb.Settings(console="off")) as run:
         for step in range(40):
             run.log({"loss": step / 3})
@@ -65,12 +66,26 @@ SCRIPT = """
     with wandb.init(id="table", **quiet) as run:
         run.log({"table": wandb.Table(columns=["a", "b ☃"], data=[[1, "x"], [None, "ü"], [2.5, ""]])})
 
-    for name, content in (("a.gif", b"GIF89a not really"), ("b.mp4", b"no film"), ("c.pdb", b"ATOM")):
+    contents = {"a.gif": b"GIF89a", "b.mp4": b"no film", "c.pdb": b"ATOM", "d.wav": b"RIFF", "e.obj": b"v 0 0 0"}
+    for name, content in contents.items():
         with open(name, "wb") as file:
             file.write(content * 100)
     with wandb.init(id="media", **quiet) as run:
         run.log({"film": wandb.Video("b.mp4"), "page": wandb.Html("<b>x</b>"), "molecule": wandb.Molecule("c.pdb")})
         run.log({"pages": [wandb.Html("<i>1</i>"), wandb.Html("<i>2</i>")]})
+        pixels = np.arange(300, dtype="uint8").reshape(10, 10, 3)
+        boxes = {"p": {"box_data": [{"position": {"minX": 0, "maxX": 1, "minY": 0, "maxY": 1}, "class_id": 1}]}}
+        masks = {"m": {"mask_data": np.ones((10, 10), dtype=int), "class_labels": {1: "one"}}}
+        run.log({"picture": wandb.Image(pixels, caption="ö", boxes=boxes, masks=masks)})
+        run.log({"deep/pictures": [wandb.Image(pixels), wandb.Image(pixels[:5])]})
+        run.log({"sound": wandb.Audio("d.wav", caption="hum"), "cloud": wandb.Object3D(np.zeros((5, 3)))})
+        run.log({"shape": wandb.Object3D("e.obj"), "bars": wandb.Histogram(np.arange(9))})
+        chart = wandb.plot.line_series(xs=[1, 2], ys=[[1, 2], [3, 4]], keys=["a", "b"], title="t")
+        run.log({"chart": chart, "rows": wandb.Table(columns=["i"], data=[[wandb.Image(pixels)]])})
+        growing = wandb.Table(columns=["a"], log_mode="INCREMENTAL")
+        for number in range(2):
+            growing.add_data(number)
+            run.log({"growing": growing})
 
     with wandb.init(id="artifact", **quiet) as run:
         data = wandb.Artifact("data", "dataset", description="words ☃", metadata={"k": [1, {"deep": None}]})
@@ -91,12 +106,42 @@ SCRIPT = """
         run.log({"x": 1})
 
     os.makedirs("out/deep")
-    for path in ("out/a.txt", "out/deep/b ☃.txt", "out/empty.txt"):
+    for path in ("out/a.txt", "out/deep/b ☃.txt", "out/empty.txt", "out/later.txt"):
         with open(path, "w") as file:
             file.write("" if "empty" in path else path * 100)
     with wandb.init(id="saved", **quiet) as run:
         run.save("out/*", base_path=".", policy="end")
-        run.save("out/deep/*", base_path=".", policy="end")
+        run.save("out/deep/*", base_path=".", policy="now")
+        run.save("out/later.txt", base_path=".", policy="live")
+        run.log({"x": 1})
+
+    os.makedirs("tree/deep")
+    for path in ("tree/a.bin", "tree/deep/b.bin"):
+        with open(path, "wb") as file:
+            file.write(path.encode() * 99)
+    with wandb.init(id="artifacts", **quiet) as run:
+        whole = wandb.Artifact("tree", "dataset", metadata={"nan": float("nan"), "list": [1, "☃"]})
+        whole.add_dir("tree")
+        whole.add_reference("file://" + os.path.abspath("tree/a.bin"), name="linked")
+        run.log_artifact(whole, aliases=["first", "ö"], tags=["tagged", "twice"])
+        again = wandb.Artifact("tree", "dataset", description="less")
+        again.add_file("tree/a.bin", name="renamed.bin")
+        run.log_artifact(again)
+        more = wandb.Artifact("growing", "dataset", incremental=True)
+        more.add_file("tree/deep/b.bin")
+        run.log_artifact(more)
+        for part in ("tree/a.bin", "tree/deep/b.bin"):
+            shared = wandb.Artifact("shared", "model")
+            shared.add_file(part)
+            run.upsert_artifact(shared, distributed_id="together")
+        run.finish_artifact(wandb.Artifact("shared", "model"), distributed_id="together")
+        run.log_model("tree/a.bin", name="a-model")
+        table = wandb.Artifact("tables", "dataset")
+        left, right = (wandb.Table(columns=["key", name], data=[[1, name]]) for name in ("l", "r"))
+        table.add(left, "left")
+        table.add(right, "right")
+        table.add(wandb.JoinedTable(left, right, "key"), "joined")
+        run.log_artifact(table)
         run.log({"x": 1})
 
     with open("train.py", "w") as file:
@@ -155,6 +200,6 @@ SCRIPT = """
 PRINTING = ["silent", "late", "defined", "odd-values", "failed"]
 QUIET = [
     "empty", "many-keys", "deep", "huge-rows", "names", "table", "media", "artifact", "reference", "saved", "code",
-    "same-step", "config", "summary", "long", "alerting", "preempted", "steps", "text", "forked",
+    "artifacts", "same-step", "config", "summary", "long", "alerting", "preempted", "steps", "text", "forked",
 ]  # fmt: skip
-WITH_ARTIFACTS = ["table", "artifact", "reference", "code"]
+WITH_ARTIFACTS = ["table", "media", "artifact", "artifacts", "reference", "code"]

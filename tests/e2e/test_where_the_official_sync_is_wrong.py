@@ -13,6 +13,7 @@ from ..command import Backhaul, copied, end, record
 from ..conftest import DepotProcess
 from ..depot_contents import Held, held
 from ..fault_proxy import FaultProxy
+from .tensorboard_run import SCRIPT
 
 _RUN = """
     import wandb
@@ -127,3 +128,25 @@ def test_two_syncs_of_one_run_at_once_leave_each_row_once(
     assert codes[2] == 0
     assert sorted(codes[:2]) in ([0, 0], [0, 5])
     assert len(held(depot.data, project, "healthy").rows) == 300
+
+
+def test_a_run_with_tensorboard_arrives(
+    backhaul: Backhaul, depot: DepotProcess, sdk_env: dict[str, str], project: str, tmp_path: Path
+) -> None:
+    """The official sync reads the event files anew and breaks down; the log has their rows, and the files are saved."""
+    (run,) = record(SCRIPT, tmp_path / "work", sdk_env)
+    theirs = copied(run, tmp_path / "official")
+    wandb = str(Path(sys.executable).with_name("wandb"))
+    line = [wandb, "sync", "-p", f"{project}-official", str(theirs)]
+    peer = subprocess.run(line, env=sdk_env, cwd=tmp_path, capture_output=True, timeout=120, check=False)
+
+    done = backhaul.sync(run, "-p", project)
+
+    assert (done.exit_code, done.only["state"]) == (0, "verified"), done.stderr
+    there = held(depot.data, project, "board")
+    assert [row["train/loss"] for row in there.rows if "train/loss" in row] == pytest.approx(
+        [1, 1 / 2, 1 / 3, 1 / 4, 1 / 5]
+    )
+    assert [name for name in there.files if name.startswith("train/events.out.tfevents.")]
+    assert there.run.state == "finished"
+    assert peer.returncode == 1

@@ -11,7 +11,8 @@ from urllib.parse import unquote, urlsplit
 from backhaul.bundle.manifest import Missing, PackedRun, Root
 from backhaul.bundle.named import NamedByLog, named_by
 from backhaul.errors import BackhaulError, PayloadMissing, UnreadableFile, UsageError
-from backhaul.runs.artifacts import ContentPlaces, Entry, artifact_of, content_places
+from backhaul.runs.artifacts import Entry, artifact_of
+from backhaul.runs.content_places import ContentPlaces, content_places
 from backhaul.runs.directory import RunDirectory, is_run_directory_name
 from backhaul.runs.open_files import files_open_for_writing
 from backhaul.runs.payloads import dangling, recorded_payloads
@@ -128,7 +129,7 @@ class _Taking:
             is_pattern = named.by_python_engine and not _PATTERN.isdisjoint(name)
             for found in recorded_payloads(files, [name], all_on_disk=False):
                 if not isinstance(found, PayloadMissing):
-                    self._add(files / name)
+                    self.contents.add(Source(f"{self.at}/files/{name}", found.path or files / name))
                 elif not is_pattern:
                     self._miss(f"file {name}", files / name, found)
 
@@ -166,7 +167,7 @@ class _Taking:
         if str(listed) != "." and (there := self.places.moved(listed)) is not None:
             self._take_payload(listed, there)
         try:
-            artifact = artifact_of(record, self.places.roots)
+            artifact = artifact_of(record, self.places.whereabouts)
         except (PayloadMissing, UnreadableFile) as error:
             self._miss(f"list of the artifact {name}", listed, error)
             return

@@ -23,6 +23,8 @@ _COLOUR = {
     RunState.QUARANTINED: "red",
 }
 _MOST_VERIFIED_SHOWN = 50
+# A table has no room in fewer columns.
+_TABLE_WIDTH = 72
 _STREAM_NAMES = {Stream.HISTORY: "history", Stream.EVENTS: "system", Stream.OUTPUT: "console"}
 
 
@@ -50,7 +52,11 @@ def show_outcomes(outcomes: Sequence[Outcome], console: Console = STDERR) -> Non
         verified += outcome.state is RunState.VERIFIED
         if outcome.state is not RunState.VERIFIED or verified <= _MOST_VERIFIED_SHOWN:
             shown.append(outcome)
-    console.print(_table(shown))
+    if console.width < _TABLE_WIDTH:
+        for outcome in shown:
+            console.print(_lines_of(outcome), highlight=False)
+    else:
+        console.print(_table(shown))
     if verified > _MOST_VERIFIED_SHOWN:
         console.print(f"… and {verified - _MOST_VERIFIED_SHOWN} more runs, [green]verified[/] (see --json)")
     stopped: BackhaulError | None = None
@@ -99,17 +105,29 @@ def _table(outcomes: Sequence[Outcome]) -> Table:
     table.add_column("files", justify="right")
     table.add_column("sent", justify="right")
     for outcome in outcomes:
-        where = "/".join(part for part in (outcome.entity, outcome.project, outcome.run_id) if part)
-        where += f"  {outcome.name}" if outcome.name else ""
-        colour = _COLOUR.get(outcome.state, "white")
-        table.add_row(
-            escape(where),
-            f"[{colour}]{outcome.state}[/]",
-            *(_lines(outcome, stream) for stream in NUMBERED),
-            f"{outcome.files_remote}/{outcome.files_local}",
-            size(outcome.sent_bytes),
-        )
+        table.add_row(*_cells(outcome))
     return table
+
+
+def _cells(outcome: Outcome) -> list[str]:
+    """What a table has of a run: where it is, its state, lines by stream, files, bytes."""
+    where = "/".join(part for part in (outcome.entity, outcome.project, outcome.run_id) if part)
+    where += f"  {outcome.name}" if outcome.name else ""
+    colour = _COLOUR.get(outcome.state, "white")
+    return [
+        escape(where),
+        f"[{colour}]{outcome.state}[/]",
+        *(_lines(outcome, stream) for stream in NUMBERED),
+        f"{outcome.files_remote}/{outcome.files_local}",
+        size(outcome.sent_bytes),
+    ]
+
+
+def _lines_of(outcome: Outcome) -> str:
+    """The same for a terminal that is too narrow for a table."""
+    where, state, *lines, files, sent = _cells(outcome)
+    told = [f"{name} {count}" for name, count in zip(map(_STREAM_NAMES.get, NUMBERED), lines, strict=True)]
+    return f"{where}\n  {state}: {', '.join([*told, f'files {files}', f'sent {sent}'])}"
 
 
 def _lines(outcome: Outcome, stream: Stream) -> str:

@@ -18,6 +18,7 @@ from backhaul.cli.quantities import BYTES
 from backhaul.cli.render import STDERR, show_error, show_outcomes, show_warnings
 from backhaul.errors import BackhaulError, DeadlineReached, Interrupted, TemporaryError, Terminated, UsageError
 from backhaul.runs.directory import RunDirectory
+from backhaul.runs.roots import Roots, roots_of
 from backhaul.sync.at_once import MOST_RUNS
 from backhaul.sync.connection import Connection, Target, connected, destination_of, user_settings
 from backhaul.sync.door import deliver, wanted_runs
@@ -40,6 +41,9 @@ _GOES_ON = frozenset(kind.exit_code for kind in (TemporaryError, DeadlineReached
 @click.option("--id", "run_id", help="Send under this run id (one run only).")
 @click.option(
     "-j", "--jobs", type=click.IntRange(1, 256), default=MOST_RUNS, show_default=True, help="Runs at a time, at most."
+)
+@click.option(
+    "--root", "roots", multiple=True, metavar="OLD=NEW", help="What was recorded under OLD lies under NEW now."
 )
 @click.option("--exclude", multiple=True, metavar="GLOB", help="Leave out files whose name matches.")
 @click.option("--only-artifacts", multiple=True, metavar="NAME[:ALIAS,…]", help="Send only these artifacts.")
@@ -90,7 +94,7 @@ def command(
                 raise UsageError("A bundle does not grow: --live is for run directories.")
             directories = wanted_runs(visit.paths, target.run_id)
             if dry_run:
-                report, exit_code = _planned(directories, target), 0
+                report, exit_code = _planned(directories, target, roots_of(choices["roots"])), 0
             else:
                 report = _delivered(directories, target, _options(choices), as_lines=as_lines)
                 exit_code = visit.exit_code(report.exit_code)
@@ -105,10 +109,10 @@ def command(
     ctx.exit(exit_code)
 
 
-def _planned(directories: Sequence[RunDirectory], target: Target) -> Report:
+def _planned(directories: Sequence[RunDirectory], target: Target, roots: Roots) -> Report:
     settings = user_settings()
     show_warnings(settings.warnings)
-    return Report(tuple(planned(directories, destination_of(target, settings), state_folder())))
+    return Report(tuple(planned(directories, destination_of(target, settings), state_folder(), roots)))
 
 
 def _teller(*, as_json: bool, as_lines: bool) -> Callable[[dict[str, Any]], None]:
@@ -136,6 +140,7 @@ def _options(choices: dict[str, Any]) -> SyncOptions:
         jobs=choices["jobs"],
         exclude=choices["exclude"],
         max_file_size=choices["max_file_size"],
+        roots=roots_of(choices["roots"]),
         artifacts=ArtifactPolicy.of(choices["only_artifacts"], none=choices["no_artifacts"]),
         force=choices["force"],
         deadline=choices["deadline"],

@@ -16,6 +16,7 @@ from backhaul.cli.progress import ProgressView
 from backhaul.cli.render import STDERR, show_error, show_outcomes, show_warnings
 from backhaul.errors import BackhaulError
 from backhaul.runs.directory import RunDirectory
+from backhaul.runs.roots import roots_of
 from backhaul.sync.connection import Connection, Target, connected
 from backhaul.sync.door import confirm, wanted_runs
 from backhaul.sync.receipt_check import ReceiptOnFile, check_receipt, read_receipt
@@ -32,6 +33,9 @@ from backhaul.sync.state_folder import state_folder
 @click.option("-p", "--project", help="Look under this project, whatever the log says.")
 @click.option("--id", "run_id", help="Look under this run id (one run only).")
 @click.option("-j", "--jobs", type=click.IntRange(1, 64), default=4, show_default=True, help="Runs at a time.")
+@click.option(
+    "--root", "roots", multiple=True, metavar="OLD=NEW", help="What was recorded under OLD lies under NEW now."
+)
 @click.option("--deep", is_flag=True, help="Read every history row back and compare it.")
 @click.option("--receipt", type=click.Path(path_type=Path), help="Check this receipt instead of run directories.")
 @click.option(
@@ -71,7 +75,14 @@ def command(
 def _report(directories: Sequence[RunDirectory], choices: dict[str, Any], there: Connection) -> Report:
     sizes = {directory.path: 0 for directory in directories}
     with ProgressView(STDERR, sizes) as view:
-        asked = confirm(directories, there, jobs=choices["jobs"], deep=choices["deep"], on_event=view.on_event)
+        asked = confirm(
+            directories,
+            there,
+            jobs=choices["jobs"],
+            deep=choices["deep"],
+            roots=roots_of(choices["roots"]),
+            on_event=view.on_event,
+        )
         return asyncio.run(asked)
 
 

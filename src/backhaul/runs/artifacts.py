@@ -1,7 +1,8 @@
-"""Artifacts that an offline run has logged: their manifest, and where the contents lie now.
+"""Artifacts that an offline run has logged, with their manifest.
 
 The log holds the whole manifest; contents lie outside the run directory, under the absolute path that the recording
-machine had (mostly a staging folder in the user's home). Sources: transaction log 3.10, sync protocol 8.
+machine had (mostly a staging folder in the user's home), see `content_places`. Sources: transaction log 3.10, sync
+protocol 8.
 """
 
 from __future__ import annotations
@@ -9,19 +10,18 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from backhaul.errors import PayloadMissing, UnreadableFile
-from backhaul.runs.payloads import Digest, Payload, digest_of
-from backhaul.runs.roots import Roots, roots_of_bundle
+from backhaul.runs.roots import AS_RECORDED, Places
 
 _DIGEST_HEADER = b"wandb-artifact-manifest-v1\n"
+UNFINISHED = "unfinished"
 CLIENT_REFERENCE = "wandb-client-artifact://"
-_AS_RECORDED = Roots()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,16 @@ class Entry:
     def has_content(self) -> bool:
         """Whether a file belongs to the entry that has to be sent."""
         return bool(self.local_path) and not self.ref
+
+    @property
+    def is_xxh128(self) -> bool:
+        """Whether the digest is an XXH128 and no MD5 (SDK 0.29 on, if the script asked for it)."""
+        return self.extra.get("alg") == "XXH128"
+
+    def with_md5(self, md5: str) -> Entry:
+        """The same entry, known by its MD5 (base64)."""
+        extra = {key: value for key, value in self.extra.items() if key != "alg"}
+        return replace(self, digest=md5, extra=extra)
 
     def as_json(self) -> dict[str, Any]:
         """The entry in a manifest. The recording machine's path is left out: it means nothing elsewhere."""
@@ -76,6 +86,18 @@ class Artifact:
     storage_config: Mapping[str, Any]
     entries: tuple[Entry, ...]
 
+    @property
+    def provable_digest(self) -> str:
+        """The digest that a server must show: `UNFINISHED` if others add to the artifact and commit it later.
+
+        Empty, for any, where the server puts the manifest together of what several writers or versions brought, or
+        knows contents by MD5 that the log knows by XXH128.
+        """
+        if not self.finalize:
+            return UNFINISHED
+        by_other_digests = any(entry.is_xxh128 and entry.has_content for entry in self.entries)
+        return "" if self.distributed_id or self.incremental or by_other_digests else self.digest
+
     def manifest(self) -> bytes:
         """The manifest file's content (version 1, compact JSON, paths in byte order)."""
         contents = {entry.path: entry.as_json() for entry in self.entries}
@@ -93,10 +115,13 @@ class Artifact:
         return replace(self, entries=ordered, digest=manifest_digest(ordered))
 
 
-def artifact_of(record: Any, roots: Roots = _AS_RECORDED) -> Artifact:
-    """The artifact of an ArtifactRecord. Raises PayloadMissing when its entries lie in a file that is gone."""
+def artifact_of(record: Any, places: Places = AS_RECORDED) -> Artifact:
+    """The artifact of an ArtifactRecord. Its list of entries may be a file, which lies at one of `places`.
+
+    Raises PayloadMissing when that is gone.
+    """
     config = {item.key: json.loads(item.value_json) for item in record.manifest.storage_policy_config}
-    entries = tuple(sorted(_entries(record.manifest, roots), key=lambda entry: entry.path.encode()))
+    entries = tuple(sorted(_entries(record.manifest, places), key=lambda entry: entry.path.encode()))
     return Artifact(
         type=record.type,
         name=record.name,
@@ -128,83 +153,12 @@ def manifest_digest(entries: tuple[Entry, ...]) -> str:
     return md5.hexdigest()
 
 
-def md5_hex(digest: str) -> str:
-    """A base64 MD5 in hex, as the artifact cache names its files."""
-    return b64decode(digest).hex()
-
-
 def digest_base64(content: bytes) -> str:
     """The MD5 of some bytes, base64."""
     return b64encode(hashlib.md5(content, usedforsecurity=False).digest()).decode()
 
 
-@dataclass(frozen=True, slots=True)
-class ContentPlaces:
-    """Where contents of artifacts may lie on this machine: under their recorded paths, as `roots` has them now.
-
-    `staging` folders keep the base names of the recording machine; `caches` are artifact caches, which name contents by
-    their MD5; `files` is the run's own folder, which has the same tables and media.
-    """
-
-    staging: tuple[Path, ...]
-    caches: tuple[Path, ...]
-    files: Path
-    roots: Roots = _AS_RECORDED
-
-    def moved(self, recorded: Path) -> Path | None:
-        """Where the file that was recorded at `recorded` lies now; None when it is nowhere."""
-        return next((path for path in self.roots.places(recorded) if path.is_file()), None)
-
-    def find(self, entry: Entry) -> Payload:
-        """The content of an entry, wherever it lies now, if its MD5 is the entry's. A content that is named by another
-        digest is taken by its recorded path and size.
-
-        Raises PayloadMissing, naming the place where it was recorded; UnreadableFile when it is there and closed to us.
-        """
-        if entry.extra.get("alg") == "XXH128":
-            there = self.moved(Path(entry.local_path))
-            if there is not None and there.stat().st_size == entry.size:
-                return Payload(entry.path, there)
-        changed: list[str] = []
-        for path in self._candidates(entry):
-            if not path.is_file() or path.stat().st_size != entry.size:
-                continue
-            payload = Payload(entry.path, path)
-            if digest_of(payload) == Digest(entry.size, entry.digest):
-                return payload
-            changed.append(str(path))
-        told = f"; {', '.join(changed)} has other content" if changed else ""
-        raise PayloadMissing(
-            f"The content of {entry.path} was recorded at {entry.local_path} and is not there{told}.",
-            next="Copy it there from the recording machine, or set WANDB_DATA_DIR to a copy of that machine's data "
-            "folder, and run the same command again.",
-        )
-
-    def _candidates(self, entry: Entry) -> Iterator[Path]:
-        recorded = Path(entry.local_path)
-        yield from self.roots.places(recorded)
-        yield from (folder / recorded.name for folder in self.staging)
-        digest = md5_hex(entry.digest)
-        yield from (cache / "artifacts" / "obj" / "md5" / digest[:2] / digest[2:] for cache in self.caches)
-        if self.files.is_dir():
-            yield from (path for path in self.files.rglob("*") if path.suffix == Path(entry.path).suffix)
-
-
-def content_places(env: Mapping[str, str], home: Path, files: Path, roots: Roots = _AS_RECORDED) -> ContentPlaces:
-    """The places on this machine: by `roots`, by the bundle in which `files` lies, by the SDK's own variables."""
-    data = {Path(env["WANDB_DATA_DIR"])} if env.get("WANDB_DATA_DIR") else set()
-    caches = {Path(env["WANDB_CACHE_DIR"])} if env.get("WANDB_CACHE_DIR") else set()
-    data.add(home / ".local" / "share" / "wandb")
-    caches.add(home / ".cache" / "wandb")
-    return ContentPlaces(
-        staging=tuple(sorted(folder / "artifacts" / "staging" for folder in data)),
-        caches=tuple(sorted(caches)),
-        files=files,
-        roots=roots + roots_of_bundle(files),
-    )
-
-
-def _entries(manifest: Any, roots: Roots) -> Iterator[Entry]:
+def _entries(manifest: Any, places: Places) -> Iterator[Entry]:
     for item in manifest.contents:
         yield Entry(
             path=item.path,
@@ -218,7 +172,7 @@ def _entries(manifest: Any, roots: Roots) -> Iterator[Entry]:
         )
     if manifest.manifest_file_path:
         recorded = Path(manifest.manifest_file_path)
-        there = next((path for path in roots.places(recorded) if path.is_file()), None)
+        there = next((path for path in places.places(recorded) if path.is_file()), None)
         if there is None:
             raise PayloadMissing(f"The list of an artifact's files was recorded at {recorded} and is not there.")
         yield from _entries_of_file(there)

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from backhaul.errors import UnreadableFile
-from backhaul.runs.artifacts import content_places
 from backhaul.runs.console import Console, OutputLine
+from backhaul.runs.content_places import content_places
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.events import event_lines
 from backhaul.runs.glance import Glance

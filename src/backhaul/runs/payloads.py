@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from backhaul.errors import PayloadMissing, UnreadableFile
+from backhaul.runs.roots import AS_RECORDED, Roots, roots_of_bundle
+from backhaul.runs.whereabouts import Whereabouts
 
 _READ_SIZE = 1 << 20
 # Patterns of `run.save("*.pt")` that old SDKs logged; a name with these characters that exists is a file all the same.
@@ -33,30 +35,38 @@ class Digest:
     md5: str
 
 
-def recorded_payloads(files: Path, names: Iterable[str], *, all_on_disk: bool) -> Iterator[Payload | PayloadMissing]:
+def recorded_payloads(
+    files: Path, names: Iterable[str], *, all_on_disk: bool, roots: Roots = AS_RECORDED
+) -> Iterator[Payload | PayloadMissing]:
     """The files that the log names, each as a payload or, where there is none, as the error that says so.
 
     `files` is the run's `files/` folder. `all_on_disk` adds every file in it: the Python engine (SDK to 0.17) uploaded
-    the whole folder and did not log each name. Links are followed: `run.save` makes links to the originals.
+    the whole folder and did not log each name. Links are followed: `run.save` makes links to the originals, which may
+    have been moved with the run, or lie under other `roots`.
     """
     seen: set[str] = set()
     for name in names:
         if name in seen:
             continue
         seen.add(name)
-        payload = _named(files, name)
+        payload = _named(files, name, roots)
         if payload is not None:
             yield payload
-        elif not (all_on_disk and _GLOB_CHARACTERS & set(name)):
-            yield PayloadMissing(f"The run saved {name}, which is not at {files / name}{dangling(files / name)}.")
+        elif not (all_on_disk and _GLOB_CHARACTERS & set(name)) and not (files / name).is_dir():
+            yield _missing(files, name)
     if all_on_disk:
         yield from (Payload(name, files / name) for name in _on_disk(files) if name not in seen)
+
+
+def saved_folders(files: Path, names: Iterable[str]) -> list[str]:
+    """The names that the log gives to folders: `run.save("out/*")` names all that matches, and servers keep files."""
+    return [name for name in dict.fromkeys(names) if (files / name).is_dir()]
 
 
 def digest_of(payload: Payload) -> Digest:
     """Size and MD5 of a payload's content; raises PayloadMissing or UnreadableFile."""
     size, md5 = 0, hashlib.md5(usedforsecurity=False)
-    for block in _blocks(payload):
+    for block in blocks_of(payload):
         size += len(block)
         md5.update(block)
     return Digest(size, _base64(md5.digest()))
@@ -64,10 +74,11 @@ def digest_of(payload: Payload) -> Digest:
 
 def content_of(payload: Payload) -> bytes:
     """A payload's whole content; raises PayloadMissing or UnreadableFile."""
-    return b"".join(_blocks(payload))
+    return b"".join(blocks_of(payload))
 
 
-def _blocks(payload: Payload) -> Iterator[bytes]:
+def blocks_of(payload: Payload) -> Iterator[bytes]:
+    """A payload's content piece by piece; raises PayloadMissing or UnreadableFile."""
     if payload.path is None:
         yield payload.content
         return
@@ -85,17 +96,43 @@ def _base64(digest: bytes) -> str:
     return b64encode(digest).decode()
 
 
-def _named(files: Path, name: str) -> Payload | None:
+def _named(files: Path, name: str, roots: Roots) -> Payload | None:
     relative = PurePosixPath(name)
     if relative.is_absolute() or ".." in relative.parts:
         return None
-    path = files / relative
-    return Payload(name, path) if path.is_file() else None
+    path = saved_at(files / relative, files, roots)
+    return None if path is None else Payload(name, path)
+
+
+def saved_at(path: Path, files: Path, roots: Roots = AS_RECORDED) -> Path | None:
+    """Where a saved file's content lies; `path` is its place under `files`, which may be a link that leads nowhere.
+
+    None when it is gone.
+    """
+    if path.is_file():
+        return path
+    if not path.is_symlink() or not path.readlink().is_absolute():
+        return None
+    places = Whereabouts(files.parent, roots + roots_of_bundle(files)).places(path.readlink())
+    return next((place for place in places if place.is_file()), None)
 
 
 def dangling(path: Path) -> str:
     """Where a dangling link points to, in brackets: what the user has to bring back. Empty for what is no link."""
     return f" (a link to {path.readlink()}, which is not there)" if path.is_symlink() else ""
+
+
+def _missing(files: Path, name: str) -> PayloadMissing:
+    """The error for a file that is gone: what the user has to bring back."""
+    path = files / name
+    told = f"The run saved {name}, which is not at {path}{dangling(path)}."
+    if not path.is_symlink():
+        return PayloadMissing(told)
+    return PayloadMissing(
+        told,
+        next="Bring it back, or say where the recording machine's folders lie now, with `--root OLD=NEW`; then run the "
+        "same command again.",
+    )
 
 
 def _on_disk(files: Path) -> Iterator[str]:

@@ -9,7 +9,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from backhaul.errors import PayloadMissing, UnreadableFile
-from backhaul.runs.artifacts import ContentPlaces, Entry, artifact_of
+from backhaul.runs.artifacts import Entry, artifact_of
+from backhaul.runs.content_places import ContentPlaces
+from backhaul.runs.payloads import saved_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ def logged_files(files: Path, names: Iterable[str], *, all_on_disk: bool) -> Ite
 def logged_artifact(record: Any, places: ContentPlaces) -> LoggedArtifact:
     """What an ArtifactRecord says, held against the disk. References have no content of their own."""
     try:
-        entries = artifact_of(record, places.roots).entries
+        entries = artifact_of(record, places.whereabouts).entries
     except (PayloadMissing, UnreadableFile):
         # The list of the files is itself a file, and it is gone.
         listed = Path(record.manifest.manifest_file_path)
@@ -73,7 +75,7 @@ def logged_artifact(record: Any, places: ContentPlaces) -> LoggedArtifact:
 def _is_there(entry: Entry, places: ContentPlaces) -> bool:
     there = places.moved(Path(entry.local_path))
     # Of the recorded size, so most likely what it was; to read contents of gigabytes is a sync's business.
-    if there is not None and there.stat().st_size == entry.size:
+    if there is not None and _size(there) == entry.size:
         return True
     try:
         places.find(entry)
@@ -87,7 +89,9 @@ def _logged(files: Path, name: str) -> LoggedFile:
     path = files / relative
     if relative.is_absolute() or ".." in relative.parts:
         return LoggedFile(name, path, None)
-    return LoggedFile(name, path, _size(path), path.readlink() if path.is_symlink() else None)
+    found = saved_at(path, files)
+    size = None if found is None else _size(found)
+    return LoggedFile(name, found or path, size, path.readlink() if path.is_symlink() else None)
 
 
 def _size(path: Path) -> int | None:

@@ -6,13 +6,23 @@ An unpacked bundle has its own roots: a file `backhaul-bundle-….json` at its t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from backhaul.errors import UsageError
 
 BUNDLE_NOTE = "backhaul-bundle-"
 # The top of a bundle is the folder above the folder of run directories: TOP/wandb/RUN/files.
 _TOP_ABOVE_FILES = 2
+
+
+class Places(Protocol):
+    """Where something that was recorded at an absolute path may lie now."""
+
+    def places(self, recorded: Path) -> Iterator[Path]:
+        """The places, the likeliest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +46,20 @@ class Roots:
 
     def __add__(self, other: Roots) -> Roots:
         return Roots((*self.moves, *other.moves), self.enclosed or other.enclosed)
+
+
+AS_RECORDED = Roots()
+
+
+def roots_of(texts: Iterable[str]) -> Roots:
+    """The roots that a user names, each as `OLD=NEW`. Raises UsageError."""
+    moves = []
+    for text in texts:
+        old, equals, new = text.partition("=")
+        if not equals or not new or not Path(old).is_absolute():
+            raise UsageError(f"{text!r} is no root; write OLD=NEW, with the absolute folder that was recorded as OLD.")
+        moves.append((Path(old), Path(new).absolute()))
+    return Roots(tuple(moves))
 
 
 def roots_of_bundle(files: Path) -> Roots:

@@ -17,8 +17,9 @@ from backhaul.errors import (
     RemoteConflict,
     UnexpectedAnswer,
 )
-from backhaul.runs.artifacts import CLIENT_REFERENCE, Artifact, ContentPlaces, Entry, artifact_of, digest_base64
-from backhaul.runs.payloads import Payload, digest_of
+from backhaul.runs.artifacts import CLIENT_REFERENCE, Artifact, Entry, artifact_of, digest_base64
+from backhaul.runs.content_places import ContentPlaces
+from backhaul.runs.payloads import Payload
 from backhaul.sync.content_sender import Content, ContentSender
 from backhaul.sync.outcome import Outcome, Quarantined
 from backhaul.sync.policy import ArtifactPolicy
@@ -53,7 +54,7 @@ class ArtifactDelivery:
     async def deliver(self, records: Sequence[Any]) -> dict[str, str]:
         """Send what is wanted and the ledger does not know as committed.
 
-        Returns server id → digest of each that must be there.
+        Returns server id → `Artifact.provable_digest` of each that must be there.
         """
         there: dict[str, str] = {}
         left_out = self.policy.left_out(records)
@@ -73,14 +74,14 @@ class ArtifactDelivery:
 
     async def _try_one(self, record: Any) -> tuple[str, str] | None:
         try:
-            return await self._one(await asyncio.to_thread(artifact_of, record, self.places.roots))
+            return await self._one(await asyncio.to_thread(artifact_of, record, self.places.whereabouts))
         except (QuarantineError, RefusedError) as error:
             self._quarantine(record.name, error)
             return None
 
     async def _one(self, recorded: Artifact) -> tuple[str, str]:
-        """Bring one artifact to the server; returns its id there and its digest."""
-        artifact, contents = await asyncio.to_thread(self._contents, recorded)
+        """Bring one artifact to the server; returns its id there and what its digest must be."""
+        artifact, contents = await asyncio.to_thread(self.places.contents_of, recorded)
         door = self.server.artifacts
         created = await self.retrier.run(lambda: door.create(self._wanted(artifact)))
         if created.state == "COMMITTED":
@@ -91,7 +92,7 @@ class ArtifactDelivery:
             await self._fill(artifact, contents, created.id, artifact.base_id or created.latest_id)
         if artifact.use_after_commit:
             await self.retrier.run(lambda: door.use(self.address, created.id))
-        return created.id, artifact.digest
+        return created.id, artifact.provable_digest
 
     async def _check_place(self, name: str, artifact_id: str) -> None:
         """The server has this content already: make sure that it is in the run's own project."""
@@ -102,20 +103,6 @@ class ArtifactDelivery:
                 f"The server keeps the artifact {name} of this log in {remote.project} and not in {here}.",
                 next=f"Use it from {remote.project}; a server that keeps one copy does not take it a second time.",
             )
-
-    def _contents(self, artifact: Artifact) -> tuple[Artifact, dict[str, Payload]]:
-        """Where each file lies now. Contents that were named by XXH128 get their MD5, and the manifest its digest.
-
-        Raises PayloadMissing when a content is gone: an artifact without it would be another one.
-        """
-        entries, contents, changed = [], {}, False
-        for entry in artifact.entries:
-            if entry.has_content:
-                contents[entry.path] = content = self.places.find(entry)
-                if entry.extra.get("alg") == "XXH128":
-                    entry, changed = _with_md5(entry, content), True
-            entries.append(entry)
-        return (artifact.with_entries(tuple(entries)) if changed else artifact), contents
 
     def _wanted(self, artifact: Artifact) -> dict[str, Any]:
         wanted = {
@@ -225,11 +212,6 @@ class ArtifactDelivery:
 def _slice(content: Payload) -> FileSlice:
     assert content.path is not None
     return FileSlice(content.path, 0, content.path.stat().st_size)
-
-
-def _with_md5(entry: Entry, content: Payload) -> Entry:
-    digest = digest_of(content)
-    return replace(entry, digest=digest.md5, extra={key: value for key, value in entry.extra.items() if key != "alg"})
 
 
 def _manifest_kind(artifact: Artifact) -> tuple[str, str]:

@@ -17,6 +17,7 @@ from backhaul.runs.directory import RunDirectory
 from backhaul.runs.inspect import Inspection, inspect
 from backhaul.runs.payloads import Digest
 from backhaul.runs.rows import NUMBERED, Stream
+from backhaul.runs.whereabouts import Whereabouts
 from backhaul.sync.address import address_of
 from backhaul.sync.at_once import runs_at_once
 from backhaul.sync.batch import BatchMaker
@@ -182,11 +183,13 @@ class Audit:
             self.outcome.quarantined.append(Quarantined(f"artifact {record.name}", reason, _MISSING_NEXT))
             return None
         try:
-            artifact = await asyncio.to_thread(artifact_of, record)
+            artifact = await asyncio.to_thread(
+                artifact_of, record, Whereabouts(self.run.directory.path, self.options.roots)
+            )
         except (PayloadMissing, UnreadableFile) as error:
             self.outcome.quarantined.append(Quarantined(f"artifact {record.name}", error.message, error.next))
             return None
-        return server_id, artifact.digest
+        return server_id, artifact.provable_digest
 
 
 async def audit_runs(

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from backhaul.errors import BackhaulError, Interrupted, UsageError
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.find import find_runs
+from backhaul.runs.roots import AS_RECORDED, Roots, roots_of
 from backhaul.sync.at_once import MOST_RUNS
 from backhaul.sync.audit import audit_runs
 from backhaul.sync.connection import Connection, Target, connected
@@ -38,6 +39,7 @@ def sync(
     project: str | None = None,
     run_id: str | None = None,
     jobs: int = MOST_RUNS,
+    roots: Iterable[str] = (),
     exclude: Iterable[str] = (),
     only_artifacts: Iterable[str] = (),
     no_artifacts: bool = False,
@@ -63,6 +65,7 @@ def sync(
     options = SyncOptions(
         state_folder=state_folder(),
         jobs=jobs,
+        roots=roots_of(roots),
         exclude=tuple(exclude),
         max_file_size=max_file_size,
         artifacts=ArtifactPolicy.of(only_artifacts, none=no_artifacts),
@@ -82,6 +85,7 @@ def verify(
     project: str | None = None,
     run_id: str | None = None,
     jobs: int = 4,
+    roots: Iterable[str] = (),
     deep: bool = False,
     timeout: float = 60.0,
     on_event: OnEvent | None = None,
@@ -96,7 +100,9 @@ def verify(
     """
     directories = wanted_runs(paths, run_id, include_online=True)
     with connected(Target(to, entity, project, run_id, timeout)) as there:
-        return _in_own_thread(confirm(directories, there, jobs=jobs, deep=deep, on_event=on_event))
+        return _in_own_thread(
+            confirm(directories, there, jobs=jobs, deep=deep, roots=roots_of(roots), on_event=on_event)
+        )
 
 
 def wanted_runs(
@@ -139,12 +145,14 @@ async def confirm(
     jobs: int,
     deep: bool = False,
     patience: Patience | None = None,
+    roots: Roots = AS_RECORDED,
     on_event: OnEvent | None = None,
 ) -> Report:
     """Hold the runs against what is there. Raises what `on_event` raised, when all runs are done."""
     reporter = Reporter(on_event)
     # What was acknowledged long ago is shown by now: nothing is waited for.
-    options = SyncOptions(state_folder=state_folder(), jobs=jobs, read_back_for=0, patience=patience or Patience())
+    patience = patience or Patience()
+    options = SyncOptions(state_folder=state_folder(), jobs=jobs, roots=roots, read_back_for=0, patience=patience)
     async with there.server() as server:
         outcomes = await audit_runs(
             directories, server=server, destination=there.destination, options=options, reporter=reporter, deep=deep

@@ -7,6 +7,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from backhaul.runs.life import DEAD_AFTER
+from backhaul.runs.roots import AS_RECORDED, Roots
 from backhaul.sync.at_once import MOST_RUNS
 from backhaul.sync.batch import BATCH_BYTES
 from backhaul.sync.policy import ArtifactPolicy
@@ -19,7 +20,8 @@ class SyncOptions:
     """How runs are sent.
 
     `state_folder` holds receipts, and ledgers that cannot lie beside their log. `exclude` are glob patterns of file
-    names, `max_file_size` bytes (None: any), `artifacts` says which of them are wanted. `read_back_for` is how long, in
+    names, `max_file_size` bytes (None: any), `artifacts` says which of them are wanted; `roots` where folders of the
+    recording machine lie now. `read_back_for` is how long, in
     seconds, the destination may take to show what it acknowledged. `force` sends although the destination holds other
     content. `live` follows runs that are still being recorded, with `live_every` seconds or more between two readings;
     a writer that cannot be seen counts as dead when nothing has changed for `dead_after` seconds.
@@ -30,6 +32,7 @@ class SyncOptions:
     uploads: int = 8
     exclude: tuple[str, ...] = ()
     max_file_size: int | None = None
+    roots: Roots = AS_RECORDED
     artifacts: ArtifactPolicy = field(default_factory=ArtifactPolicy)
     force: bool = False
     deadline: float | None = None

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from backhaul.errors import RefusedError
-from backhaul.runs.artifacts import content_places
+from backhaul.runs.content_places import content_places
 from backhaul.runs.inspect import Inspection
 from backhaul.runs.payloads import Digest
 from backhaul.runs.rows import Rows
@@ -60,7 +60,7 @@ class PayloadDelivery:
         sender = ArtifactDelivery(
             address,
             self.server,
-            content_places(os.environ, Path.home(), self.run.directory.files),
+            content_places(os.environ, Path.home(), self.run.directory.files, self.options.roots),
             self.retrier,
             self.outcome,
             self.options.artifacts,

@@ -15,7 +15,7 @@ from backhaul.errors import (
     UnreadableFile,
 )
 from backhaul.runs.inspect import Inspection
-from backhaul.runs.payloads import Digest, Payload, recorded_payloads
+from backhaul.runs.payloads import Digest, Payload, recorded_payloads, saved_folders
 from backhaul.runs.rows import Rows
 from backhaul.sync.console_text import ConsoleText
 from backhaul.sync.digests import Digests
@@ -74,6 +74,8 @@ class Uploader:
         wanted = self._wanted(rows, console_text)
         self._payloads = [payload for payload in wanted if made_from_log or payload.name not in MADE_FROM_LOG]
         self.outcome.files_local = len(self._payloads)
+        for name in saved_folders(self.run.directory.files, rows.files):
+            self.outcome.notes.append(f"The run saved {name}, which is a folder; of it goes what was saved by name.")
         self._first = self._digested(self._payloads[:_NAMES_AT_ONCE])
 
     async def upload(
@@ -108,7 +110,8 @@ class Uploader:
         made = {payload.name: payload for payload in _made_from_log(rows, console_text)}
         yield from made.values()
         files = self.run.directory.files
-        for found in recorded_payloads(files, rows.files, all_on_disk=rows.recorded_by_python_engine):
+        on_disk, roots = rows.recorded_by_python_engine, self.options.roots
+        for found in recorded_payloads(files, rows.files, all_on_disk=on_disk, roots=roots):
             if isinstance(found, PayloadMissing):
                 self._quarantine("file", found)
             elif found.name not in made:

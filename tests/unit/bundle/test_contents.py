@@ -10,6 +10,7 @@ from base64 import b64encode
 from pathlib import Path
 
 import pytest
+import xxhash
 
 from backhaul.bundle.contents import Contents, contents_of, refuse_inside
 from backhaul.bundle.manifest import Root
@@ -18,13 +19,18 @@ from backhaul.bundle.opening import open_bundle
 from backhaul.bundle.packing import pack
 from backhaul.bundle.unpacking import unpack
 from backhaul.errors import UsageError
-from backhaul.runs.artifacts import artifact_of, content_places
+from backhaul.runs.artifacts import artifact_of
+from backhaul.runs.content_places import content_places
 from backhaul.runs.directory import RunDirectory
 from backhaul.wandblog.chunk import FILE_HEADER
 from backhaul.wandblog.schema import Record
 from backhaul.wandblog.writer import LogWriter
 
 from ...command import OBEYING_PERMISSIONS, Backhaul, copy_of, log_of
+
+
+def _xxh128(content: bytes) -> str:
+    return b64encode(xxhash.xxh128(content).digest()).decode()
 
 
 def _md5(content: bytes) -> str:
@@ -84,7 +90,7 @@ def test_payloads_come_along_from_wherever_they_lie(run: Path, tmp_path: Path) -
             {"path": "a", "digest": _md5(b"staged"), "size": 6, "local_path": str(tmp_path / "staged")},
             {
                 "path": "b",
-                "digest": "other",
+                "digest": _xxh128(b"xxh"),
                 "size": 3,
                 "local_path": str(tmp_path / "xxh"),
                 "extra": {"alg": "XXH128"},
@@ -113,9 +119,16 @@ def test_everything_is_found_again_where_it_was_unpacked(run: Path, tmp_path: Pa
     listed = tmp_path / "there" / "list.jl.gz"
     entries = [
         {"path": "a", "digest": _md5(b"staged"), "size": 6, "local_path": str(tmp_path / "there" / "staged")},
-        {"path": "b", "digest": "other", "size": 3, "local_path": f"{tmp_path}/there/xxh", "extra": {"alg": "XXH128"}},
+        {
+            "path": "b",
+            "digest": _xxh128(b"xxh"),
+            "size": 3,
+            "local_path": f"{tmp_path}/there/xxh",
+            "extra": {"alg": "XXH128"},
+        },
         {"path": "m", "digest": _md5(b"media"), "size": 5, "local_path": str(run / "files" / "media.json")},
     ]
+    entries[1]["extra"] = {"alg": "XXH128"}
     listed.write_bytes(gzip.compress(b"".join(json.dumps(entry).encode() + b"\n" for entry in entries)))
     directory = _log(run, _artifact(listed=listed))
     contents = _contents(directory)
@@ -128,7 +141,7 @@ def test_everything_is_found_again_where_it_was_unpacked(run: Path, tmp_path: Pa
     files = tmp_path / "un" / contents.runs[0].at / "files"
     places = content_places({}, tmp_path / "home", files)
     (record,) = (each for each in _artifact_records(tmp_path / "un" / contents.runs[0].log_member))
-    found = {entry.path: places.find(entry).path for entry in artifact_of(record, places.roots).entries}
+    found = {entry.path: places.find(entry).path for entry in artifact_of(record, places.whereabouts).entries}
     at = tmp_path / "un" / f"payloads{tmp_path}" / "there"
     assert found == {"a": at / "staged", "b": at / "xxh", "m": files / "media.json"}
     # The same path on this machine is another file than the one that was recorded.

@@ -1,46 +1,48 @@
-"""The tally: what a sync's events add up to, by a clock of the test's own."""
+"""What the events of a sync add up to."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from backhaul.errors import ConnectionLost
 from backhaul.sync.event import Event, EventKind
 from backhaul.sync.tally import Tally
 
-_ONE, _TWO = Path("one"), Path("two")
+_A, _B = Path("a"), Path("b")
 
 
-def _lines(path: Path, at: float, lines: int, size: int, position: int) -> Event:
-    return Event(EventKind.LINES, at, path, path.name, 1000, lines, size, position)
+def _event(kind: EventKind, at: float, path: Path = _A, **more: int) -> Event:
+    return replace(Event(kind, at, path, path.name, 100), **more)
 
 
-def test_lines_and_files_add_up_over_the_runs() -> None:
-    """Bytes are those of both; a run that is over counts as sent whole."""
-    tally = Tally({_ONE: 1000, _TWO: 3000})
-    tally.take(_lines(_ONE, 0, 10, 100, 400))
-    tally.take(_lines(_TWO, 1, 5, 50, 200))
-    tally.take(Event(EventKind.FILE, 2, _TWO, "two", 3000, size=7, name="f"))
-    assert (tally.lines, tally.size, tally.read, tally.left, tally.over) == (15, 157, 600, 3400, 0)
-    tally.take(Event(EventKind.FINISHED, 3, _ONE, "one", 1000))
-    assert (tally.read, tally.left, tally.over) == (1200, 2800, 1)
+def test_the_whole_is_the_sum_of_its_runs() -> None:
+    """Lines, bytes and positions, and how many runs are done with."""
+    tally = Tally({_A: 100, _B: 100})
+    tally.take(_event(EventKind.LINES, 1, lines=3, size=30, position=50))
+    tally.take(_event(EventKind.FILE, 2, _B, size=5))
+    tally.take(_event(EventKind.FINISHED, 3, _B))
+    assert (tally.over, tally.whole.lines, tally.whole.size) == (1, 3, 35)
+    assert (tally.whole.position, tally.whole.left, tally.whole.share) == (150, 50, 0.75)
 
 
-def test_rate_and_time_left_are_those_of_late() -> None:
-    """A fast beginning a minute ago says nothing about now; before two moments nothing is said at all."""
-    tally = Tally({_ONE: 1000})
-    tally.take(_lines(_ONE, 0, 1, 100_000, 500))
-    assert (tally.rate, tally.seconds_left) == (None, None)
-    for second in range(60, 91):
-        tally.take(_lines(_ONE, second, 1, 20, 500 + (second - 60) * 10))
-    assert tally.rate == 20
-    assert tally.seconds_left == 20  # 200 bytes of the log are left, 10 go a second
+def test_a_run_that_is_read_anew_takes_its_part_back() -> None:
+    """As with `--live`: the whole does not count it twice."""
+    tally = Tally({_A: 100})
+    tally.take(_event(EventKind.LINES, 1, lines=1, size=1, position=80))
+    tally.take(_event(EventKind.STARTED, 2))
+    tally.take(_event(EventKind.LINES, 3, lines=1, size=1, position=90))
+    assert tally.whole.position == 90
 
 
-def test_a_wait_ends_with_the_next_thing_that_happens() -> None:
-    """And while it lasts, its reason and its beginning are known."""
-    tally = Tally({})
-    error = ConnectionLost("gone")
-    course = tally.take(Event(EventKind.WAITING, 50, _ONE, "one", 1000, error=error, since=20))
-    assert course.waiting == (error, 20)
-    assert tally.take(_lines(_ONE, 60, 1, 1, 1)).waiting is None
+def test_nothing_is_foretold_of_the_first_moments() -> None:
+    """After some seconds the pace of late tells how long the rest takes; nothing moves: it cannot be said."""
+    tally = Tally({_A: 100})
+    tally.take(_event(EventKind.STARTED, 0))
+    course = tally.take(_event(EventKind.LINES, 1, size=10, position=10))
+    assert course.seconds_left is None
+    course = tally.take(_event(EventKind.LINES, 4, size=10, position=40))
+    assert (course.seconds_left, course.rate) == (6, 5)
+    still = Tally({_A: 100})
+    for at in range(9):
+        course = still.take(_event(EventKind.STARTED, at))
+    assert course.seconds_left is None
