@@ -14,8 +14,8 @@ import xxhash
 from backhaul.errors import PayloadMissing
 from backhaul.runs.artifacts import Artifact, Entry
 from backhaul.runs.payloads import Digest, Payload, blocks_of
-from backhaul.runs.roots import AS_RECORDED, Roots, roots_of_bundle
-from backhaul.runs.whereabouts import Whereabouts
+from backhaul.runs.roots import AS_RECORDED, Roots
+from backhaul.runs.whereabouts import Whereabouts, whereabouts_of
 
 _NEXT = (
     "Copy it there from the recording machine, or say where that machine's folders lie now: `--root OLD=NEW`, or "
@@ -121,7 +121,7 @@ def content_places(env: Mapping[str, str], home: Path, files: Path, roots: Roots
         staging=tuple(sorted(folder / "artifacts" / "staging" for folder in data)),
         caches=tuple(sorted(caches)),
         files=files,
-        whereabouts=Whereabouts(files.parent, roots + roots_of_bundle(files)),
+        whereabouts=whereabouts_of(files, roots),
     )
 
 

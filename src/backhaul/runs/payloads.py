@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from backhaul.errors import PayloadMissing, UnreadableFile
-from backhaul.runs.roots import AS_RECORDED, Roots, roots_of_bundle
-from backhaul.runs.whereabouts import Whereabouts
+from backhaul.runs.roots import AS_RECORDED, Roots
+from backhaul.runs.whereabouts import whereabouts_of
 
 _READ_SIZE = 1 << 20
 # Patterns of `run.save("*.pt")` that old SDKs logged; a name with these characters that exists is a file all the same.
@@ -113,7 +113,7 @@ def saved_at(path: Path, files: Path, roots: Roots = AS_RECORDED) -> Path | None
         return path
     if not path.is_symlink() or not path.readlink().is_absolute():
         return None
-    places = Whereabouts(files.parent, roots + roots_of_bundle(files)).places(path.readlink())
+    places = whereabouts_of(files, roots).places(path.readlink())
     return next((place for place in places if place.is_file()), None)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from backhaul.runs.roots import AS_RECORDED, Roots
+from backhaul.runs.roots import AS_RECORDED, Roots, roots_of_bundle
 
 # How far above a run directory its tree is looked for.
 _MOST_FOLDERS = 12
@@ -47,3 +47,8 @@ class Whereabouts:
     def _folders(self) -> list[Path]:
         # The topmost one is the file system's own: under it the recorded path is just itself.
         return [folder for folder in self.near.absolute().parents if folder.name][:_MOST_FOLDERS]
+
+
+def whereabouts_of(files: Path, roots: Roots = AS_RECORDED) -> Whereabouts:
+    """Where to look for what belongs to the run whose files lie in `files`: also in the bundle in which it lies."""
+    return Whereabouts(files.parent, roots + roots_of_bundle(files))

@@ -17,7 +17,7 @@ from backhaul.runs.directory import RunDirectory
 from backhaul.runs.inspect import Inspection, inspect
 from backhaul.runs.payloads import Digest
 from backhaul.runs.rows import NUMBERED, Stream
-from backhaul.runs.whereabouts import Whereabouts
+from backhaul.runs.whereabouts import whereabouts_of
 from backhaul.sync.address import address_of
 from backhaul.sync.at_once import runs_at_once
 from backhaul.sync.batch import BatchMaker
@@ -184,7 +184,7 @@ class Audit:
             return None
         try:
             artifact = await asyncio.to_thread(
-                artifact_of, record, Whereabouts(self.run.directory.path, self.options.roots)
+                artifact_of, record, whereabouts_of(self.run.directory.files, self.options.roots)
             )
         except (PayloadMissing, UnreadableFile) as error:
             self.outcome.quarantined.append(Quarantined(f"artifact {record.name}", error.message, error.next))

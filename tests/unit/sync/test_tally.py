@@ -30,6 +30,7 @@ def test_a_run_that_is_read_anew_takes_its_part_back() -> None:
     tally = Tally({_A: 100})
     tally.take(_event(EventKind.LINES, 1, lines=1, size=1, position=80))
     tally.take(_event(EventKind.STARTED, 2))
+    assert (tally.whole.position, tally.whole.left) == (0, 100)
     tally.take(_event(EventKind.LINES, 3, lines=1, size=1, position=90))
     assert tally.whole.position == 90
 
