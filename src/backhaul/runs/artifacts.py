@@ -87,6 +87,11 @@ class Artifact:
     entries: tuple[Entry, ...]
 
     @property
+    def largest_content(self) -> int:
+        """The bytes of the largest file that has to be sent; 0 if there is none."""
+        return max((entry.size for entry in self.entries if entry.has_content), default=0)
+
+    @property
     def provable_digest(self) -> str:
         """The digest that a server must show: `UNFINISHED` if others add to the artifact and commit it later.
 

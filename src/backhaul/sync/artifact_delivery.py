@@ -33,6 +33,8 @@ from backhaul.wire.server import Server
 
 _FILES_AT_ONCE = 500
 _UPLOADS_AT_ONCE = 8
+# After so many tries without one more part, the address may be to blame.
+_FRUITLESS_TRIES = 2
 
 
 @dataclass(slots=True)
@@ -40,7 +42,8 @@ class ArtifactDelivery:
     """Sends the artifacts of one run, in the order in which they were logged.
 
     One that cannot be sent is quarantined with its reason; the others go on. Artifacts go to the same entity and
-    project as their run (`address`), whatever their records say.
+    project as their run (`address`), whatever their records say. One with a file of more than `max_file_size` bytes is
+    left out: without that file it would be another one.
     """
 
     address: RunAddress
@@ -50,6 +53,7 @@ class ArtifactDelivery:
     outcome: Outcome
     policy: ArtifactPolicy
     sender: ContentSender
+    max_file_size: int | None = None
 
     async def deliver(self, records: Sequence[Any]) -> dict[str, str]:
         """Send what is wanted and the ledger does not know as committed.
@@ -74,10 +78,33 @@ class ArtifactDelivery:
 
     async def _try_one(self, record: Any) -> tuple[str, str] | None:
         try:
-            return await self._one(await asyncio.to_thread(artifact_of, record, self.places.whereabouts))
+            artifact = await asyncio.to_thread(artifact_of, record, self.places.whereabouts)
+            if self.max_file_size is not None and (largest := artifact.largest_content) > self.max_file_size:
+                reason = f"it has a file of {largest} bytes, larger than the {self.max_file_size} allowed"
+                self.outcome.left_out.append(f"artifact {record.name}: {reason}")
+                return None
+            return await self._one(artifact)
         except (QuarantineError, RefusedError) as error:
+            if isinstance(error, PayloadMissing) and (held := await self._held(record)) is not None:
+                return held
             self._quarantine(record.name, error)
             return None
+
+    async def _held(self, record: Any) -> tuple[str, str] | None:
+        """The artifact of a record, if the server has it whole in this project: then its contents need not be here.
+
+        Older `wandb sync` removed what it had uploaded.
+        """
+        door = self.server.artifacts
+        try:
+            server_id = await self.retrier.run(lambda: door.server_id(record.client_id)) if record.client_id else None
+            remote = await self.retrier.run(lambda: door.read(server_id)) if server_id is not None else None
+        except RefusedError:
+            return None  # What is missing here is the reason to tell.
+        if server_id is None or remote is None or (remote.state, remote.digest) != ("COMMITTED", record.digest):
+            return None
+        here = f"{self.address.entity}/{self.address.project}"
+        return (server_id, record.digest) if remote.project in ("", here) else None
 
     async def _one(self, recorded: Artifact) -> tuple[str, str]:
         """Bring one artifact to the server; returns its id there and what its digest must be."""
@@ -190,16 +217,29 @@ class ArtifactDelivery:
     async def _put(
         self, content: Content, spec: dict[str, Any], first: ArtifactFileTarget, slots: asyncio.Semaphore
     ) -> None:
-        """Send one file; at each further try a new address is asked for, since the old one may have expired."""
+        """Send one file; at each further try a new address is asked for, since the old one may have expired.
+
+        Not so for a file in parts that gets on: with a new address most servers begin a new upload, without the parts
+        that have arrived.
+        """
         addresses = [(spec, first)]
+        fruitless = 0
 
         async def attempt() -> None:
-            if addresses:
-                wanted, where = addresses.pop()
-            else:
+            nonlocal fruitless
+            if not addresses:
                 wanted = await self.sender.spec(content, was_cut=True)
-                where = (await self.server.artifacts.create_files([wanted]))[0]
-            await self.sender.send(content, wanted, where)
+                addresses.append((wanted, (await self.server.artifacts.create_files([wanted]))[0]))
+            wanted, where = addresses[-1]
+            before = self.sender.parts_sent(content, where)
+            try:
+                await self.sender.send(content, wanted, where)
+            except BackhaulError:
+                fruitless = 0 if self.sender.parts_sent(content, where) > before else fruitless + 1
+                if not where.parts or fruitless >= _FRUITLESS_TRIES:
+                    addresses.clear()
+                    fruitless = 0
+                raise
 
         async with slots:
             await self.retrier.run(attempt)

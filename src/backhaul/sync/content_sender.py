@@ -7,7 +7,7 @@ from base64 import b64encode
 from dataclasses import dataclass, replace
 from typing import Any
 
-from backhaul.errors import NotFound, ServerUnavailable
+from backhaul.errors import NotFound, ServerUnavailable, UnexpectedAnswer
 from backhaul.sync.ledger import Ledger
 from backhaul.sync.parts import (
     PARTS_AFTER_A_CUT_FROM,
@@ -60,6 +60,11 @@ class ContentSender:
         in_parts = size >= PARTS_FROM or begun or (was_cut and size >= PARTS_AFTER_A_CUT_FROM)
         return content.spec(await asyncio.to_thread(announced, content.whole) if in_parts else None)
 
+    def parts_sent(self, content: Content, where: ArtifactFileTarget) -> int:
+        """How many parts of the upload that `where` names were acknowledged."""
+        known = self.ledger.progress(self.key).parts.get(content.md5)
+        return len(known.etags) if known is not None and known.upload == where.upload_id else 0
+
     async def send(self, content: Content, spec: dict[str, Any], where: ArtifactFileTarget) -> None:
         """Send what the destination asks for with `where`; nothing when it has the content already."""
         if where.parts:
@@ -71,6 +76,10 @@ class ContentSender:
         known = self.ledger.progress(self.key).parts.get(content.md5, PartsSent(""))
         # An upload that the destination no longer knows is begun anew under another id: nothing of it is there.
         sent = known if known.upload == where.upload_id else PartsSent(where.upload_id)
+        if len(where.parts) != len(parts):
+            raise UnexpectedAnswer(
+                f"{content.name} was announced in {len(parts)} parts, and the server gave {len(where.parts)} addresses"
+            )
         for number, (target, body, part) in enumerate(zip(where.parts, slices(content.whole), parts, strict=True), 1):
             if number in sent.etags:
                 continue

@@ -65,6 +65,7 @@ class PayloadDelivery:
             self.outcome,
             self.options.artifacts,
             ContentSender(self.server, self.ledger, self.key),
+            self.options.max_file_size,
         )
         self.outcome.artifacts_local = len(records)
         return await sender.deliver(records)
