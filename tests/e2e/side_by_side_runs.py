@@ -4,7 +4,7 @@ from __future__ import annotations
 
 # Each run's id names its kind. The script runs in an empty folder of its own; WANDB_PROJECT names the project.
 SCRIPT = """
-    import os, sys, wandb
+    import os, sys, time, wandb
     import numpy as np
     with wandb.init(id="silent", settings=wandb.Settings(console="off")) as run:
         for step in range(40):
@@ -156,6 +156,14 @@ SCRIPT = """
             run.log({"b": step, "a": -step})
         run.log({"last": 1}, commit=False)
 
+    for part in range(2):
+        time.sleep(1.1 * part)  # Two parts of one second would get one folder.
+        config = {"every": part, f"of {part}": {"a": [part]}}
+        own = {"settings": wandb.Settings(console="off", x_disable_stats=True)}  # The SDK writes `resume` into them.
+        with wandb.init(id="resumed", resume="allow", tags=["first"][part:], config=config, **own) as run:
+            for step in range(10):
+                run.log({"loss": step - 10 * part, f"part {part}": step})
+
     config = {"nan": float("nan"), "deep": {"er": [1, {"x": None}]}, "ö.x": True, "big": 2**60, "tuple": (1, 2), "": ""}
     with wandb.init(id="config", config=config, **quiet) as run:
         run.config.later = {"a": 1}
@@ -200,6 +208,7 @@ SCRIPT = """
 PRINTING = ["silent", "late", "defined", "odd-values", "failed"]
 QUIET = [
     "empty", "many-keys", "deep", "huge-rows", "names", "table", "media", "artifact", "reference", "saved", "code",
-    "artifacts", "same-step", "config", "summary", "long", "alerting", "preempted", "steps", "text", "forked",
+    "artifacts", "same-step", "resumed", "config", "summary", "long", "alerting", "preempted", "steps", "text",
+    "forked",
 ]  # fmt: skip
 WITH_ARTIFACTS = ["table", "media", "artifact", "artifacts", "reference", "code"]

@@ -8,7 +8,17 @@ from typing import Any
 import yaml
 
 from backhaul.runs.environment import Environment
-from backhaul.runs.keytree import Tree, encode_key, is_json, merge_value, remove_value, set_value, to_json
+from backhaul.runs.keytree import (
+    Tree,
+    encode_key,
+    is_json,
+    merge_value,
+    plain_members,
+    remove_value,
+    set_value,
+    to_json,
+    with_earlier,
+)
 from backhaul.runs.metrics import MetricDefinitions
 from backhaul.runs.telemetry import Telemetry
 
@@ -21,6 +31,13 @@ class Config:
 
     def __init__(self) -> None:
         self._tree: Tree = {}
+        self._earlier: Tree = {}
+
+    def go_on_from(self, earlier: str) -> None:
+        """Keep, of a config as UpsertBucket has it, the user's keys that the log does not set: an earlier part's."""
+        for key, entry in plain_members(earlier).items():
+            if key != "_wandb" and isinstance(entry, dict) and "value" in entry:
+                self._earlier[key] = json.dumps(entry["value"], ensure_ascii=False).encode()
 
     def apply(self, config: Any) -> None:
         """Take one ConfigRecord: updates (objects are merged), then removals. What is not JSON is passed over."""
@@ -33,7 +50,8 @@ class Config:
     def to_json(self, telemetry: Telemetry, metrics: MetricDefinitions, environment: Environment) -> str:
         """The whole config as UpsertBucket takes it: `{"key": {"value": …}, …, "_wandb": {"value": {…}}}`."""
         self._add_internal(telemetry, metrics, environment)
-        members = (encode_key(key) + b':{"value":' + _raw(value) + b"}" for key, value in self._tree.items())
+        whole = with_earlier(self._tree, self._earlier)
+        members = (encode_key(key) + b':{"value":' + _raw(value) + b"}" for key, value in whole.items())
         return (b"{" + b",".join(members) + b"}").decode()
 
     def to_yaml(self, telemetry: Telemetry, metrics: MetricDefinitions, environment: Environment) -> bytes:

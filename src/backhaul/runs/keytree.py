@@ -90,6 +90,20 @@ def encode_key(key: str) -> bytes:
     return encode_basestring(key).encode()
 
 
+def plain_members(text: str) -> dict[str, Any]:
+    """The members of a JSON object; none for anything else."""
+    try:
+        members = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    return members if isinstance(members, dict) else {}
+
+
+def with_earlier(tree: Tree, earlier: Tree) -> Tree:
+    """The tree, and behind it the top-level keys that only `earlier` has; always in the same order."""
+    return {**tree, **{key: earlier[key] for key in sorted(earlier.keys() - tree.keys())}}
+
+
 def _parent(tree: Tree, path: Sequence[str]) -> Tree:
     node = tree
     for label in path[:-1]:

@@ -99,6 +99,11 @@ class Rows:
             name.removeprefix("_take_"): getattr(self, name) for name in dir(self) if name.startswith("_take_")
         }
 
+    def go_on_from(self, config: str, summary: str) -> None:
+        """Keep what an earlier part has set and this log does not; `config` and `summary` as servers have them."""
+        self.config.go_on_from(config)
+        self._summary.go_on_from(summary)
+
     def take(self, batch: Batch) -> None:
         """Take the next records; types that no server is told about are passed over.
 

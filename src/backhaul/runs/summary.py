@@ -11,7 +11,15 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from backhaul.runs.keytree import Tree, is_json, remove_value, set_value, to_json
+from backhaul.runs.keytree import (
+    Tree,
+    is_json,
+    plain_members,
+    remove_value,
+    set_value,
+    to_json,
+    with_earlier,
+)
 from backhaul.runs.metrics import MetricDefinitions
 from backhaul.runs.plain_items import is_path, labels, plain_items
 from backhaul.wandblog.schema import DecodeError, SummaryRecord
@@ -28,6 +36,12 @@ class Summary:
         self._waiting_bytes = 0
         self._flat: dict[str, str] = {}
         self._tree: Tree = {}
+        self._earlier: Tree = {}
+
+    def go_on_from(self, earlier: str) -> None:
+        """Keep, of an earlier part's summary, the keys that the log does not set."""
+        for key, value in plain_members(earlier).items():
+            self._earlier[key] = json.dumps(value, ensure_ascii=False).encode()
 
     def apply(self, summary: bytes) -> None:
         """Take one SummaryRecord, given as its bytes: its updates, then its removals; void if it does not decode.
@@ -96,7 +110,7 @@ class Summary:
         Null values and values that are not JSON are left out. `last_step` becomes `_step`; None leaves it out.
         """
         self._settle()
-        tree = _without_nulls(self._tree)
+        tree = with_earlier(_without_nulls(self._tree), self._earlier)
         tree.pop("_step", None)
         if last_step is not None:
             tree["_step"] = b"%d" % last_step

@@ -127,7 +127,9 @@ class Audit:
         last_line = await self._read(maker, progress, address)
         rows = maker.rows
         self.end = {stream: progress.base[stream] + self.outcome.local.get(stream, 0) for stream in NUMBERED}
-        ours = frozenset() if overtaken else progress.files.keys()
+        # What is made from the log of a part that goes on has in it what the part before it had set.
+        goes_on = self.run.identity.resumes or self.after is not None
+        ours = frozenset() if overtaken or goes_on else progress.files.keys()
         files = await self._files(maker, ours, console_text)
         artifacts = await self._artifacts(rows.artifacts, progress)
         if overtaken:

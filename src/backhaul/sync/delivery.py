@@ -138,6 +138,8 @@ class Delivery:
                 return
             maker = self._maker(progress, console_text, recording=recording)
             tail = numbering.tail_check(status, progress)
+            if status is not None and (self.run.identity.resumes or self.after is not None):
+                maker.rows.go_on_from(status.config, status.summary)
             address, expected = await self._send_all(ledger, maker, held, tail)
             self.outcome.state = RunState.SENT
             if recording:
