@@ -182,8 +182,8 @@ class Watcher:
 
     def _until_worth_it(self) -> float:
         """Seconds until there may be something to take, if nobody says so earlier."""
-        closed = [road.line.until - self.clock() for road in self._roads.values() if road.line.error is not None]
-        return min([self.options.tick, *(max(0.05, seconds) for seconds in closed)])
+        waits = (road.line.until - self.clock() for road in self._roads.values() if road.line.error is not None)
+        return min([self.options.tick, *(seconds for seconds in waits if seconds > 0)])
 
     def _begin(self, where: Where, items: Sequence[Item]) -> None:
         if where not in self._roads:
