@@ -115,6 +115,38 @@ def test_a_broken_installation(backhaul: Backhaul, tmp_path: Path, module: str) 
     assert "nothing is lost. Later: backhaul sync" in said
 
 
+_BUG = """
+import backhaul.unattended.wrapper as wrapper
+
+def bug(*arguments, **named):
+    raise RuntimeError("a bug of ours")
+
+setattr(wrapper._Wrapper, {name!r}, bug)
+"""
+
+
+@pytest.mark.parametrize("name", ["__init__", "_watching", "_step", "_reap", "_on_event", "_start_sync", "_bring_home"])
+def test_a_bug_in_the_wrapper_itself(backhaul: Backhaul, tmp_path: Path, name: str) -> None:
+    """Wherever it is: the job starts, goes on, and ends with its own code; and the bug is told."""
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "sitecustomize.py").write_text(_BUG.format(name=name))
+    said = _assert_as_alone(backhaul, PYTHONPATH=str(tmp_path / "broken"))
+    assert "a bug of ours. The job is not concerned." in said
+
+
+def test_the_first_process_of_a_container(backhaul: Backhaul) -> None:
+    """It cannot die by a signal, so it ends with the shell's number; what the job leaves behind is reaped."""
+    container = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
+    killed = backhaul("run", "--no-sync", "--", "sh", "-c", "kill -9 $$", prefix=container)
+    assert killed.exit_code == 128 + signal.SIGKILL
+    orphan = "setsid sh -c 'exit 0' & disown; sleep 0.3; grep -l 'State:.Z' /proc/[0-9]*/status | wc -l; exit 7"
+    job = f'bash -c "{orphan}" & wait $!'
+    left = backhaul(
+        "run", "--no-sync", "--", "bash", "-c", f"(setsid sleep 0.1 &) ; sleep 0.6; {job}", prefix=container
+    )
+    assert (left.exit_code, left.stdout) == (7, "0\n")
+
+
 def test_a_server_that_hangs(backhaul: Backhaul, silent_server: str) -> None:
     """The deadline ends the waiting."""
     said = _assert_as_alone(backhaul, WANDB_BASE_URL=silent_server)
@@ -142,7 +174,7 @@ def test_a_project_with_modules_named_like_pythons_own(backhaul: Backhaul) -> No
 def test_a_removed_folder_and_no_standard_error(backhaul: Backhaul) -> None:
     """Neither is ours to insist on."""
     (backhaul.cwd / "gone").mkdir()
-    line = " ".join(["backhaul", "run", "--deadline", "1", "--", "sh", "-c", "'echo here; exit 7'"])
+    line = "backhaul run --log ../said --deadline 1 -- sh -c '[ -e /proc/self/fd/2 ] && echo open; echo here; exit 7'"
     done = subprocess.run(
         ["bash", "-c", f"rmdir $PWD; {line} 2>&-"],
         env={name: value for name, value in backhaul.env.items() if name != "WANDB_DIR"},
@@ -153,6 +185,7 @@ def test_a_removed_folder_and_no_standard_error(backhaul: Backhaul) -> None:
         check=False,
     )
     assert (done.returncode, done.stdout) == (7, "here\n")
+    assert (backhaul.cwd / "said").read_text().endswith("backhaul: the job has recorded no offline run\n")
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM, signal.SIGUSR1])
@@ -289,21 +322,23 @@ def _wait_for(pidfd: int) -> None:
     os.close(pidfd)
 
 
-def test_whoever_reads_the_jobs_output_sees_its_end_with_the_job(backhaul: Backhaul) -> None:
-    """None of our processes but the first holds the pipe: what a job leaves open is the job's own affair."""
+def test_whoever_reads_the_jobs_output_sees_its_end_with_the_job(backhaul: Backhaul, silent_server: str) -> None:
+    """None of our processes holds the pipe: `backhaul run … | tee` ends when the job does, not when the sync does."""
     read, write = os.pipe()
-    job = "import os; os.write(1, b'last words')"
+    job = f"import shutil, sys; sys.argv[1:] = [{str(_LOG)!r}]\n{_JOB}"
     started = subprocess.Popen(
         [sys.executable, "-m", "backhaul", "run", "-q", "--deadline", "1", "--", sys.executable, "-c", job],
-        env=backhaul.env,
+        env=backhaul.env | {"WANDB_BASE_URL": silent_server},
         cwd=backhaul.cwd,
+        stdin=subprocess.DEVNULL,
         stdout=write,
         stderr=write,
     )
     os.close(write)
     with os.fdopen(read, "rb") as file:
-        assert file.read() == b"last words"
-    assert started.wait(30) == 0
+        assert file.read() == b"an error line\ndone\n"
+    assert started.poll() is None
+    assert started.wait(30) == 7
 
 
 _ON_A_TERMINAL = """

@@ -11,6 +11,7 @@ from pathlib import Path
 
 # A pipe that can be written takes so much at once, by POSIX's PIPE_BUF.
 _MOST_AT_ONCE = 512
+_STANDARD_ERROR = 2
 
 
 class Voice:
@@ -21,12 +22,18 @@ class Voice:
     """
 
     def __init__(self, file: Path | None = None, *, quiet: bool = False) -> None:
-        self._descriptor: int | None = None if quiet else sys.stderr.fileno() if sys.stderr else None
+        # Python has no standard error when it was closed before us.
+        self._descriptor: int | None = None if quiet or sys.stderr is None else _STANDARD_ERROR
         if file is not None:
             try:
                 self._descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
             except OSError as error:
                 self.say(f"{file} cannot be written: {error.strerror}")
+
+    @property
+    def is_on_standard_error(self) -> bool:
+        """Whether it is heard where the job's own errors are."""
+        return self._descriptor == _STANDARD_ERROR
 
     def say(self, text: str) -> None:
         """Say one line, if that can be done at once."""

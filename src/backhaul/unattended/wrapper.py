@@ -37,6 +37,7 @@ _DRAIN_AGAIN = 5.0
 # New runs are put into the queue at most so often while the job goes on.
 _QUEUE_EVERY = 30.0
 _QUEUE = "BACKHAUL_QUEUE"
+_STANDARD_ERROR = 2
 _WARNINGS = frozenset({signal.SIGUSR1, signal.SIGUSR2})
 _FOR_THE_JOB = {"WANDB_MODE": "offline", "WANDB__TRANSACTION_LOG_FLUSH_INTERVAL": "1"}
 _LINKED_MEDIA = {"WANDB_ALLOW_MEDIA_SYMLINK": "true"}
@@ -101,6 +102,7 @@ class _Wrapper:
     """One job and what stands beside it."""
 
     def __init__(self, choices: Choices, env: Mapping[str, str], voice: Voice) -> None:
+        _keep_standard_numbers()
         self._choices, self._env, self._voice = choices, env, voice
         self._roots = choices.folders or (_work_folder(env),)
         self._own_group = not has_terminal()
@@ -125,6 +127,8 @@ class _Wrapper:
             self._lookout = Lookout.start(self._watching().look, own_group=self._own_group)
             self._wait(lambda: self._checked, time.monotonic() + _CHECKS_WITHIN)
         job = self._job = Job.start(command, self._job_env, own_group=self._own_group)
+        with self._voice.harmless("leave its files to the job"):
+            _let_go_of((0, 1) if self._voice.is_on_standard_error else (0, 1, 2))
         with self._voice.harmless("watch the job"):
             if self._lookout:
                 self._lookout.order(job=job.pid)
@@ -358,6 +362,21 @@ class _Wrapper:
         if errand.status and errand.finished != _say_nothing:
             folder = self._roots[0]
             self._voice.say(f"{errand.name} {JobEnd.of(errand.status)}; nothing is lost. Later: backhaul sync {folder}")
+
+
+def _keep_standard_numbers() -> None:
+    """Where a standard file was closed before us, no pipe of ours may get its number; for the job it stays closed."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)) <= _STANDARD_ERROR:
+        continue
+    os.close(descriptor)
+
+
+def _let_go_of(descriptors: Sequence[int]) -> None:
+    """Whoever reads the job's output shall see its end with the job, and not with the sync."""
+    nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    for descriptor in descriptors:
+        os.dup2(nothing, descriptor)
+    os.close(nothing)
 
 
 def _say_nothing(output: bytes) -> None:
