@@ -9,11 +9,13 @@ from typing import Any
 
 import click
 
+from backhaul.unattended.choices import Choices
 from backhaul.unattended.disk_guard import Action, Thresholds
 from backhaul.unattended.job import JobEnd, JobNotStarted, leave_like
+from backhaul.unattended.job_environment import is_wrapped
 from backhaul.unattended.order import Target
 from backhaul.unattended.voice import Voice
-from backhaul.unattended.wrapper import Choices, is_wrapped, run
+from backhaul.unattended.wrapper import run
 
 
 class _Signal(click.ParamType[int]):

@@ -11,16 +11,17 @@ import select
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from backhaul.unattended.disk_guard import Action, Thresholds
+from backhaul.unattended.choices import Choices
+from backhaul.unattended.disk_guard import Action
 from backhaul.unattended.errand import Errand
 from backhaul.unattended.job import Job, JobEnd, has_terminal
+from backhaul.unattended.job_environment import environment_of_the_job
 from backhaul.unattended.lookout import Lookout
-from backhaul.unattended.order import Order, Target, clean_command
+from backhaul.unattended.order import Order, clean_command
 from backhaul.unattended.ranks import rank_of
 from backhaul.unattended.signals import PASSED_ON, Signals
 from backhaul.unattended.voice import Voice
@@ -39,26 +40,7 @@ _QUEUE_EVERY = 30.0
 _QUEUE = "BACKHAUL_QUEUE"
 _STANDARD_ERROR = 2
 _WARNINGS = frozenset({signal.SIGUSR1, signal.SIGUSR2})
-_FOR_THE_JOB = {"WANDB_MODE": "offline", "WANDB__TRANSACTION_LOG_FLUSH_INTERVAL": "1"}
 _LINKED_MEDIA = {"WANDB_ALLOW_MEDIA_SYMLINK": "true"}
-
-
-@dataclass(frozen=True, slots=True)
-class Choices:
-    """What the user asked of the wrapper; `deadline` is in seconds, `folders` are places to look for runs."""
-
-    sync: bool = True
-    deadline: float = 60.0
-    folders: tuple[Path, ...] = ()
-    target: Target = field(default_factory=Target)
-    drain_on: tuple[int, ...] = (signal.SIGUSR1,)
-    notice_signal: int | None = None
-    disk_signal: int = signal.SIGUSR2
-    thresholds: Thresholds = field(default_factory=Thresholds)
-    disk_every: float = 10.0
-    cloud: str = "auto"
-    metadata_url: str | None = None
-    queue: str | None = None
 
 
 def run(command: Sequence[str], choices: Choices, env: Mapping[str, str], voice: Voice) -> JobEnd:
@@ -70,32 +52,6 @@ def run(command: Sequence[str], choices: Choices, env: Mapping[str, str], voice:
     with voice.harmless("stand beside the job"):
         wrapper = _Wrapper(choices, env, voice)
     return wrapper.run(command) if wrapper else _without_us(command, env)
-
-
-def environment_of_the_job(env: Mapping[str, str]) -> dict[str, str]:
-    """The job's environment: ours, recording offline and flushed every second unless the user has set it otherwise."""
-    return {**_FOR_THE_JOB, **env, _MARK: f"{os.uname().nodename} {os.getpid()}"}
-
-
-def is_wrapped(env: Mapping[str, str]) -> bool:
-    """Whether another wrapper on this host is above us: then it brings the runs home, and we are not needed."""
-    host, _, pid = env.get(_MARK, "").partition(" ")
-    return host == os.uname().nodename and pid.isdecimal() and int(pid) in _ancestors()
-
-
-_MARK = "BACKHAUL_JOB"
-
-
-def _ancestors() -> list[int]:
-    found, pid = [], os.getpid()
-    while pid > 1:
-        try:
-            # The name, in parentheses, may hold anything.
-            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            break
-        found.append(pid)
-    return found
 
 
 class _Wrapper:
