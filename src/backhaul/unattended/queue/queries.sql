@@ -1,5 +1,6 @@
--- Every statement that a queue makes, in SQL that SQLite and PostgreSQL understand alike. A line of two dashes and one
--- word begins a query of that name; a word after a colon is a parameter.
+-- Every statement that a queue makes, in SQL that SQLite and PostgreSQL understand alike (`room` is SQLite's alone,
+-- `lock` and `now` are PostgreSQL's). A line of two dashes and one word begins a query of that name; a word after a
+-- colon is a parameter.
 
 -- create_runs
 CREATE TABLE IF NOT EXISTS backhaul_runs (
@@ -118,3 +119,15 @@ SELECT pg_advisory_xact_lock(7129104155003212)
 
 -- now
 SELECT EXTRACT(EPOCH FROM clock_timestamp()) AS now
+
+-- create_room
+CREATE TABLE room (filling BLOB)
+
+-- fill_room
+INSERT INTO room VALUES (zeroblob(:size))
+
+-- turn_over_room
+UPDATE room SET filling = randomblob(:size)
+
+-- drop_room
+DROP TABLE room

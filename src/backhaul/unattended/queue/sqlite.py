@@ -145,12 +145,12 @@ def _have_room(connection: sqlite3.Connection) -> None:
     size = _ROOM_PAGES * connection.execute("PRAGMA page_size").fetchone()[0]
     try:
         with _committed(connection):
-            connection.execute("CREATE TABLE room (filling BLOB)")
-            connection.execute("INSERT INTO room VALUES (zeroblob(?))", (size,))
+            connection.execute(queries()["create_room"])
+            connection.execute(queries()["fill_room"], {"size": size})
         with _committed(connection):
             # All its pages go through the journal, which keeps that size; then they are free.
-            connection.execute("UPDATE room SET filling = randomblob(?)", (size,))
-            connection.execute("DROP TABLE room")
+            connection.execute(queries()["turn_over_room"], {"size": size})
+            connection.execute(queries()["drop_room"])
     except sqlite3.OperationalError as error:
         if _primary_code(error) != sqlite3.SQLITE_FULL:
             raise
