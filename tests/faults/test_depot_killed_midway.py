@@ -22,12 +22,13 @@ def _bytes(data: Path) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("call", "left"),
-    [("rename", "blobs/incoming/*"), ("pwrite64", "blobs/[0-9a-f][0-9a-f]/*")],
+    ("call", "left", "size"),
+    # What is small is written where it stays; what is large is given its place when it is whole.
+    [("rename", "blobs/incoming/*", 2_000_000), ("pwrite64", "blobs/[0-9a-f][0-9a-f]/*", 100_000)],
     ids=["before-settling", "before-naming"],
 )
 def test_a_kill_in_the_middle_of_an_upload_leaves_nothing_behind(
-    tmp_path: Path, start_depot: StartDepot, call: str, left: str
+    tmp_path: Path, start_depot: StartDepot, call: str, left: str, size: int
 ) -> None:
     """Killed with the bytes on the disk and no name for them: the next start removes them, and the file can come."""
     depot = start_depot(tmp_path / "depot")
@@ -36,8 +37,8 @@ def test_a_kill_in_the_middle_of_an_upload_leaves_nothing_behind(
     address = client.upload_address("p", "r", "a.bin")
     with ThreadPoolExecutor(1) as pool:
         with injected(depot.process.pid, (call,), "delay_enter=60s"):
-            upload = pool.submit(client.request, "PUT", address, b"x" * 100_000)
-            while not any(piece.stat().st_size == 100_000 for piece in depot.data.glob(left)):
+            upload = pool.submit(client.request, "PUT", address, b"x" * size)
+            while not any(piece.stat().st_size == size for piece in depot.data.glob(left)):
                 assert not upload.done()
                 time.sleep(0.01)
             depot.process.kill()

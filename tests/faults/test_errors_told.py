@@ -70,14 +70,18 @@ def test_a_folder_named_like_a_log(backhaul: Backhaul, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
-    [(b"hello, this is text", "unknown content"), (b"\x1f\x8b\x08\x00", "gzip"), (b"\x00" * 4096, "zero bytes")],
+    ("content", "words", "next_step"),
+    [
+        (b"hello, this is text", "unknown content", ":W&B"),
+        (b"\x1f\x8b\x08\x00", "gzip", ":W&B"),
+        (b"\x00" * 4096, "zero bytes", "backhaul repair"),
+    ],
 )
-def test_a_file_that_is_no_log(backhaul: Backhaul, tmp_path: Path, content: bytes, words: str) -> None:
+def test_a_file_that_is_no_log(backhaul: Backhaul, tmp_path: Path, content: bytes, words: str, next_step: str) -> None:
     """The name says `.wandb`, the bytes say something else, and the message says what."""
     (tmp_path / "run-abc.wandb").write_bytes(content)
     done = backhaul.sync(tmp_path / "run-abc.wandb")
-    _assert_told(done, "not-a-wandb-log", 6, ":W&B")
+    _assert_told(done, "not-a-wandb-log", 6, next_step)
     assert words in done.only["error"]["message"]
 
 

@@ -55,13 +55,25 @@ def _environment(folder: Path, release: str) -> dict[str, str]:
     return {"PATH": str(folder / "bin")}
 
 
-def test_files_that_were_copied_with_the_project_are_found_again(tmp_path: Path) -> None:
-    """The link leads to the old machine's folder; the file lies below the new one, and the remedy mends the link."""
+def _with_its_file_elsewhere(tmp_path: Path, link: str) -> tuple[Path, Path]:
+    """A run whose saved file lies in the project beside it, while its link leads to another machine's folder."""
     run = copy_of("0.21.4", tmp_path / "cifar run")
     saved, new = run / "files" / "weights.bin", tmp_path / "cifar run" / "out" / "weights.bin"
     new.parent.mkdir()
     saved.rename(new)
-    saved.symlink_to("/cluster/ada/cifar run/out/weights.bin")
+    saved.symlink_to(link)
+    return run, new
+
+
+def test_a_tree_that_was_moved_as_a_whole_lacks_nothing(tmp_path: Path) -> None:
+    """A sync finds its files where they lie now: there is nothing to mend."""
+    run, _ = _with_its_file_elsewhere(tmp_path, "/cluster/ada/cifar run/out/weights.bin")
+    assert _visit(run).findings == ()
+
+
+def test_files_that_were_copied_with_the_project_are_found_again(tmp_path: Path) -> None:
+    """The project has another name by now: what probably is the file is told, and the remedy mends the link."""
+    run, new = _with_its_file_elsewhere(tmp_path, "/cluster/ada/cifar/out/weights.bin")
     finding = _only(_visit(run))
     assert (finding.code, "was moved" in finding.message, str(new) in finding.evidence) == (
         "payload-missing",
