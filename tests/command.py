@@ -117,6 +117,12 @@ def record(script: str, folder: Path, env: dict[str, str]) -> list[Path]:
     return sorted(set(folder.glob("wandb/offline-run-*")) - before)
 
 
+def another_second_than(run: Path) -> None:
+    """Return when a part of the same run that is recorded from now on has another name than this one."""
+    while time.strftime("%Y%m%d_%H%M%S") in run.name:
+        time.sleep(0.01)
+
+
 def copy_of(name: str, folder: Path) -> Path:
     """A copy of a recorded run directory (`0.31.0`, …) under `folder`/wandb."""
     (source,) = RECORDED.glob(f"{name}/offline-run-*")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ..command import Backhaul, copied, record
+from ..command import Backhaul, another_second_than, copied, record
 from ..conftest import DepotProcess
 from ..depot_contents import held
 
@@ -31,6 +31,7 @@ def originals(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     made: list[Path] = []
     for part, rows in _ROWS.items():
         made += record(_PART.format(part=part, rows=rows), home / f"part-{part}", env)
+        another_second_than(made[-1])
     return made
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ..command import Backhaul, copied, ledger_of, log_of, marker_of, record
+from ..command import Backhaul, another_second_than, copied, ledger_of, log_of, marker_of, record
 from ..conftest import DepotProcess
 from ..depot_contents import held, held_or_none
 from ..fault_proxy import FaultProxy, lose_answer, refusal
@@ -141,6 +141,7 @@ def resumed_originals(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     made: list[Path] = []
     for part in (1, 2):
         made += record(_RESUMED.format(part=part), home / f"part-{part}", env)
+        another_second_than(made[-1])
     return made
 
 
