@@ -232,9 +232,14 @@ import os, signal, sys, time
 got = []
 for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP):
     signal.signal(number, lambda number, frame: got.append(signal.Signals(number).name))
+# Python forgets signals that come to a new process before it has begun: it says when that is over.
+listening, begun = os.pipe()
 child = os.fork()
 if child:
+    os.read(listening, 1)
     print("ready", os.getpid(), child, os.getppid(), flush=True)
+else:
+    os.write(begun, b"x")
 while "SIGTERM" not in got:
     time.sleep(0.02)
 enough = time.monotonic() + 0.7

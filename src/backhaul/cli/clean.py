@@ -15,6 +15,7 @@ import click
 from backhaul.clean.clearing import clear, finish_interrupted, judge, judge_by_carried_receipts
 from backhaul.clean.verdict import Clearing, Fate, Verdict
 from backhaul.cli.clean_view import show_clearing
+from backhaul.cli.line_options import timeout_option
 from backhaul.cli.progress import ProgressView
 from backhaul.cli.render import STDERR, show_error, show_warnings, size
 from backhaul.errors import BackhaulError, NoRunsFound, UsageError
@@ -37,9 +38,7 @@ from backhaul.sync.state_folder import state_folder
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be deleted; delete nothing.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before deleting.")
-@click.option(
-    "--timeout", type=click.FloatRange(min=0.1), default=60, show_default=True, help="Seconds without a byte."
-)
+@timeout_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @click.pass_context
 def command(

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from backhaul.cli.depot_folder import data_option
+from backhaul.cli.line_options import bwlimit_option, timeout_option
 from backhaul.cli.parent import end_with_parent
 from backhaul.cli.render import show_outcomes
 from backhaul.depot import log
@@ -32,10 +33,8 @@ from backhaul.sync.outcome import overall_exit_code
     "--every", type=click.FloatRange(min=0.5), default=10, show_default=True, help="Seconds between two looks."
 )
 @click.option("--once", is_flag=True, help="Bring what is there now, and end.")
-@click.option(
-    "--timeout", type=click.FloatRange(min=0.1), default=60, show_default=True, help="Seconds without a byte."
-)
-@click.option("--bwlimit", metavar="RATE", help="Bytes a second (512k, 2M), or a timetable: '08:00,512k 19:00,off'.")
+@timeout_option
+@bwlimit_option
 @click.option("--with-parent", is_flag=True, hidden=True, help="Stop when standard input is closed.")
 @data_option
 @click.pass_context

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from backhaul.cli.line_options import timeout_option
 from backhaul.unattended.choices import Choices
 from backhaul.unattended.disk_guard import Action, Thresholds
 from backhaul.unattended.job import JobEnd, JobNotStarted, leave_like
@@ -54,9 +55,7 @@ _ON_DISK = [str(action) for action in Action if action is not Action.WARN]
 )
 @click.option("-e", "--entity", help="Send to this entity, whatever the log says.")
 @click.option("-p", "--project", help="Send to this project, whatever the log says.")
-@click.option(
-    "--timeout", type=click.FloatRange(min=0.1), default=60, show_default=True, help="Seconds without a byte."
-)
+@timeout_option
 @click.option("--queue", "queue", metavar="PATH|URL", envvar="BACKHAUL_QUEUE", help="The queue in which runs wait.")
 @click.option(
     "--drain-on",

@@ -12,6 +12,8 @@ from typing import Any
 import click
 
 from backhaul.cli.bundle_view import bundles_json, opened
+from backhaul.cli.line_options import bwlimit_option, timeout_option
+from backhaul.cli.live_options import live_options
 from backhaul.cli.plan_view import planned
 from backhaul.cli.progress import ProgressView
 from backhaul.cli.quantities import BYTES
@@ -49,23 +51,12 @@ _GOES_ON = frozenset(kind.exit_code for kind in (TemporaryError, DeadlineReached
 @click.option("--only-artifacts", multiple=True, metavar="NAME[:ALIAS,…]", help="Send only these artifacts.")
 @click.option("--no-artifacts", is_flag=True, help="Leave out all artifacts.")
 @click.option("--max-file-size", type=BYTES, metavar="SIZE", help="Leave out larger files (500K, 20M, 2G).")
-@click.option(
-    "--timeout", type=click.FloatRange(min=0.1), default=60, show_default=True, help="Seconds without a byte."
-)
-@click.option("--bwlimit", metavar="RATE", help="Bytes a second (512k, 2M), or a timetable: '08:00,512k 19:00,off'.")
+@timeout_option
+@bwlimit_option
 @click.option("--deadline", type=click.FloatRange(min=0), help="Stop after so many seconds; keep trying until then.")
 @click.option("--force", is_flag=True, help="Overwrite what the destination holds under this run id.")
 @click.option("--live", is_flag=True, help="Follow runs that are still being recorded, until they end.")
-@click.option(
-    "--live-every", type=click.FloatRange(min=0.5), default=15, show_default=True, help="Seconds between two readings."
-)
-@click.option(
-    "--dead-after",
-    type=click.FloatRange(min=1),
-    default=900,
-    show_default=True,
-    help="Seconds without growth after which a writer that cannot be seen counts as dead.",
-)
+@live_options
 @click.option("--signed-by", metavar="FINGERPRINT", help="Refuse a bundle that was not signed with this key.")
 @click.option("--dry-run", is_flag=True, help="Say what would be sent; no network.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")

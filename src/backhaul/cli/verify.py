@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from backhaul.cli.bundle_view import bundles_json, opened
+from backhaul.cli.line_options import timeout_option
 from backhaul.cli.progress import ProgressView
 from backhaul.cli.render import STDERR, show_error, show_outcomes, show_warnings
 from backhaul.errors import BackhaulError
@@ -38,9 +39,7 @@ from backhaul.sync.state_folder import state_folder
 )
 @click.option("--deep", is_flag=True, help="Read every history row back and compare it.")
 @click.option("--receipt", type=click.Path(path_type=Path), help="Check this receipt instead of run directories.")
-@click.option(
-    "--timeout", type=click.FloatRange(min=0.1), default=60, show_default=True, help="Seconds without a byte."
-)
+@timeout_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @click.pass_context
 def command(

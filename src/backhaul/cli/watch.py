@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from backhaul.cli.line_options import bwlimit_option, timeout_option
+from backhaul.cli.live_options import live_options
 from backhaul.cli.quantities import BYTES
 from backhaul.cli.queue import queue_option
 from backhaul.cli.render import show_error
@@ -43,16 +45,7 @@ _SECONDS = click.FloatRange(min=0)
 @click.option(
     "--live-after", type=_SECONDS, default=0, show_default=True, help="With --live: only runs that are so old (s)."
 )
-@click.option(
-    "--live-every", type=click.FloatRange(min=0.5), default=15, show_default=True, help="Seconds between two readings."
-)
-@click.option(
-    "--dead-after",
-    type=click.FloatRange(min=1),
-    default=900,
-    show_default=True,
-    help="Seconds without growth after which a writer that cannot be seen counts as dead.",
-)
+@live_options
 @click.option(
     "--poll", type=click.FloatRange(min=0.2), default=15, show_default=True, help="Seconds between two looks at most."
 )
@@ -62,10 +55,8 @@ _SECONDS = click.FloatRange(min=0)
 @click.option("--only-artifacts", multiple=True, metavar="NAME[:ALIAS,…]", help="Send only these artifacts.")
 @click.option("--no-artifacts", is_flag=True, help="Leave out all artifacts.")
 @click.option("--max-file-size", type=BYTES, metavar="SIZE", help="Leave out larger files (500K, 20M, 2G).")
-@click.option(
-    "--timeout", type=click.FloatRange(min=0.1), default=60, show_default=True, help="Seconds without a byte."
-)
-@click.option("--bwlimit", metavar="RATE", help="Bytes a second (512k, 2M), or a timetable: '08:00,512k 19:00,off'.")
+@timeout_option
+@bwlimit_option
 @click.option(
     "--drain", type=_SECONDS, default=60, show_default=True, help="Seconds to finish what is under way on SIGTERM."
 )
