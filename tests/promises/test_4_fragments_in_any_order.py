@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -58,12 +59,26 @@ def test_parts_that_were_sent_before_the_others_get_their_places_when_all_are_th
     _assert_whole(depot, project)
 
 
+@pytest.mark.parametrize("order", [(1, 2, 0), (2, 1, 0), (1, 0, 2)])
+def test_parts_in_folders_of_their_own_may_come_in_any_order(
+    backhaul: Backhaul, depot: DepotProcess, originals: list[Path], tmp_path: Path, project: str, order: tuple[int, ...]
+) -> None:
+    """Each in a call of its own, from a folder of its own: the later ones that went before are found, and move up."""
+    runs = [copied(run, tmp_path / str(place)) for place, run in enumerate(originals)]
+    for place in order:
+        done = backhaul.sync(runs[place], "-p", project)
+        assert done.exit_code == 0, done.stderr
+    _assert_whole(depot, project)
+    assert backhaul("verify", *runs, "-p", project).exit_code == 0
+
+
 def test_an_earlier_part_alone_is_told_to_come_with_the_later_one(
     backhaul: Backhaul, depot: DepotProcess, originals: list[Path], tmp_path: Path, project: str
 ) -> None:
     """Where the later one is not at hand it could only go behind newer rows: told what to do, nothing is changed."""
     runs = [copied(run, tmp_path / str(place)) for place, run in enumerate(originals)]
     assert backhaul.sync(runs[1], "-p", project).exit_code == 0
+    shutil.rmtree(runs[1])
     before = held(depot.data, project, "resumed")
     done = backhaul.sync(runs[0], "-p", project)
     assert (done.exit_code, done.only["error"]["code"]) == (6, "remote-conflict"), done.stderr

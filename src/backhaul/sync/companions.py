@@ -1,4 +1,6 @@
-"""Parts of a run that nobody named: those that lie beside the named ones and were sent to the destination before.
+"""Parts of a run that nobody named and that were sent to the destination before: where they lie, they are found.
+
+That is beside the named ones, or wherever they lay when they got a receipt.
 
 Their lines stand before or behind the lines of the named parts, so they have a say in where these go; and where an
 earlier part comes late, they have to move up.
@@ -6,7 +8,8 @@ earlier part comes late, they have to move up.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 from backhaul.errors import BackhaulError
@@ -16,29 +19,48 @@ from backhaul.runs.rows import NUMBERED, Stream
 from backhaul.sync.destination import Destination
 from backhaul.sync.ledger import read_ledger
 from backhaul.sync.progress import Progress
+from backhaul.sync.receipt import logs_with_receipts
 
 
 def companions_of(named: Sequence[Inspection], to: Destination, state_folder: Path) -> list[Inspection]:
-    """The other parts of the named runs in the same folders, as far as their ledgers know the destination.
+    """The other parts of the named runs, as far as their ledgers know the destination.
 
     A second copy of a named part, such as a repaired one, is none. What cannot be read is passed over.
     """
     starts: dict[str, set[float]] = {}
-    folders: dict[Path, set[str]] = {}
     for run in named:
         starts.setdefault(to.key(run.identity), set()).add(run.identity.start_time)
-        folders.setdefault(run.directory.path.parent, set()).add(run.directory.run_id_hint)
     logs = {run.directory.log for run in named}
     found = []
-    for folder, run_ids in folders.items():
-        for directory in _beside(folder, run_ids):
-            other = None if directory.log in logs else _looked_at(directory)
+    for directory in chain(_beside(named), _elsewhere(named, to, state_folder)):
+        if directory.log not in logs:
+            logs.add(directory.log)
+            other = _looked_at(directory)
             if other is not None and _is_part_of(other, starts, to, state_folder):
                 found.append(other)
     return found
 
 
-def _beside(folder: Path, run_ids: set[str]) -> Iterator[RunDirectory]:
+def _beside(named: Iterable[Inspection]) -> Iterator[RunDirectory]:
+    """The directories of the same run ids in the folders of the named ones."""
+    folders: dict[Path, set[str]] = {}
+    for run in named:
+        folders.setdefault(run.directory.path.parent, set()).add(run.directory.run_id_hint)
+    for folder, run_ids in folders.items():
+        yield from _of_runs(folder, run_ids)
+
+
+def _elsewhere(named: Iterable[Inspection], to: Destination, state_folder: Path) -> Iterator[RunDirectory]:
+    """The directories whose logs have a receipt under the name of one of the runs."""
+    projects: dict[str, set[str]] = {}
+    for run in named:
+        projects.setdefault(to.project_of(run.identity), set()).add(to.run_id_of(run.identity))
+    for project, run_ids in projects.items():
+        for log in logs_with_receipts(project, run_ids, state_folder):
+            yield RunDirectory(log.parent, log)
+
+
+def _of_runs(folder: Path, run_ids: set[str]) -> Iterator[RunDirectory]:
     try:
         names = sorted(path.name for path in folder.iterdir())
     except OSError:

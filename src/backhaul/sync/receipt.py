@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from backhaul.sync.signature import canonical, signed
 from backhaul.sync.verify import Expected, Remote, config_values, last_step_of, plain
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+# <run id>-<the log's digest, its beginning>[suffix].json
+_NAME = re.compile(r"(?P<run_id>.+)-[0-9a-f]{12}(-[a-z]+)?\.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,21 @@ def keep_receipt(document: Mapping[str, Any], state_folder: Path, suffix: str = 
         reason = error.strerror if isinstance(error, OSError) else error
         raise DiskFull(f"The receipt {path} cannot be written: {reason}.") from error
     return path
+
+
+def logs_with_receipts(project: str, run_ids: Collection[str], state_folder: Path) -> Iterator[Path]:
+    """The logs of which there are receipts under one of those names, from whatever server and entity.
+
+    What is no receipt, or cannot be read, is passed over.
+    """
+    wanted = {_safe(run_id) for run_id in run_ids}
+    for path in sorted((state_folder / "receipts").glob(f"*/*/{_safe(project)}/*.json")):
+        name = _NAME.fullmatch(path.name)
+        if name is not None and name["run_id"] in wanted:
+            try:
+                yield Path(json.loads(path.read_bytes())["log"]["path"])
+            except (OSError, ValueError, KeyError, TypeError):
+                continue
 
 
 def _loaded(text: str) -> Mapping[str, Any]:

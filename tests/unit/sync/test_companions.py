@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -47,6 +48,27 @@ def test_the_parts_that_were_sent_there_before_count(tmp_path: Path) -> None:
     assert companions_of([named, later], _TO, tmp_path / "state") == [earlier]
     assert unsent not in companions_of([named, unsent], _TO, tmp_path / "state")
     assert known_end(earlier, _TO, tmp_path / "state") == no_lines() | {"wandb-history.jsonl": 4}
+
+
+def _receipted(log: Path, state: Path, name: str = f"{_ID}-0123456789ab.json") -> None:
+    receipt = state / "receipts" / "there" / "e" / "p" / name
+    receipt.parent.mkdir(parents=True, exist_ok=True)
+    receipt.write_text(json.dumps({"log": {"path": str(log)}}))
+
+
+def test_a_part_counts_where_it_got_its_receipt(tmp_path: Path) -> None:
+    """In a folder of its own; not one of another run, not one that is gone, not one that lies beside as well."""
+    state = tmp_path / "state"
+    named, beside = _part(tmp_path, 20), _part(tmp_path, 21)
+    far, another = _part(tmp_path / "far", 30), _part(tmp_path / "far", 31, run_id=f"{_ID}-x")
+    for run in (beside, far, another):
+        _sent(run, state)
+    _receipted(far.directory.log, state)
+    _receipted(beside.directory.log, state, f"{_ID}-0123456789ac.json")
+    _receipted(another.directory.log, state, f"{_ID}-x-0123456789ab.json")
+    _receipted(tmp_path / "gone" / f"run-{_ID}.wandb", state, f"{_ID}-0123456789ad-carried.json")
+    (state / "receipts" / "there" / "e" / "p" / f"{_ID}-0123456789ae.json").write_text("no receipt")
+    assert companions_of([named], _TO, state) == [beside, far]
 
 
 def test_a_second_copy_of_a_part_is_none(tmp_path: Path) -> None:
