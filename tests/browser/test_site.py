@@ -1,0 +1,127 @@
+"""The documentation as a site: built without a complaint, and whole without a network."""
+
+from __future__ import annotations
+
+import http.server
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from functools import partial
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, Request
+
+_ROOT = Path(__file__).resolve().parents[2]
+_STYLE_ADDRESS = re.compile(r"""(?:url\(\s*|@import\s+)["']?((?:https?:)?//[^"')\s]+)""")
+# What a page fetches by itself. `a` is not among them: a reader decides to follow it.
+_FETCHED = {
+    "script": "src",
+    "img": "src",
+    "iframe": "src",
+    "source": "src",
+    "video": "src",
+    "audio": "src",
+    "object": "data",
+}
+
+
+class _Assets(HTMLParser):
+    """Gathers the addresses of what a page fetches by itself."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        told = dict(attrs)
+        name = "href" if tag == "link" and told.get("rel") not in {"prev", "next", "canonical"} else _FETCHED.get(tag)
+        if name is not None and told.get(name):
+            self.found.append(str(told[name]))
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, built with every warning as an error."""
+    folder = tmp_path_factory.mktemp("site") / "build"
+    built = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)],
+        cwd=_ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert built.returncode == 0, built.stderr
+    return folder
+
+
+@pytest.fixture(params=["opened from a disk", "served"])
+def address(request: pytest.FixtureRequest, site: Path) -> Iterator[str]:
+    """Where the site is, in both ways of reading it."""
+    if request.param == "opened from a disk":
+        yield site.as_uri()
+        return
+    handler = partial(_Quiet, directory=str(site))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def page(browser: Browser, address: str) -> Iterator[Page]:
+    """A window in which whatever a page asks of another place ends the test."""
+    context = browser.new_context()
+    opened, elsewhere, complaints = context.new_page(), [], []
+
+    def watch(request: Request) -> None:
+        if not request.url.startswith((address, "data:", "blob:", "about:")):
+            elsewhere.append(request.url)
+
+    context.on("request", watch)
+    opened.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    yield opened
+    context.close()
+    assert (elsewhere, complaints) == ([], [])
+
+
+def test_no_page_or_style_of_the_site_names_a_foreign_host_for_what_it_fetches(site: Path) -> None:
+    """A site that is carried into a closed network has its scripts, styles, fonts and images with it."""
+    pages = list(site.rglob("*.html"))
+    assert len(pages) > 100
+    foreign = {asset for page in pages for asset in _Assets(page.read_text()).found if "//" in asset}
+    foreign |= {found for style in site.rglob("*.css") for found in _STYLE_ADDRESS.findall(style.read_text())}
+    assert not foreign
+
+
+def test_the_search_finds_an_error_by_its_code_and_the_result_leads_there(page: Page, address: str) -> None:
+    """The search needs neither a server nor a network."""
+    page.goto(f"{address}/index.html")
+    page.fill(".md-search__input", "captive-portal")
+    result = page.locator(".md-search-result__link", has_text="captive-portal").first
+    result.wait_for()
+    result.click()
+    page.wait_for_url(re.compile(r"/errors/captive-portal\.html"))
+    assert page.locator("h1").inner_text().startswith("captive-portal")
+
+
+@pytest.mark.parametrize("name", ["index", "reference/commands", "troubleshooting", "errors/captive-portal"])
+def test_no_page_is_wider_than_a_phone(browser: Browser, site: Path, name: str) -> None:
+    """Tables and long lines scroll by themselves; the page does not."""
+    context = browser.new_context(viewport={"width": 360, "height": 740})
+    opened = context.new_page()
+    opened.goto(f"{site.as_uri()}/{name}.html")
+    assert opened.evaluate("document.documentElement.scrollWidth") == 360
+    context.close()
