@@ -1,4 +1,4 @@
-"""For `mkdocs`: lists the pages of a folder where the navigation says `folder/*.md`; each error has one, and they come and go."""
+"""For `mkdocs`: lists the pages of a folder where the navigation says `folder/*.md`, as it does for the errors."""
 
 from __future__ import annotations
 

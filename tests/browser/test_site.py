@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -44,17 +45,16 @@ class _Assets(HTMLParser):
             self.found.append(str(told[name]))
 
 
+def _build(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder), *options]
+    return subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=False)
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site, built with every warning as an error."""
     folder = tmp_path_factory.mktemp("site") / "build"
-    built = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)],
-        cwd=_ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    built = _build(folder)
     assert built.returncode == 0, built.stderr
     return folder
 
@@ -125,3 +125,17 @@ def test_no_page_is_wider_than_a_phone(browser: Browser, site: Path, name: str) 
     opened.goto(f"{site.as_uri()}/{name}.html")
     assert opened.evaluate("document.documentElement.scrollWidth") == 360
     context.close()
+
+
+def test_a_link_without_an_end_and_a_page_that_is_nowhere_in_the_navigation_break_the_build(tmp_path: Path) -> None:
+    """What is wrong with the site is told before it is there."""
+    docs = Path(shutil.copytree(_ROOT / "docs", tmp_path / "docs"))
+    (docs / "orphan.md").write_text("[somewhere](nowhere.md)\n")
+    configuration = (_ROOT / "mkdocs.yml").read_text().replace("docs_dir: docs", f"docs_dir: {docs}")
+    (tmp_path / "mkdocs.yml").write_text(
+        configuration.replace("scripts/site_pages.py", f"{_ROOT}/scripts/site_pages.py")
+    )
+    built = _build(tmp_path / "build", "--config-file", str(tmp_path / "mkdocs.yml"))
+    assert built.returncode == 1
+    assert "nowhere.md" in built.stderr
+    assert "orphan.md" in built.stderr
