@@ -5,7 +5,7 @@ What is checked: the commands and options of the reference are those of the prog
 with its exit code, every finding one with its severity and its place in the troubleshooting page, and no page is
 without either; the exit codes of the tables are those of the errors; the JSON reference names every key that is
 printed; every `backhaul …` line in the texts is one that the program understands; relative links lead somewhere; no
-text holds a path of the machine on which it was written.
+text holds a path of the machine on which it was written; fragments of the change log have their form.
 """
 
 from __future__ import annotations
@@ -37,6 +37,9 @@ _EXIT_LINE = re.compile(r"^Exit code: (\d+)$", re.MULTILINE)
 _ASSIGNMENTS = re.compile(r"^(?:\w+=(?:\$\([^)]*\)|\S*) +)*")
 # Where a command ends for the shell, or for a reader: a pipe, a redirection, a comment, an ellipsis.
 _END_OF_COMMAND = re.compile(r"(\s[|&>#].*|\s2>.*|;.*|\s…$|\s\\$)", re.DOTALL)
+# A fragment's name; a bullet, which may go on in indented lines.
+_FRAGMENT = re.compile(r"[a-z0-9][a-z0-9.-]*\.(added|changed|deprecated|removed|fixed|security)\.md")
+_BULLETS = re.compile(r"(?:- \S.*\n(?:  \S.*\n)*)+")
 _FOREIGN_HOMES = re.compile(r"(?<![\w.])/(?:home|root|Users|tmp|private|work|workspace|builds|var/folders)/[\w.-]+")
 
 
@@ -52,6 +55,7 @@ def check(root: Path = _ROOT) -> list[str]:
         *_check_command_lines(root),
         *_check_links(root),
         *_check_paths(root),
+        *_check_fragments(root),
     ]
 
 
@@ -241,6 +245,16 @@ def _check_paths(root: Path) -> Iterator[str]:
         text = path.read_text(encoding="utf-8")
         for found in sorted({*_FOREIGN_HOMES.findall(text), *(place for place in own if f"{place}/" in text)}):
             yield f"{path.relative_to(root)}: {found} is a path of one machine"
+
+
+def _check_fragments(root: Path) -> Iterator[str]:
+    for path in sorted((root / "changelog.d").iterdir()):
+        if path.name == "template.md":
+            continue
+        if not _FRAGMENT.fullmatch(path.name):
+            yield f"changelog.d/{path.name}: a fragment is named some-words.KIND.md, see CONTRIBUTING.md"
+        elif not _BULLETS.fullmatch(path.read_text(encoding="utf-8")):
+            yield f"changelog.d/{path.name}: a fragment is a list of bullets, `- …`, and nothing else"
 
 
 if __name__ == "__main__":

@@ -100,6 +100,8 @@ def test_documentation_agrees_with_the_code(check_docs: ModuleType) -> None:
         (_append("README.md", "[there](docs/glossary.md#no-such-word)"), "names a heading that is not there"),
         (_append("README.md", f"See {_ROOT}/README.md"), "is a path of one machine"),
         (_append("README.md", "See /" + "home/eve/wandb"), "is a path of one machine"),
+        (_append("changelog.d/new.md", "- A change."), "new.md: a fragment is named"),
+        (_append("changelog.d/new.fixed.md", "A change without a bullet."), "new.fixed.md: a fragment is a list"),
     ],
 )
 def test_a_text_that_disagrees_is_told(
