@@ -30,8 +30,8 @@ from backhaul.sync.state_folder import state_folder
 @click.command("clean")
 @click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--to", "to", metavar="URL|depot", help="The server; `depot` is your own on this machine.")
-@click.option("-e", "--entity", help="The runs are under this entity, whatever the log says.")
-@click.option("-p", "--project", help="The runs are under this project, whatever the log says.")
+@click.option("-e", "--entity", metavar="NAME", help="The runs are under this entity, whatever the log says.")
+@click.option("-p", "--project", metavar="NAME", help="The runs are under this project, whatever the log says.")
 @click.option("--deep", is_flag=True, help="Read every history row back and compare it, before anything is deleted.")
 @click.option(
     "--carried", is_flag=True, help="Go by receipts that were carried here (`receipt import`); ask no server."

@@ -31,11 +31,17 @@ _IN_THE_CLEAR = (
 
 
 @click.group("depot", invoke_without_command=True)
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0 takes a free one.")
-@click.option("--entity", help="Where runs go that name no entity; your user name by default.")
-@click.option("--tls-cert", type=_FILE, help="Speak TLS, with this certificate (PEM, its chain may follow).")
-@click.option("--tls-key", type=_FILE, help="The certificate's key (PEM), if it is not in the same file.")
+@click.option("--host", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--port", metavar="PORT", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0 takes a free one."
+)
+@click.option("--entity", metavar="NAME", help="Where runs go that name no entity; your user name by default.")
+@click.option(
+    "--tls-cert", metavar="FILE", type=_FILE, help="Speak TLS, with this certificate (PEM, its chain may follow)."
+)
+@click.option(
+    "--tls-key", metavar="FILE", type=_FILE, help="The certificate's key (PEM), if it is not in the same file."
+)
 @click.option("--public-url", metavar="URL", help="The address that clients use, where a proxy stands before.")
 @click.option(
     "--forwarded-allow-ips", metavar="IPS", help="Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."

@@ -9,4 +9,4 @@ import click
 
 def data_option(function: click.decorators.FC) -> click.decorators.FC:
     """The option that names the data folder, the same for every command of the depot."""
-    return click.option("--data", type=click.Path(path_type=Path), help="The data folder.")(function)
+    return click.option("--data", metavar="FOLDER", type=click.Path(path_type=Path), help="The data folder.")(function)

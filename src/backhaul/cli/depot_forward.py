@@ -24,13 +24,18 @@ from backhaul.sync.outcome import overall_exit_code
 
 @click.command("forward")
 @click.option("--to", required=True, metavar="URL", help="The server to which everything goes.")
-@click.option("-e", "--entity", help="Send to this entity, whatever a run says.")
-@click.option("-p", "--project", help="Send to this project, whatever a run says.")
+@click.option("-e", "--entity", metavar="NAME", help="Send to this entity, whatever a run says.")
+@click.option("-p", "--project", metavar="NAME", help="Send to this project, whatever a run says.")
 @click.option(
     "--from-entity", metavar="ENTITY", help="Runs of this entity go to the key's own; the depot's default by default."
 )
 @click.option(
-    "--every", type=click.FloatRange(min=0.5), default=10, show_default=True, help="Seconds between two looks."
+    "--every",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0.5),
+    default=10,
+    show_default=True,
+    help="Seconds between two looks.",
 )
 @click.option("--once", is_flag=True, help="Bring what is there now, and end.")
 @timeout_option

@@ -35,11 +35,12 @@ from backhaul.wire.remote import RunAddress
 @click.command("doctor")
 @click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--to", metavar="URL|depot", help="The server to try; by default the one that a sync would take.")
-@click.option("-e", "--entity", help="Ask whether this entity may be written to.")
-@click.option("-p", "--project", help="Ask whether this project may be written to.")
+@click.option("-e", "--entity", metavar="NAME", help="Ask whether this entity may be written to.")
+@click.option("-p", "--project", metavar="NAME", help="Ask whether this project may be written to.")
 @click.option("--offline", is_flag=True, help="Leave out the network.")
 @click.option(
     "--full-from",
+    metavar="PERCENT",
     type=click.IntRange(1, 100),
     default=80,
     show_default=True,

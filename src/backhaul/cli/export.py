@@ -19,7 +19,12 @@ from backhaul.runs.new_file import new_file
 @click.command("export")
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path, allow_dash=True), required=True, help="The file; - is stdout."
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(path_type=Path, allow_dash=True),
+    required=True,
+    help="The file; - is stdout.",
 )
 @click.option(
     "--what",

@@ -8,7 +8,12 @@ import click
 def timeout_option(function: click.decorators.FC) -> click.decorators.FC:
     """How long nothing may move before a request is given up; the same for every command that asks a server."""
     return click.option(
-        "--timeout", type=click.FloatRange(min=0.1), default=60, show_default=True, help="Seconds without a byte."
+        "--timeout",
+        metavar="SECONDS",
+        type=click.FloatRange(min=0.1),
+        default=60,
+        show_default=True,
+        help="Seconds without a byte.",
     )(function)
 
 

@@ -9,6 +9,7 @@ def live_options(function: click.decorators.FC) -> click.decorators.FC:
     """How often a log that grows is read, and when its writer counts as dead; the same for every command."""
     every = click.option(
         "--live-every",
+        metavar="SECONDS",
         type=click.FloatRange(min=0.5),
         default=15,
         show_default=True,
@@ -16,6 +17,7 @@ def live_options(function: click.decorators.FC) -> click.decorators.FC:
     )
     dead_after = click.option(
         "--dead-after",
+        metavar="SECONDS",
         type=click.FloatRange(min=1),
         default=900,
         show_default=True,

@@ -5,10 +5,14 @@ from __future__ import annotations
 import importlib
 import sys
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 import click
 
 from backhaul.errors import BackhaulError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 _COMMANDS = {
     "sync": "Bring runs to a server, and prove that they arrived.",
@@ -28,6 +32,7 @@ _COMMANDS = {
     "export": "Write a run's rows to a CSV, JSON Lines, Parquet or Arrow file.",
     "depot": "Run our own W&B-compatible server.",
     "demo": "Record three real runs, sync them to a depot, and show what arrived.",
+    "completion": "Print the script by which bash, zsh or fish complete what you type.",
 }
 
 
@@ -42,6 +47,13 @@ class _LazyGroup(click.Group):
             return None
         command: click.Command = importlib.import_module(f"backhaul.cli.{cmd_name}").command
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        # Imported when a shell asks; and the names come from here, since importing all commands takes a second.
+        from click.shell_completion import CompletionItem
+
+        names = [CompletionItem(name, help=text) for name, text in _COMMANDS.items() if name.startswith(incomplete)]
+        return names + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

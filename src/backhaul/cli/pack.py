@@ -28,7 +28,12 @@ from backhaul.sync.state_folder import state_folder
 @click.option("--split", type=BYTES, metavar="SIZE", help="Make volumes FILE.001, FILE.002 … smaller than this (4G).")
 @click.option("--no-references", is_flag=True, help="Leave out local files that artifacts only refer to.")
 @click.option(
-    "--level", type=click.IntRange(1, 19), default=3, show_default=True, help="How hard to compress (Zstandard)."
+    "--level",
+    metavar="N",
+    type=click.IntRange(1, 19),
+    default=3,
+    show_default=True,
+    help="How hard to compress (Zstandard).",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @click.pass_context

@@ -126,8 +126,8 @@ def resume(ctx: click.Context, paths: tuple[Path, ...], where: str | None, as_js
 @_paths()
 @queue_option
 @click.option("--to", "to", metavar="URL|depot", help="The server that the ledgers are asked about.")
-@click.option("-e", "--entity", help="Runs go to this entity, whatever the log says.")
-@click.option("-p", "--project", help="Runs go to this project, whatever the log says.")
+@click.option("-e", "--entity", metavar="NAME", help="Runs go to this entity, whatever the log says.")
+@click.option("-p", "--project", metavar="NAME", help="Runs go to this project, whatever the log says.")
 @_json_option
 @click.pass_context
 def rebuild(

@@ -29,6 +29,7 @@ def command() -> None:
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--runs",
+    metavar="PATH",
     multiple=True,
     type=click.Path(path_type=Path),
     help="Where the runs lie; $WANDB_DIR or the current folder.",

@@ -42,6 +42,7 @@ _ON_DISK = [str(action) for action in Action if action is not Action.WARN]
 )
 @click.option(
     "--deadline",
+    metavar="SECONDS",
     type=click.FloatRange(min=0),
     default=60,
     show_default=True,
@@ -53,12 +54,13 @@ _ON_DISK = [str(action) for action in Action if action is not Action.WARN]
 @click.option(
     "--to", "to", metavar="URL|depot", help="The server; `depot` is your own on this machine, and needs no key."
 )
-@click.option("-e", "--entity", help="Send to this entity, whatever the log says.")
-@click.option("-p", "--project", help="Send to this project, whatever the log says.")
+@click.option("-e", "--entity", metavar="NAME", help="Send to this entity, whatever the log says.")
+@click.option("-p", "--project", metavar="NAME", help="Send to this project, whatever the log says.")
 @timeout_option
 @click.option("--queue", "queue", metavar="PATH|URL", envvar="BACKHAUL_QUEUE", help="The queue in which runs wait.")
 @click.option(
     "--drain-on",
+    metavar="SIGNAL",
     type=_SIGNAL,
     multiple=True,
     default=("USR1",),
@@ -73,9 +75,20 @@ _ON_DISK = [str(action) for action in Action if action is not Action.WARN]
     help="Whose notices of interruption to wait for.",
 )
 @click.option("--metadata-url", metavar="URL", envvar="BACKHAUL_METADATA_URL", help="Where the notices come from.")
-@click.option("--notice-signal", type=_SIGNAL, help="Send this to the job when its machine will be taken away.")
-@click.option("--disk-warn", type=_PERCENT, default=80, show_default=True, help="Warn when the disk is so full.")
-@click.option("--disk-act", type=_PERCENT, default=95, show_default=True, help="Act when the disk is so full.")
+@click.option(
+    "--notice-signal", metavar="SIGNAL", type=_SIGNAL, help="Send this to the job when its machine will be taken away."
+)
+@click.option(
+    "--disk-warn",
+    metavar="PERCENT",
+    type=_PERCENT,
+    default=80,
+    show_default=True,
+    help="Warn when the disk is so full.",
+)
+@click.option(
+    "--disk-act", metavar="PERCENT", type=_PERCENT, default=95, show_default=True, help="Act when the disk is so full."
+)
 @click.option(
     "--on-disk",
     type=click.Choice(_ON_DISK),
@@ -85,9 +98,14 @@ _ON_DISK = [str(action) for action in Action if action is not Action.WARN]
     help="What to do then; may be given several times.",
 )
 @click.option(
-    "--disk-signal", type=_SIGNAL, default="USR2", show_default=True, help="What `--on-disk signal` sends to the job."
+    "--disk-signal",
+    metavar="SIGNAL",
+    type=_SIGNAL,
+    default="USR2",
+    show_default=True,
+    help="What `--on-disk signal` sends to the job.",
 )
-@click.option("--disk-every", type=click.FloatRange(min=0.1), default=10, hidden=True)
+@click.option("--disk-every", metavar="SECONDS", type=click.FloatRange(min=0.1), default=10, hidden=True)
 @click.option("--log", "log", metavar="FILE", type=click.Path(path_type=Path), help="Write there what we have to say.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing.")
 def command(job: tuple[str, ...], log: Path | None, quiet: bool, **choices: Any) -> None:

@@ -38,11 +38,17 @@ _GOES_ON = frozenset(kind.exit_code for kind in (TemporaryError, DeadlineReached
 @click.option(
     "--to", "to", metavar="URL|depot", help="The server; `depot` is your own on this machine, and needs no key."
 )
-@click.option("-e", "--entity", help="Send to this entity, whatever the log says.")
-@click.option("-p", "--project", help="Send to this project, whatever the log says.")
-@click.option("--id", "run_id", help="Send under this run id (one run only).")
+@click.option("-e", "--entity", metavar="NAME", help="Send to this entity, whatever the log says.")
+@click.option("-p", "--project", metavar="NAME", help="Send to this project, whatever the log says.")
+@click.option("--id", "run_id", metavar="ID", help="Send under this run id (one run only).")
 @click.option(
-    "-j", "--jobs", type=click.IntRange(1, 256), default=MOST_RUNS, show_default=True, help="Runs at a time, at most."
+    "-j",
+    "--jobs",
+    metavar="N",
+    type=click.IntRange(1, 256),
+    default=MOST_RUNS,
+    show_default=True,
+    help="Runs at a time, at most.",
 )
 @click.option(
     "--root", "roots", multiple=True, metavar="OLD=NEW", help="What was recorded under OLD lies under NEW now."
@@ -53,7 +59,12 @@ _GOES_ON = frozenset(kind.exit_code for kind in (TemporaryError, DeadlineReached
 @click.option("--max-file-size", type=BYTES, metavar="SIZE", help="Leave out larger files (500K, 20M, 2G).")
 @timeout_option
 @bwlimit_option
-@click.option("--deadline", type=click.FloatRange(min=0), help="Stop after so many seconds; keep trying until then.")
+@click.option(
+    "--deadline",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0),
+    help="Stop after so many seconds; keep trying until then.",
+)
 @click.option("--force", is_flag=True, help="Overwrite what the destination holds under this run id.")
 @click.option("--live", is_flag=True, help="Follow runs that are still being recorded, until they end.")
 @live_options

@@ -30,15 +30,19 @@ from backhaul.sync.state_folder import state_folder
 @click.command("verify")
 @click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--to", "to", metavar="URL|depot", help="The server; `depot` is your own on this machine.")
-@click.option("-e", "--entity", help="Look under this entity, whatever the log says.")
-@click.option("-p", "--project", help="Look under this project, whatever the log says.")
-@click.option("--id", "run_id", help="Look under this run id (one run only).")
-@click.option("-j", "--jobs", type=click.IntRange(1, 64), default=4, show_default=True, help="Runs at a time.")
+@click.option("-e", "--entity", metavar="NAME", help="Look under this entity, whatever the log says.")
+@click.option("-p", "--project", metavar="NAME", help="Look under this project, whatever the log says.")
+@click.option("--id", "run_id", metavar="ID", help="Look under this run id (one run only).")
+@click.option(
+    "-j", "--jobs", metavar="N", type=click.IntRange(1, 64), default=4, show_default=True, help="Runs at a time."
+)
 @click.option(
     "--root", "roots", multiple=True, metavar="OLD=NEW", help="What was recorded under OLD lies under NEW now."
 )
 @click.option("--deep", is_flag=True, help="Read every history row back and compare it.")
-@click.option("--receipt", type=click.Path(path_type=Path), help="Check this receipt instead of run directories.")
+@click.option(
+    "--receipt", metavar="FILE", type=click.Path(path_type=Path), help="Check this receipt instead of run directories."
+)
 @timeout_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @click.pass_context

@@ -38,19 +38,31 @@ _SECONDS = click.FloatRange(min=0)
 @click.command("watch")
 @click.argument("folders", metavar="DIR...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--to", "to", metavar="URL|depot", help="The server; `depot` is your own on this machine.")
-@click.option("-e", "--entity", help="Send to this entity, whatever the log says.")
-@click.option("-p", "--project", help="Send to this project, whatever the log says.")
+@click.option("-e", "--entity", metavar="NAME", help="Send to this entity, whatever the log says.")
+@click.option("-p", "--project", metavar="NAME", help="Send to this project, whatever the log says.")
 @queue_option
 @click.option("--live", is_flag=True, help="Also send runs while they are being recorded.")
 @click.option(
-    "--live-after", type=_SECONDS, default=0, show_default=True, help="With --live: only runs that are so old (s)."
+    "--live-after",
+    metavar="SECONDS",
+    type=_SECONDS,
+    default=0,
+    show_default=True,
+    help="With --live: only runs that are so old (s).",
 )
 @live_options
 @click.option(
-    "--poll", type=click.FloatRange(min=0.2), default=15, show_default=True, help="Seconds between two looks at most."
+    "--poll",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0.2),
+    default=15,
+    show_default=True,
+    help="Seconds between two looks at most.",
 )
 @click.option("--no-inotify", is_flag=True, help="Look only; have the kernel tell nothing.")
-@click.option("-j", "--jobs", type=click.IntRange(1, 64), default=16, show_default=True, help="Runs at a time.")
+@click.option(
+    "-j", "--jobs", metavar="N", type=click.IntRange(1, 64), default=16, show_default=True, help="Runs at a time."
+)
 @click.option("--exclude", multiple=True, metavar="GLOB", help="Leave out files whose name matches.")
 @click.option("--only-artifacts", multiple=True, metavar="NAME[:ALIAS,…]", help="Send only these artifacts.")
 @click.option("--no-artifacts", is_flag=True, help="Leave out all artifacts.")
@@ -58,20 +70,35 @@ _SECONDS = click.FloatRange(min=0)
 @timeout_option
 @bwlimit_option
 @click.option(
-    "--drain", type=_SECONDS, default=60, show_default=True, help="Seconds to finish what is under way on SIGTERM."
+    "--drain",
+    metavar="SECONDS",
+    type=_SECONDS,
+    default=60,
+    show_default=True,
+    help="Seconds to finish what is under way on SIGTERM.",
 )
 @click.option(
-    "--lease", type=click.FloatRange(min=1), default=120, show_default=True,
+    "--lease", metavar="SECONDS", type=click.FloatRange(min=1), default=120, show_default=True,
     help="Seconds after which the runs of a worker that is not heard of go to others.",
 )  # fmt: skip
-@click.option("--osh-command-dir", "commands", type=click.Path(path_type=Path), default=DEFAULT_FOLDER,
+@click.option("--osh-command-dir", "commands", metavar="DIR", type=click.Path(path_type=Path), default=DEFAULT_FOLDER,
               show_default=True, help="Take wandb-osh's command files from here.")  # fmt: skip
 @click.option("--no-osh", is_flag=True, help="Take no command files.")
 @click.option(
-    "--disk-warn", type=click.FloatRange(0, 100), default=80, show_default=True, help="Tell when a disk is so full (%)."
+    "--disk-warn",
+    metavar="PERCENT",
+    type=click.FloatRange(0, 100),
+    default=80,
+    show_default=True,
+    help="Tell when a disk is so full (%).",
 )
 @click.option(
-    "--disk-act", type=click.FloatRange(0, 100), default=95, show_default=True, help="Act when a disk is so full (%)."
+    "--disk-act",
+    metavar="PERCENT",
+    type=click.FloatRange(0, 100),
+    default=95,
+    show_default=True,
+    help="Act when a disk is so full (%).",
 )
 @click.option(
     "--on-disk",
@@ -81,11 +108,20 @@ _SECONDS = click.FloatRange(min=0)
     show_default=True,
     help="What to do then; may be given several times.",
 )
-@click.option("--disk-every", type=click.FloatRange(min=0.1), default=60, hidden=True)
+@click.option("--disk-every", metavar="SECONDS", type=click.FloatRange(min=0.1), default=60, hidden=True)
 @click.option("--log-json", is_flag=True, help="A line of JSON for each event; by itself when stderr is no terminal.")
-@click.option("--metrics-port", type=click.IntRange(0, 65535), help="Serve metrics for Prometheus on this port.")
-@click.option("--metrics-address", default="127.0.0.1", show_default=True, help="Serve them on this address.")
-@click.option("--metrics-file", type=click.Path(path_type=Path), help="Write them here, for node_exporter (*.prom).")
+@click.option(
+    "--metrics-port", metavar="PORT", type=click.IntRange(0, 65535), help="Serve metrics for Prometheus on this port."
+)
+@click.option(
+    "--metrics-address", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="Serve them on this address."
+)
+@click.option(
+    "--metrics-file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write them here, for node_exporter (*.prom).",
+)
 @click.pass_context
 def command(ctx: click.Context, /, folders: tuple[Path, ...], where: str | None, **choices: Any) -> None:
     """Bring runs home as they come, until told to stop: once their job has ended, or with --live while they grow.
