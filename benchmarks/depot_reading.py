@@ -15,9 +15,9 @@ from urllib.parse import urlencode
 
 from depot_server import ENTITY, Server, send
 
-from backhaul.depot.service import DATABASE
+from backhaul.depot.place import DATABASE
 from backhaul.depot.store import runs
-from backhaul.depot.store.database import Database
+from backhaul.depot.store.sqlite import SqliteDatabase
 
 _PROJECT = "many"
 _TIMES = 7  # each question is asked so often; the first answer and the middle one of the others are told
@@ -106,7 +106,7 @@ def make_runs(data: Path, count: int) -> None:
         (have,) = connection.execute("SELECT count(*) FROM runs WHERE project_id = ?", (home.id,)).fetchone()
         connection.executemany(_INSERT, (_row(chance, home.id, number, now) for number in range(have, count)))
 
-    database = Database(data / DATABASE)
+    database = SqliteDatabase(data / DATABASE)
     try:
         database.write(write)
     finally:

@@ -17,8 +17,8 @@ _RUN_DEPOT = """
 import ctypes, sys
 ctypes.CDLL(None).prctl(0x59616D61, ctypes.c_ulong(-1))
 from pathlib import Path
-from backhaul.depot import Depot
-depot = Depot.open(Path(sys.argv[1]), entity="tester")
+from backhaul.depot import Depot, Place
+depot = Depot(Place(Path(sys.argv[1])), entity="tester")
 depot.run(port=0, on_ready=lambda url: print(url, depot.sign_in_address(url), flush=True))
 """
 

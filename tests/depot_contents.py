@@ -12,7 +12,8 @@ from typing import Any
 from backhaul.depot.artifact import Artifact
 from backhaul.depot.model import EVENTS, HISTORY, OUTPUT, Run
 from backhaul.depot.store.folder import FolderBlobs
-from backhaul.depot.store.sqlite import SqliteStore
+from backhaul.depot.store.opening import open_store
+from backhaul.depot.store.sql_store import SqlStore
 
 ENTITY = "tester"
 
@@ -105,8 +106,8 @@ def truncate(data: Path, project: str, run_id: str, lines: int, entity: str = EN
 
 
 @contextmanager
-def _store(data: Path) -> Iterator[SqliteStore]:
-    store = SqliteStore(data / "depot.sqlite")
+def _store(data: Path) -> Iterator[SqlStore]:
+    store = open_store(data / "depot.sqlite")
     try:
         yield store
     finally:

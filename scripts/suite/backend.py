@@ -18,7 +18,7 @@ from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
 
-from backhaul.depot import Depot, Role, User
+from backhaul.depot import Depot, Place, Role, User
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def _carry_out(depot: Depot, path: str, body: dict[str, Any]) -> bool:
 
 
 def _main() -> None:
-    depot = Depot.open(Path(sys.argv[1]), entity="operator")
+    depot = Depot(Place(Path(sys.argv[1])), entity="operator")
     service = _service(depot)
     Thread(target=service.serve_forever, daemon=True).start()
 

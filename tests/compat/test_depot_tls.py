@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 import trustme
 
-from backhaul.depot import Depot, Role, User, new_key
+from backhaul.depot import Depot, Place, Role, User, new_key
 from tests.command import Backhaul, copied
 from tests.sync_fixtures import healthy, healthy_original
 
@@ -87,7 +87,7 @@ def tls_depot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_TlsDepot]:
 def member(tls_depot: _TlsDepot, isolated_env: dict[str, str]) -> dict[str, str]:
     """The environment of somebody who belongs to the team `lab`, and trusts the site's authority as W&B's pages say."""
     key = new_key()
-    with Depot.users_of(tls_depot.data) as users:
+    with Depot.users_of(Place(tls_depot.data)) as users:
         users.put(User("ada", Role.MEMBER, frozenset({"lab"})), key)
     trust = {"SSL_CERT_FILE": str(tls_depot.authority), "REQUESTS_CA_BUNDLE": str(tls_depot.authority)}
     return isolated_env | trust | {"WANDB_BASE_URL": tls_depot.url, "WANDB_API_KEY": key}

@@ -8,19 +8,20 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 
-from backhaul.cli.depot_folder import data_option
 from backhaul.cli.depot_forward import command as forward_command
+from backhaul.cli.depot_place import place_of, place_options
 from backhaul.cli.depot_user import user
 from backhaul.cli.parent import end_with_parent
 from backhaul.cli.quantities import BYTES
 from backhaul.cli.render import STDERR
-from backhaul.depot import Depot, Reach, log
+from backhaul.depot import Depot, Place, Reach, log
 from backhaul.errors import ConfigurationError, UsageError
 from backhaul.relay.companion import companion
-from backhaul.sync.depot_folder import ADDRESS_FILE, default_data_folder
+from backhaul.sync.depot_folder import ADDRESS_FILE
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -50,10 +51,11 @@ _IN_THE_CLEAR = (
 @click.option("--forward", metavar="URL", help="Pass everything on to this server, whenever the way is open.")
 @click.option("--forward-entity", metavar="ENTITY", help="Pass everything on to this entity there.")
 @click.option("--with-parent", is_flag=True, hidden=True, help="Stop when standard input is closed.")
-@data_option
+@place_options
 @click.pass_context
 def command(
     ctx: click.Context,
+    /,
     host: str,
     port: int,
     entity: str | None,
@@ -65,13 +67,14 @@ def command(
     forward: str | None,
     forward_entity: str | None,
     with_parent: bool,
-    data: Path | None,
+    **where: Any,
 ) -> None:
     """Run a W&B-compatible server on this machine. The unmodified wandb SDK can log to it."""
+    place = place_of(where, None)
     if ctx.invoked_subcommand is not None:
-        ctx.obj = data
+        ctx.obj = place
         return
-    folder = data or default_data_folder()
+    folder = place.data
     if with_parent:
         end_with_parent()
     log.to_stderr()
@@ -82,32 +85,32 @@ def command(
     except ValueError as error:
         raise UsageError(f"{error}.") from error
     os.umask(0o077)  # what is in the store is for whoever runs the depot, and for others through the depot only
-    with _told(folder), ExitStack() as stack:
-        depot = Depot.open(folder, entity, max_file_size)
+    with _told(place), ExitStack() as stack:
+        depot = Depot(place, entity, max_file_size)
         if reach.in_the_clear(host):
             STDERR.print(_IN_THE_CLEAR)
         if forward:
-            stack.enter_context(companion(_forwarding(folder, depot.entity, forward, forward_entity)))
+            stack.enter_context(companion(_forwarding(place, depot.entity, forward, forward_entity)))
         try:
-            depot.run(host, port, lambda url: _announce(depot, folder, public_url or url), reach)
+            depot.run(host, port, lambda url: _announce(depot, place, public_url or url), reach)
         finally:
             (folder / ADDRESS_FILE).unlink(missing_ok=True)
 
 
-def _forwarding(folder: Path, entity: str, to: str, to_entity: str | None) -> list[str]:
-    """The command line of a process that passes on what is in `folder`: its failure is not the depot's failure."""
-    command = [sys.executable, "-m", "backhaul", "depot", "forward", "--data", str(folder), "--with-parent"]
+def _forwarding(place: Place, entity: str, to: str, to_entity: str | None) -> list[str]:
+    """The command line of a process that passes on what is in `place`: its failure is not the depot's failure."""
+    command = [sys.executable, "-m", "backhaul", "depot", "forward", "--data", str(place.data), "--with-parent"]
     command += ["--from-entity", entity, "--to", to]
     return command + (["--entity", to_entity] if to_entity else [])
 
 
 @contextmanager
-def _told(folder: Path) -> Iterator[None]:
+def _told(place: Place) -> Iterator[None]:
     """Says in the words of the command line why a depot cannot start."""
     try:
         yield
     except RuntimeError as error:
-        raise ConfigurationError(f"The depot cannot use {folder}: {error}.") from error
+        raise ConfigurationError(f"The depot cannot use {place}: {error}.") from error
     except ssl.SSLError as error:
         raise ConfigurationError(
             f"The depot cannot use its certificate: {error}.", next="Give PEM files that belong together."
@@ -123,17 +126,21 @@ command.add_command(forward_command)
 
 
 @command.command("key")
-@data_option
+@place_options
 @click.pass_context
-def key(ctx: click.Context, data: Path | None) -> None:
+def key(ctx: click.Context, /, **where: Any) -> None:
     """Print the operator's API key."""
-    print(Depot.key_of(data or ctx.obj or default_data_folder()))
+    place = place_of(where, ctx.obj)
+    with _told(place):
+        print(Depot.key_of(place))
 
 
-def _announce(depot: Depot, folder: Path, url: str) -> None:
+def _announce(depot: Depot, place: Place, url: str) -> None:
     """Say where the depot is: to other commands by a file, to programs on stdout, to people on stderr."""
-    (folder / ADDRESS_FILE).write_text(f"{url}\n{depot.sign_in_address(url)}\n")
+    (place.data / ADDRESS_FILE).write_text(f"{url}\n{depot.sign_in_address(url)}\n")
     print(url, flush=True)
-    STDERR.print(f"The depot is at {url} (data in {folder}). Stop it with Ctrl-C.")
+    STDERR.print(f"The depot is at {url} (data in {place}). Stop it with Ctrl-C.")
     STDERR.print(f"  look:  {depot.sign_in_address(url)}", soft_wrap=True)
-    STDERR.print(f"  log:   WANDB_BASE_URL={url} WANDB_API_KEY=$(backhaul depot key --data {folder})", soft_wrap=True)
+    STDERR.print(
+        f"  log:   WANDB_BASE_URL={url} WANDB_API_KEY=$(backhaul depot key --data {place.data})", soft_wrap=True
+    )

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import signal
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
 
-from backhaul.cli.depot_folder import data_option
+from backhaul.cli.depot_place import place_of, place_options
 from backhaul.cli.line_options import bwlimit_option, timeout_option
 from backhaul.cli.parent import end_with_parent
 from backhaul.cli.render import show_outcomes
@@ -18,7 +17,6 @@ from backhaul.depot.service import default_entity
 from backhaul.errors import Terminated
 from backhaul.relay.service import LOG, Relay
 from backhaul.sync.connection import Target
-from backhaul.sync.depot_folder import default_data_folder
 from backhaul.sync.outcome import overall_exit_code
 
 
@@ -41,11 +39,9 @@ from backhaul.sync.outcome import overall_exit_code
 @timeout_option
 @bwlimit_option
 @click.option("--with-parent", is_flag=True, hidden=True, help="Stop when standard input is closed.")
-@data_option
+@place_options
 @click.pass_context
-def command(
-    ctx: click.Context, /, once: bool, every: float, data: Path | None, with_parent: bool, **choices: Any
-) -> None:
+def command(ctx: click.Context, /, once: bool, every: float, with_parent: bool, **choices: Any) -> None:
     """Pass on what a depot holds to another server, while the depot runs or not.
 
     Each run goes by the same engine as `backhaul sync` takes, with a ledger, and is read back. A run that goes on is
@@ -58,7 +54,7 @@ def command(
     target = Target(
         choices["to"], choices["entity"], choices["project"], timeout=choices["timeout"], bwlimit=choices["bwlimit"]
     )
-    relay = Relay(data or ctx.obj or default_data_folder(), choices["from_entity"] or default_entity(), target)
+    relay = Relay(place_of(choices, ctx.obj), choices["from_entity"] or default_entity(), target)
     if not once:
         relay.for_ever(every)
     outcomes = relay.once()

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from typing import Any
 
 import click
 
-from backhaul.cli.depot_folder import data_option
-from backhaul.depot import Depot, Refused, Role, User, Users, new_key
+from backhaul.cli.depot_place import place_of, place_options
+from backhaul.depot import Depot, Place, Refused, Role, User, Users, new_key
 from backhaul.errors import ConfigurationError, UsageError
-from backhaul.sync.depot_folder import default_data_folder
 
 _ROLES = click.Choice([role.value for role in Role])
 
@@ -35,11 +34,11 @@ def user() -> None:
 @click.argument("name")
 @_role_option
 @_entity_option
-@data_option
+@place_options
 @click.pass_obj
-def add(parent_data: Path | None, name: str, role: str, teams: tuple[str, ...], data: Path | None) -> None:
+def add(above: Place | None, /, name: str, role: str, teams: tuple[str, ...], **where: Any) -> None:
     """Let NAME in and print their key. It is shown this once: the depot keeps its hash only."""
-    with _users(data or parent_data) as users:
+    with _users(place_of(where, above)) as users:
         if users.by_name(name) is not None:
             raise UsageError(f"{name!r} is in already.", next="backhaul depot user change, or user key")
         key = new_key()
@@ -51,42 +50,42 @@ def add(parent_data: Path | None, name: str, role: str, teams: tuple[str, ...], 
 @click.argument("name")
 @_role_option
 @_entity_option
-@data_option
+@place_options
 @click.pass_obj
-def change(parent_data: Path | None, name: str, role: str, teams: tuple[str, ...], data: Path | None) -> None:
+def change(above: Place | None, /, name: str, role: str, teams: tuple[str, ...], **where: Any) -> None:
     """Give NAME this role and these teams instead of those before. The key stays."""
-    with _users(data or parent_data) as users:
+    with _users(place_of(where, above)) as users:
         users.change(_described(name, role, teams))
 
 
 @user.command("list")
-@data_option
+@place_options
 @click.pass_obj
-def show(parent_data: Path | None, data: Path | None) -> None:
+def show(above: Place | None, /, **where: Any) -> None:
     """Print everybody's name, role and entities, a line each, with tabs between."""
-    with _users(data or parent_data) as users:
+    with _users(place_of(where, above)) as users:
         for each in users.every():
             click.echo(f"{each.name}\t{each.role}\t{','.join([each.name, *sorted(each.teams)])}")
 
 
 @user.command("remove")
 @click.argument("name")
-@data_option
+@place_options
 @click.pass_obj
-def remove(parent_data: Path | None, name: str, data: Path | None) -> None:
+def remove(above: Place | None, /, name: str, **where: Any) -> None:
     """Let NAME in no more. Their runs stay."""
-    with _users(data or parent_data) as users:
+    with _users(place_of(where, above)) as users:
         users.remove(name)
 
 
 @user.command("key")
 @click.argument("name")
-@data_option
+@place_options
 @click.pass_obj
-def key(parent_data: Path | None, name: str, data: Path | None) -> None:
+def key(above: Place | None, /, name: str, **where: Any) -> None:
     """Print a new key for NAME. The one before ends now, with every browser that was signed in by it."""
     fresh = new_key()
-    with _users(data or parent_data) as users:
+    with _users(place_of(where, above)) as users:
         users.change_key(name, fresh)
     click.echo(fresh)
 
@@ -96,17 +95,14 @@ def _described(name: str, role: str, teams: tuple[str, ...]) -> User:
 
 
 @contextmanager
-def _users(data: Path | None) -> Iterator[Users]:
-    """The users of the data folder, the user's own by default; what goes wrong in the words of the command line."""
-    folder = data or default_data_folder()
+def _users(place: Place) -> Iterator[Users]:
+    """The users of a place; what goes wrong in the words of the command line."""
     try:
-        with Depot.users_of(folder) as users:
+        with Depot.users_of(place) as users:
             yield users
     except Refused as refused:
         if refused.status >= 500:
-            raise ConfigurationError(
-                f"The depot's users in {folder} cannot be reached: {refused.message}."
-            ) from refused
+            raise ConfigurationError(f"The depot's users in {place} cannot be reached: {refused.message}.") from refused
         raise UsageError(f"{refused.message}.", next="See who is in: backhaul depot user list") from refused
     except (RuntimeError, OSError) as error:
-        raise ConfigurationError(f"The depot's users in {folder} cannot be reached: {error}.") from error
+        raise ConfigurationError(f"The depot's users in {place} cannot be reached: {error}.") from error

@@ -1,4 +1,4 @@
-"""What a data folder keeps, for those who only read it."""
+"""What a depot keeps, for those who only read it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,10 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
-from backhaul.depot.keys import Secrets
 from backhaul.depot.manifests import Manifests
-from backhaul.depot.service import DATABASE
-from backhaul.depot.store import Blobs, Keeping, folders
-from backhaul.depot.store.folder import FolderBlobs
-from backhaul.depot.store.sqlite import SqliteStore
+from backhaul.depot.place import Place
+from backhaul.depot.store import Blobs, Keeping
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +23,15 @@ class Kept:
 
 
 @contextmanager
-def kept_in(data: Path) -> Iterator[Kept]:
-    """What the folder keeps; works while a depot runs over it.
+def kept_in(place: Place) -> Iterator[Kept]:
+    """What is kept in a place; works while depots run over it.
 
-    Raises OSError when the folder cannot be read, RuntimeError when it belongs to a newer depot.
+    Raises OSError when it cannot be read, RuntimeError when it belongs to a newer depot.
     """
-    folders.make(data)
-    secrets = Secrets.open(data)
-    store = SqliteStore(data / DATABASE)
+    secrets = place.secrets()
+    store = place.open_store()
     try:
-        blobs = FolderBlobs(data / "blobs")
+        blobs = place.open_blobs()
         yield Kept(hashlib.sha256(secrets.signing).hexdigest(), store, blobs, Manifests(blobs))
     finally:
         store.close()

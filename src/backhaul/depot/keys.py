@@ -7,30 +7,32 @@ import binascii
 import hashlib
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 _KEY_BYTES = 20  # 40 hexadecimal characters: clients up to 0.22 accept no other length
 
 
+Keep = Callable[[str, str], str]
+"""Gives the secret of a name; the second text becomes it when there is none."""
+
+
 class Secrets:
-    """The two secrets of a data folder, made at the first start with mode 0600 and read ever after.
+    """The two secrets of a depot, made at its first start and read ever after.
 
     The operator's key is kept as it is, because `backhaul depot key` and `--to depot` must read it: whoever can read
-    this file can read, and change, the whole store anyway. The keys of all others are kept as hashes (`store.users`).
+    it where it lies can read, and change, the whole store anyway. The keys of all others are kept as hashes
+    (`store.users`).
     """
 
-    def __init__(self, api_key: str, signing: bytes) -> None:
-        self.api_key = api_key
-        self.signing = signing
-        self.start = secrets.token_hex(8)
-        """Made anew at each start: what holds for one start only is bound to it."""
+    def __init__(self, keep: Keep) -> None:
+        self.api_key = keep("api-key", new_key())
+        self.signing = bytes.fromhex(keep("signing-secret", secrets.token_hex(32)))
 
     @classmethod
-    def open(cls, folder: Path) -> Secrets:
-        """Reads the secrets in `folder`, making those that are missing. Raises OSError when it cannot."""
-        key = _read_or_make(folder / "api-key", new_key())
-        signing = _read_or_make(folder / "signing-secret", secrets.token_hex(32))
-        return cls(key, bytes.fromhex(signing))
+    def in_folder(cls, folder: Path) -> Secrets:
+        """Those in files of mode 0600 in `folder`. Raises OSError when they can be neither read nor made."""
+        return cls(lambda name, fresh: _read_or_make(folder / name, fresh))
 
 
 def new_key() -> str:

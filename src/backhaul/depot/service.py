@@ -1,16 +1,14 @@
-"""The depot as one object: open a data folder, then run."""
+"""The depot as one object: open it where it keeps what it has, then run."""
 
 from __future__ import annotations
 
-import fcntl
 import getpass
 import os
 import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import ExitStack, contextmanager
 from types import FrameType
 from urllib.parse import urlencode
 
@@ -25,60 +23,47 @@ from backhaul.depot.digester import Digester
 from backhaul.depot.doorkeeper import Doorkeeper
 from backhaul.depot.graphql.context import Services
 from backhaul.depot.history import HistoryReader
-from backhaul.depot.keys import Secrets
 from backhaul.depot.manifests import Manifests
 from backhaul.depot.pages.login import Tickets
+from backhaul.depot.place import Place
 from backhaul.depot.reach import Reach
-from backhaul.depot.store import Users, folders
-from backhaul.depot.store.folder import FolderBlobs
-from backhaul.depot.store.sqlite import SqliteStore
-from backhaul.depot.store.users import SqliteUsers
+from backhaul.depot.store import Users
 from backhaul.depot.sweep import Sweep
 
 _IDLE_CONNECTION = 75  # seconds; longer than the 30 s between a run's heartbeats
 _LAST_ANSWERS = 5  # seconds for requests under way when the depot is told to stop
 _BACKLOG = 1024
 
-DATABASE = "depot.sqlite"
-
 OnReady = Callable[[str], None]
 
 
 class Depot:
-    """A W&B-compatible server over one data folder. Only one process may have a folder open."""
+    """A W&B-compatible server over one place. Only one process may have a place open.
 
-    def __init__(self, data: Path, secrets: Secrets, entity: str, max_file_size: int | None = None) -> None:
-        self._secrets = secrets
-        self._signer = Signer(secrets.signing)
-        self._tickets = Tickets(secrets, self._signer)
-        self._entity = entity
+    `entity` is where runs go that name none; the name of the system's user by default. Files of more than
+    `max_file_size` bytes are refused. A place is made with its API key at the first start. Raises OSError when it
+    cannot be used, RuntimeError when it belongs to a newer depot or is in use by another one.
+    """
+
+    def __init__(self, place: Place, entity: str | None = None, max_file_size: int | None = None) -> None:
+        self._entity = entity or default_entity()
         self._max_file_size = max_file_size
-        self._lock = _locked(data / "lock")
-        try:
-            self._blobs = FolderBlobs(data / "blobs")
-            self._store = SqliteStore(data / DATABASE)  # the last that may fail: it has a thread, which must be ended
-        except BaseException:
-            os.close(self._lock)
-            raise
+        with ExitStack() as undo:
+            self._lock = place.lock()
+            undo.callback(os.close, self._lock)
+            self._blobs = place.open_blobs()
+            self._secrets = place.secrets()
+            self._store = place.open_store()  # the last that may fail: it has a thread, which must be ended
+            undo.pop_all()
+        self._signer = Signer(self._secrets.signing)
+        self._tickets = Tickets(self._signer, self._store.redeem)
         self._digester = Digester(self._store)
         self._manifests = Manifests(self._blobs)
 
-    @classmethod
-    def open(cls, data: Path, entity: str | None = None, max_file_size: int | None = None) -> Depot:
-        """Opens the folder, making it with its API key at the first start.
-
-        `entity` is where runs go that name none; the name of the system's user by default. Files of more than
-        `max_file_size` bytes are refused. Raises OSError when the folder cannot be written, RuntimeError when it
-        belongs to a newer depot or is in use by another one.
-        """
-        folders.make(data)
-        return cls(data, Secrets.open(data), entity or default_entity(), max_file_size)
-
     @staticmethod
-    def key_of(data: Path) -> str:
-        """The API key of a data folder, made when there is none yet; works while a depot runs over it."""
-        folders.make(data)
-        return Secrets.open(data).api_key
+    def key_of(place: Place) -> str:
+        """The operator's API key, made when there is none yet; works while depots run over the place."""
+        return place.secrets().api_key
 
     @property
     def api_key(self) -> str:
@@ -101,17 +86,16 @@ class Depot:
 
     @staticmethod
     @contextmanager
-    def users_of(data: Path) -> Iterator[Users]:
-        """The users of a data folder; works while a depot runs over it, which heeds every change at once.
+    def users_of(place: Place) -> Iterator[Users]:
+        """The users of a place; works while depots run over it, which heed every change at once.
 
-        Raises OSError when the folder cannot be written, RuntimeError when it belongs to a newer depot.
+        Raises OSError when the place cannot be written, RuntimeError when it belongs to a newer depot.
         """
-        folders.make(data)
-        users = SqliteUsers.open(data / DATABASE)
+        store = place.open_store()
         try:
-            yield users
+            yield store.users
         finally:
-            users.close()
+            store.close()
 
     def run(
         self, host: str = "127.0.0.1", port: int = 8765, on_ready: OnReady | None = None, reach: Reach | None = None
@@ -200,17 +184,6 @@ class _Server(uvicorn.Server):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-def _locked(path: Path) -> int:
-    """The descriptor that holds the folder's lock. The system frees it when the process ends, however it ends."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise RuntimeError(f"another depot is using {path.parent}") from None
-    return descriptor
 
 
 @contextmanager

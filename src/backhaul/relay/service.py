@@ -1,4 +1,4 @@
-"""The forwarder as a program of its own: a data folder on one side, a server on the other."""
+"""The forwarder as a program of its own: a depot on one side, a server on the other."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backhaul.depot.keeping import kept_in
+from backhaul.depot.place import Place
 from backhaul.errors import BackhaulError, ConfigurationError, Interrupted
 from backhaul.relay.forwarder import Forwarder
 from backhaul.relay.spool import Spool
@@ -26,9 +27,9 @@ _TRY_FOR = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Relay:
-    """What is passed on, and where to: from the depot in `data`, whose default entity is `entity`, to `target`."""
+    """What is passed on, and where to: from the depot in `place`, whose default entity is `entity`, to `target`."""
 
-    data: Path
+    place: Place
     entity: str
     target: Target
 
@@ -58,10 +59,10 @@ class Relay:
         with connected(self.target) as there:
             key = hashlib.sha256(there.destination.base_url.encode()).hexdigest()[:16]
         try:
-            with kept_in(self.data) as kept:
-                yield Forwarder(Spool(self.data.resolve() / "forward" / key, kept, self.entity), self._send)
+            with kept_in(self.place) as kept:
+                yield Forwarder(Spool(self.place.data.resolve() / "forward" / key, kept, self.entity), self._send)
         except (OSError, RuntimeError) as error:
-            raise ConfigurationError(f"The depot's data in {self.data} cannot be used: {error}.") from error
+            raise ConfigurationError(f"The depot's data in {self.place} cannot be used: {error}.") from error
 
     def _send(self, paths: Sequence[Path]) -> Report:
         target = self.target

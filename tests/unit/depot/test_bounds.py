@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from backhaul.depot import Depot, numbers
+from backhaul.depot import Depot, Place, numbers
 from backhaul.depot.graphql import endpoint
 from backhaul.depot.graphql.context import Context, TookTooLong
 from backhaul.depot.graphql.files import _like
@@ -64,7 +64,7 @@ def test_a_document_may_not_multiply_itself(client: Client) -> None:
 def test_a_query_ends_after_its_time_and_a_change_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """503, at the next field; what has begun to change something is carried out."""
     monkeypatch.setattr(endpoint, "LONGEST_QUERY", -1.0)
-    depot = Depot.open(tmp_path, entity="tester")
+    depot = Depot(Place(tmp_path), entity="tester")
     try:
         context = Context(depot.services(), "http://h", User("tester", Role.ADMIN))
         graphql = endpoint.GraphQLEndpoint()

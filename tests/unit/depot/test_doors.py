@@ -12,10 +12,10 @@ from uuid import uuid4
 import pytest
 from starlette.routing import Mount, Route
 
-from backhaul.depot import Depot, Role, User, access, new_key
+from backhaul.depot import Depot, Place, Role, User, access, new_key
 from backhaul.depot.graphql.schema import RESOLVERS, load_schema
 from backhaul.depot.store.interface import Artifacts, Store, Sweeps
-from backhaul.depot.store.sqlite import SqliteStore
+from backhaul.depot.store.opening import open_store
 
 from .conftest import Client
 
@@ -41,7 +41,7 @@ class Lab:
         self.name = f"lab-{uuid4().hex[:8]}"
         self.place = {"entityName": self.name, "projectName": "p"}
         self.clients = {"operator": Client(depot.url, depot.api_key), "nobody": Client(depot.url, "")}
-        with Depot.users_of(depot.data) as users:
+        with Depot.users_of(Place(depot.data)) as users:
             for who, role, teams in (("admin", Role.ADMIN, []), ("member", Role.MEMBER, [self.name]),
                                      ("viewer", Role.VIEWER, [self.name]), ("stranger", Role.MEMBER, [])):  # fmt: skip
                 key = new_key()
@@ -204,7 +204,7 @@ def _rule(method: str, path: str) -> dict[str, int]:
 
 
 def _routes(tmp_path: Path) -> list[tuple[str, str]]:
-    depot = Depot.open(tmp_path, entity="tester")
+    depot = Depot(Place(tmp_path), entity="tester")
     try:
         routes = depot.app().routes
         assert [each.path for each in routes if isinstance(each, Mount)] == ["/static"]
@@ -398,7 +398,7 @@ def test_every_method_of_the_store_has_a_rule() -> None:
 @pytest.mark.parametrize("name", ["users", "uploads", "named_blobs", "close", "_database"])
 def test_what_is_nobodys_to_see_is_not_in_a_users_store(tmp_path: Path, name: str) -> None:
     """Keys, parts of uploads and the store's own means are out of reach for whoever is no admin."""
-    store = SqliteStore(tmp_path / "depot.sqlite")
+    store = open_store(tmp_path / "depot.sqlite")
     try:
         assert hasattr(store, name)
         assert not hasattr(access.seen_by(store, User("ada", Role.MEMBER)), name)

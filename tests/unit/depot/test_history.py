@@ -13,17 +13,18 @@ from backhaul.depot.history import HistoryReader
 from backhaul.depot.model import HISTORY, Delivery, Run, RunEdit
 from backhaul.depot.series import SeriesReader, View
 from backhaul.depot.store.lines import pack
-from backhaul.depot.store.sqlite import SqliteStore
+from backhaul.depot.store.opening import open_store
+from backhaul.depot.store.sql_store import SqlStore
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqliteStore]:
-    made = SqliteStore(tmp_path / "depot.sqlite")
+def store(tmp_path: Path) -> Iterator[SqlStore]:
+    made = open_store(tmp_path / "depot.sqlite")
     yield made
     made.close()
 
 
-def _logged(store: SqliteStore, lines: list[str], offset: int = 0) -> Run:
+def _logged(store: SqlStore, lines: list[str], offset: int = 0) -> Run:
     run, _ = store.open_run("me", "p", "r", RunEdit())
     store.deliver(run.id, Delivery(batches={HISTORY: pack(offset, lines)}))
     return run
@@ -44,7 +45,7 @@ def test_a_key_with_a_dot_is_found_literally_and_as_a_path() -> None:
     assert [rows.value_at(row, key) for key in ("a.b", "c.d.e", "f.g.h", "c.x", "z")] == [1, 2, 3, None, None]
 
 
-def test_a_sample_holds_the_first_and_the_last_row(store: SqliteStore) -> None:
+def test_a_sample_holds_the_first_and_the_last_row(store: SqlStore) -> None:
     """Thinned evenly over batch borders, without repeating a row."""
     run = _logged(store, [f'{{"_step":{step}}}' for step in range(5000)])
     steps = [rows.parse(line)["_step"] for line in HistoryReader(store).sample(run, HISTORY, 500)]
@@ -52,14 +53,14 @@ def test_a_sample_holds_the_first_and_the_last_row(store: SqliteStore) -> None:
     assert steps == sorted(set(steps))
 
 
-def test_a_page_has_every_row_of_its_steps_in_order(store: SqliteStore) -> None:
+def test_a_page_has_every_row_of_its_steps_in_order(store: SqlStore) -> None:
     """The stop step is not in the page; rows that were written out of order come in order."""
     run = _logged(store, [f'{{"_step":{step}}}' for step in (5, 1, 9, 3, 7)])
     page = HistoryReader(store).page(run, 3, 9)
     assert page == ['{"_step":3}', '{"_step":5}', '{"_step":7}']
 
 
-def test_a_replaced_line_is_read_anew(store: SqliteStore) -> None:
+def test_a_replaced_line_is_read_anew(store: SqlStore) -> None:
     """What was remembered of a batch does not outlive it."""
     reader = HistoryReader(store)
     run = _logged(store, ['{"_step":0,"a":1}', '{"_step":1,"a":2}'])
@@ -71,7 +72,7 @@ def test_a_replaced_line_is_read_anew(store: SqliteStore) -> None:
     assert {"_step", "a", "b"} == set(keys["keys"])
 
 
-def test_keys_tell_types_and_whether_a_metric_only_grows(store: SqliteStore) -> None:
+def test_keys_tell_types_and_whether_a_metric_only_grows(store: SqlStore) -> None:
     """Counted over batch borders; NaN is spelled as strict JSON allows."""
     lines = [f'{{"_step":{step},"up":{step},"down":{-step}}}' for step in range(3000)]
     run = _logged(store, [*lines, '{"_step":3000,"up":NaN,"t":"x","m":{"_type":"table-file"},"n":{"k":1}}'])
@@ -85,19 +86,19 @@ def test_keys_tell_types_and_whether_a_metric_only_grows(store: SqliteStore) -> 
     assert "n.k" in keys
 
 
-def test_rows_without_all_the_keys_are_left_out(store: SqliteStore) -> None:
+def test_rows_without_all_the_keys_are_left_out(store: SqlStore) -> None:
     """A sample by keys has only rows with every key, and only these keys."""
     run = _logged(store, ['{"_step":0,"a":1}', '{"_step":1,"a":2,"b":{"c":3}}', '{"_step":2,"b":{"c":4}}'])
     found = HistoryReader(store).sampled(run, ["_step", "a", "b.c", "_step"], 500, 0, 100)
     assert found == [{"_step": 1, "a": 2, "b.c": 3}]
 
 
-def _series(store: SqliteStore, run: Run, key: str, view: View | None = None) -> tuple[list[float], list[float]]:
+def _series(store: SqlStore, run: Run, key: str, view: View | None = None) -> tuple[list[float], list[float]]:
     series = SeriesReader(store, HistoryReader(store)).series(run, key, view or View())
     return series.x.tolist(), series.y.tolist()
 
 
-def test_a_chart_keeps_its_spikes(store: SqliteStore) -> None:
+def test_a_chart_keeps_its_spikes(store: SqlStore) -> None:
     """However many points are thinned away, the lowest and the highest stay."""
     values = [0.0] * 4000
     values[1234], values[2345] = 9.0, -9.0
@@ -108,7 +109,7 @@ def test_a_chart_keeps_its_spikes(store: SqliteStore) -> None:
     assert x == sorted(x)
 
 
-def test_a_chart_holds_what_can_be_drawn(store: SqliteStore) -> None:
+def test_a_chart_holds_what_can_be_drawn(store: SqlStore) -> None:
     """Texts, booleans, NaN and numbers beyond all bounds have no place; rows without the key leave no point."""
     values = ["1", "NaN", "true", "2.5", '"x"', "1" + "0" * 400, "null", "-3"]
     lines = [f'{{"_step":{10 * step},"v":{value}}}' for step, value in enumerate(values)]
@@ -117,14 +118,14 @@ def test_a_chart_holds_what_can_be_drawn(store: SqliteStore) -> None:
     assert _series(store, run, "w") == ([], [])
 
 
-def test_a_metric_that_diverges_is_drawn_where_it_is_finite(store: SqliteStore) -> None:
+def test_a_metric_that_diverges_is_drawn_where_it_is_finite(store: SqlStore) -> None:
     """NaN and the infinities among floating numbers leave gaps and do not spoil the chart."""
     values = ["1.5", "NaN", "Infinity", "0.5", "-Infinity"]
     run = _logged(store, [f'{{"_step":{step},"v":{value}}}' for step, value in enumerate(values)])
     assert _series(store, run, "v") == ([0.0, 3.0], [1.5, 0.5])
 
 
-def test_a_range_of_a_chart_reaches_its_edges(store: SqliteStore) -> None:
+def test_a_range_of_a_chart_reaches_its_edges(store: SqlStore) -> None:
     """A zoom shows the points inside, and the next one on either side, so that the line goes on to the edge."""
     run = _logged(store, [f'{{"_step":{step},"v":{step * step}}}' for step in range(100)])
     assert _series(store, run, "v", View(start=50, stop=52)) == ([49, 50, 51, 52, 53], [2401, 2500, 2601, 2704, 2809])
@@ -132,7 +133,7 @@ def test_a_range_of_a_chart_reaches_its_edges(store: SqliteStore) -> None:
     assert _series(store, run, "v", View(start=1000, stop=2000)) == ([], [])
 
 
-def test_a_chart_over_another_axis_has_the_rows_that_name_it(store: SqliteStore) -> None:
+def test_a_chart_over_another_axis_has_the_rows_that_name_it(store: SqlStore) -> None:
     """Any key can give x: time, or a step of the user's own; rows without it leave no point."""
     lines = ['{"_step":0,"v":1,"epoch":0.5}', '{"_step":1,"v":2}', '{"_step":2,"v":3,"epoch":1.5}', '{"epoch":2}']
     run = _logged(store, lines)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import stat
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,7 +18,8 @@ from backhaul.depot.doorkeeper import Doorkeeper
 from backhaul.depot.keys import Secrets, shown_key
 from backhaul.depot.pages.login import Sessions, Tickets
 from backhaul.depot.refusal import Refused
-from backhaul.depot.store.users import SqliteUsers
+from backhaul.depot.store.opening import open_store
+from backhaul.depot.store.users import SqlUsers
 
 _TARGET = Target("me", "p", "r", "media/a b#ü.png")
 
@@ -36,7 +38,7 @@ def _basic(text: str) -> str:
 
 def test_a_key_is_made_once_and_is_for_the_owner_alone(tmp_path: Path) -> None:
     """40 hexadecimal characters (old clients take no other length), mode 0600, the same at the next start."""
-    first, second = Secrets.open(tmp_path), Secrets.open(tmp_path)
+    first, second = Secrets.in_folder(tmp_path), Secrets.in_folder(tmp_path)
     assert first.api_key == second.api_key
     assert len(first.api_key) == 40
     assert int(first.api_key, 16)
@@ -45,18 +47,21 @@ def test_a_key_is_made_once_and_is_for_the_owner_alone(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def users(tmp_path: Path) -> Iterator[SqliteUsers]:
+def users(tmp_path: Path) -> Iterator[SqlUsers]:
     """Nobody yet."""
-    opened = SqliteUsers.open(tmp_path / "depot.sqlite")
-    yield opened
-    opened.close()
+    with closing(open_store(tmp_path / "depot.sqlite")) as store:
+        yield store.users
 
 
-def _doorkeeper(users: SqliteUsers, clock: _Clock) -> Doorkeeper:
-    return Doorkeeper(Secrets("k" * 40, b"s"), users, "me", Attempts(clock))
+def _given(name: str, _fresh: str) -> str:
+    return {"api-key": "k" * 40, "signing-secret": "5e"}[name]
 
 
-def test_only_the_key_is_accepted(users: SqliteUsers) -> None:
+def _doorkeeper(users: SqlUsers, clock: _Clock) -> Doorkeeper:
+    return Doorkeeper(Secrets(_given), users, "me", Attempts(clock))
+
+
+def test_only_the_key_is_accepted(users: SqlUsers) -> None:
     """Basic with the user `api`, or Bearer; nothing else, however malformed."""
     door = _doorkeeper(users, _Clock())
 
@@ -70,7 +75,7 @@ def test_only_the_key_is_accepted(users: SqliteUsers) -> None:
     assert [accepts(header) for header in bad] == [False] * len(bad)
 
 
-def test_wrong_keys_from_one_address_are_bounded(users: SqliteUsers) -> None:
+def test_wrong_keys_from_one_address_are_bounded(users: SqlUsers) -> None:
     """30 in a row, then one every two seconds: whatever is shown. Other addresses and those who are in go on."""
     clock = _Clock()
     door = _doorkeeper(users, clock)
@@ -127,18 +132,19 @@ def test_an_address_expires() -> None:
         signer.check("PUT", _TARGET, expires, signature)
 
 
-def test_a_ticket_signs_in_once_and_not_for_ever() -> None:
-    """A used, late or invented ticket is worthless, and so is one of the depot's last start."""
-    clock, secrets = _Clock(), Secrets("k" * 40, b"s")
-    tickets = Tickets(secrets, Signer(b"s", clock), clock)
-    ticket, late, other = tickets.make(), tickets.make(), Tickets(Secrets("k" * 40, b"s"), Signer(b"s", clock), clock)
-    bad = ["1.2.3", "", "a.b.c", "..", other.make()]
-    assert [tickets.redeem(each) for each in (ticket, ticket, *bad)] == [True, False, *[False] * len(bad)]
-    clock.now += 3601
-    assert not tickets.redeem(late)
+def test_a_ticket_signs_in_once_and_not_for_ever(tmp_path: Path) -> None:
+    """A used, late or invented ticket is worthless, also after a new start or at another depot of the store."""
+    clock = _Clock()
+    with closing(open_store(tmp_path / "depot.sqlite", clock)) as store:
+        tickets, others = [Tickets(Signer(b"s", clock), store.redeem, clock) for _ in range(2)]
+        ticket, late, foreign = tickets.make(), tickets.make(), Tickets(Signer(b"x", clock), store.redeem, clock).make()
+        assert [tickets.redeem(each) for each in ("1.2.3", "", "a.b.c", "..", foreign)] == [False] * 5
+        assert [each.redeem(ticket) for each in (others, tickets, others)] == [True, False, False]
+        clock.now += 3601
+        assert not tickets.redeem(late)
 
 
-def test_a_session_is_one_users_and_ends_with_their_key(users: SqliteUsers) -> None:
+def test_a_session_is_one_users_and_ends_with_their_key(users: SqlUsers) -> None:
     """It ends after 30 days, with a new key, and when the user is removed; it cannot be made into another's."""
     clock = _Clock()
     users.put(User("ada", Role.MEMBER), "a" * 40)

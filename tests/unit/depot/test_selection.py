@@ -20,7 +20,7 @@ from backhaul.depot.graphql.ordering import ordered, parse_order
 from backhaul.depot.model import Delivery, Run, RunEdit, User
 from backhaul.depot.pages.conditions import having_text, parse
 from backhaul.depot.selection import Wanted
-from backhaul.depot.store.sqlite import SqliteStore
+from backhaul.depot.store.opening import open_store
 
 _START = 1_790_000_000.0
 _VALUES: list[Any] = [
@@ -40,7 +40,7 @@ class _Depot:
 
     def __init__(self, path: Path) -> None:
         self.now = _START
-        self.store = SqliteStore(path, lambda: self.now)
+        self.store = open_store(path, lambda: self.now)
         for number, value in enumerate(_VALUES):
             config = json.dumps({"x": {"value": value}, "_wandb": {"value": {"t": 1}}, "only": {"value": number}})
             tags = ("a", "b")[: number % 3] if number % 4 else ()

@@ -14,27 +14,28 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from backhaul.depot import Depot
+from backhaul.depot import Depot, Place
 from backhaul.depot.digester import digest
 from backhaul.depot.model import HISTORY, OUTPUT, Blob, Delivery, Run, RunEdit
 from backhaul.depot.refusal import Refused
-from backhaul.depot.store.database import Database
 from backhaul.depot.store.lines import pack
-from backhaul.depot.store.sqlite import SqliteStore
+from backhaul.depot.store.opening import open_store
+from backhaul.depot.store.sql_store import SqlStore
+from backhaul.depot.store.sqlite import SqliteDatabase
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqliteStore]:
-    made = SqliteStore(tmp_path / "depot.sqlite")
+def store(tmp_path: Path) -> Iterator[SqlStore]:
+    made = open_store(tmp_path / "depot.sqlite")
     yield made
     made.close()
 
 
-def _run(store: SqliteStore, name: str = "r1") -> Run:
+def _run(store: SqlStore, name: str = "r1") -> Run:
     return store.open_run("me", "p", name, RunEdit())[0]
 
 
-def _write(store: SqliteStore, run: Run, offset: int, lines: list[str | None], stream: str = HISTORY) -> None:
+def _write(store: SqlStore, run: Run, offset: int, lines: list[str | None], stream: str = HISTORY) -> None:
     store.deliver(run.id, Delivery(batches={stream: pack(offset, lines)}))
 
 
@@ -46,7 +47,7 @@ _WRITES = st.lists(
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(writes=_WRITES)
 def test_a_stream_is_what_was_last_written_under_each_number(
-    store: SqliteStore, writes: list[tuple[int, list[str | None]]]
+    store: SqlStore, writes: list[tuple[int, list[str | None]]]
 ) -> None:
     """Whatever overlaps, repeats or leaves holes: a line is the last text written under its number."""
     run = _run(store)
@@ -59,7 +60,7 @@ def test_a_stream_is_what_was_last_written_under_each_number(
     assert max(model, default=-1) + 1 == store.line_counts(run.id).history
 
 
-def test_the_same_post_twice_leaves_each_line_once(store: SqliteStore) -> None:
+def test_the_same_post_twice_leaves_each_line_once(store: SqlStore) -> None:
     """A repeated request changes nothing, also when lines were added after its first arrival."""
     run = _run(store)
     _write(store, run, 0, ["a", "b", "c"])
@@ -68,7 +69,7 @@ def test_the_same_post_twice_leaves_each_line_once(store: SqliteStore) -> None:
     assert list(store.lines(run.id, HISTORY)) == [(0, "a"), (1, "b"), (2, "c"), (3, "d")]
 
 
-def test_a_repeated_large_post_costs_no_more_batches(store: SqliteStore) -> None:
+def test_a_repeated_large_post_costs_no_more_batches(store: SqlStore) -> None:
     """A batch that covers stored ones replaces them."""
     run = _run(store)
     content: list[str | None] = [f'{{"_step": {step}, "x": "{"y" * 60}"}}' for step in range(5000)]
@@ -78,7 +79,7 @@ def test_a_repeated_large_post_costs_no_more_batches(store: SqliteStore) -> None
     assert before == len(store.batches(run.id, HISTORY))
 
 
-def test_crumbs_of_a_live_run_are_joined(store: SqliteStore) -> None:
+def test_crumbs_of_a_live_run_are_joined(store: SqlStore) -> None:
     """A thousand posts of one line do not become a thousand rows of the database."""
     run = _run(store)
     for number in range(1000):
@@ -87,7 +88,7 @@ def test_crumbs_of_a_live_run_are_joined(store: SqliteStore) -> None:
     assert store.line_counts(run.id).output == 1000
 
 
-def test_holes_stay_holes_and_count(store: SqliteStore) -> None:
+def test_holes_stay_holes_and_count(store: SqlStore) -> None:
     """Lines that never came are left out when reading, and the count is the highest number plus one."""
     run = _run(store)
     _write(store, run, 5, ["f"])
@@ -97,7 +98,7 @@ def test_holes_stay_holes_and_count(store: SqliteStore) -> None:
 
 def test_silence_is_shown_as_crashed(tmp_path: Path) -> None:
     """A running run without a heartbeat for five minutes is crashed; a finished one stays finished."""
-    store = SqliteStore(tmp_path / "d.sqlite", clock=lambda: 1000.0)
+    store = open_store(tmp_path / "d.sqlite", clock=lambda: 1000.0)
     run = _run(store)
     assert [run.state_at(1000.0 + 299), run.state_at(1000.0 + 301)] == ["running", "crashed"]
     store.deliver(run.id, Delivery(complete=True, exit_code=0))
@@ -107,7 +108,7 @@ def test_silence_is_shown_as_crashed(tmp_path: Path) -> None:
     store.close()
 
 
-def test_an_edit_leaves_what_it_does_not_name(store: SqliteStore) -> None:
+def test_an_edit_leaves_what_it_does_not_name(store: SqlStore) -> None:
     """None leaves a value alone, an empty list of tags clears them, a config replaces the whole one."""
     run, _ = store.open_run("me", "p", "r", RunEdit(notes="n", tags=("a", "b"), config='{"x": {"value": 1}}'))
     store.edit_run(run.id, RunEdit(tags=()))
@@ -117,14 +118,14 @@ def test_an_edit_leaves_what_it_does_not_name(store: SqliteStore) -> None:
     assert (found.notes, found.tags, found.config) == ("n", (), '{"y": {"value": 2}}')
 
 
-def test_an_edit_does_not_make_a_finished_run_a_running_one(store: SqliteStore) -> None:
+def test_an_edit_does_not_make_a_finished_run_a_running_one(store: SqlStore) -> None:
     """Only the run's own client brings it to life."""
     run = _run(store)
     store.deliver(run.id, Delivery(complete=True, exit_code=0))
     assert store.edit_run(run.id, RunEdit(notes="later")).state == "finished"
 
 
-def test_the_id_of_a_deleted_run_stays_taken(store: SqliteStore) -> None:
+def test_the_id_of_a_deleted_run_stays_taken(store: SqlStore) -> None:
     """A deleted run is gone from all lists, and its id is refused with 409."""
     run = _run(store)
     _write(store, run, 0, ["x"])
@@ -138,7 +139,7 @@ def test_the_id_of_a_deleted_run_stays_taken(store: SqliteStore) -> None:
         _write(store, run, 0, ["late"])
 
 
-def test_putting_a_file_again_tells_which_blob_is_free(store: SqliteStore) -> None:
+def test_putting_a_file_again_tells_which_blob_is_free(store: SqlStore) -> None:
     """The last content counts, and the one before can be removed."""
     run = _run(store)
     assert store.put_file(run.id, "a.txt", Blob("b1", 3, "0" * 32)) is None
@@ -149,7 +150,7 @@ def test_putting_a_file_again_tells_which_blob_is_free(store: SqliteStore) -> No
 
 def test_a_job_that_fails_takes_only_itself_back(tmp_path: Path) -> None:
     """Jobs that share a commit do not share a failure."""
-    database = Database(tmp_path / "d.sqlite")
+    database = SqliteDatabase(tmp_path / "d.sqlite")
     outcomes: dict[int, object] = {}
     together = threading.Barrier(9)
 
@@ -180,7 +181,7 @@ def test_a_job_that_fails_takes_only_itself_back(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_told_and_passes(tmp_path: Path) -> None:
     """What does not fit is refused with 507 and not stored; when there is room again, writing goes on."""
-    database = Database(tmp_path / "d.sqlite")
+    database = SqliteDatabase(tmp_path / "d.sqlite")
 
     def insert(connection: sqlite3.Connection, name: str) -> None:
         connection.execute("INSERT INTO projects (entity, name, created_at) VALUES ('e', ?, 0)", (name,))
@@ -201,7 +202,7 @@ def test_a_full_disk_is_told_and_passes(tmp_path: Path) -> None:
 
 def test_a_closed_database_says_so(tmp_path: Path) -> None:
     """After closing, a write is refused with 503 instead of waiting for ever."""
-    database = Database(tmp_path / "d.sqlite")
+    database = SqliteDatabase(tmp_path / "d.sqlite")
     database.close()
     with pytest.raises(Refused) as refused:
         database.write(lambda c: c.execute("SELECT 1"))
@@ -210,7 +211,7 @@ def test_a_closed_database_says_so(tmp_path: Path) -> None:
 
 def test_a_write_that_comes_while_the_database_closes_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is carried out: nobody waits for a writer that is gone."""
-    database = Database(tmp_path / "d.sqlite")
+    database = SqliteDatabase(tmp_path / "d.sqlite")
     put, at_the_door, go_on = database._jobs.put, threading.Event(), threading.Event()
 
     def held(job: Any) -> None:
@@ -236,24 +237,24 @@ def test_a_depot_that_cannot_be_opened_leaves_nothing_running(tmp_path: Path) ->
     (tmp_path / "blobs").write_text("in the way")
     for _ in range(2):
         with pytest.raises(NotADirectoryError):
-            Depot.open(tmp_path)
+            Depot(Place(tmp_path))
     assert set(threading.enumerate()) == before
     (tmp_path / "blobs").unlink()
-    Depot.open(tmp_path).close()
+    Depot(Place(tmp_path)).close()
 
 
 def test_a_store_of_an_older_depot_goes_on_counting_its_runs(tmp_path: Path) -> None:
     """The number in a run's invented name: that of all runs there ever were, deleted ones among them."""
     path = tmp_path / "depot.sqlite"
-    store = SqliteStore(path)
+    store = open_store(path)
     made = [_run(store, f"r{number}") for number in range(3)]
     store.delete_run(made[1].id)
     store.open_run("me", "other", "r1", RunEdit())
     store.close()
     older = sqlite3.connect(path)
-    older.executescript("ALTER TABLE projects DROP COLUMN runs_made; PRAGMA user_version = 7;")
+    older.executescript("ALTER TABLE projects DROP COLUMN runs_made; DROP TABLE used_tickets; PRAGMA user_version = 7;")
     older.close()
-    store = SqliteStore(path)
+    store = open_store(path)
     names = [_run(store, name).display_name for name in ("r3", "r0", "r4")]
     store.close()
     assert [name.rpartition("-")[2] for name in names] == ["4", "1", "5"]
@@ -261,12 +262,12 @@ def test_a_store_of_an_older_depot_goes_on_counting_its_runs(tmp_path: Path) -> 
 
 def test_data_of_a_newer_depot_is_not_touched(tmp_path: Path) -> None:
     """A file with a higher version is refused with a text that says why."""
-    Database(tmp_path / "d.sqlite").close()
+    SqliteDatabase(tmp_path / "d.sqlite").close()
     connection = sqlite3.connect(tmp_path / "d.sqlite")
     connection.execute("PRAGMA user_version = 99")
     connection.close()
     with pytest.raises(RuntimeError, match="version 99"):
-        Database(tmp_path / "d.sqlite")
+        SqliteDatabase(tmp_path / "d.sqlite")
 
 
 def _row(step: int | None, **values: Any) -> str:
@@ -274,7 +275,7 @@ def _row(step: int | None, **values: Any) -> str:
 
 
 @pytest.mark.parametrize("digested", [False, True])
-def test_rows_that_come_again_behind_the_end_are_left_out(store: SqliteStore, digested: bool) -> None:
+def test_rows_that_come_again_behind_the_end_are_left_out(store: SqlStore, digested: bool) -> None:
     """By what they say, in whatever order of keys; what differs in one value stays, and so does what is new."""
     rows = [_row(step, loss=step / 7) for step in range(5000)] + [_row(None, note="no step")]
     run = _run(store)

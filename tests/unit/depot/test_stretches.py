@@ -17,16 +17,17 @@ from backhaul.depot.digester import Digester, digest
 from backhaul.depot.history import HistoryReader
 from backhaul.depot.model import HISTORY, Delivery, Run, RunEdit
 from backhaul.depot.series import SeriesReader, View
-from backhaul.depot.store import Store, database
+from backhaul.depot.store import Store, schemas
 from backhaul.depot.store.lines import pack
-from backhaul.depot.store.sqlite import SqliteStore
+from backhaul.depot.store.opening import open_store
+from backhaul.depot.store.sql_store import SqlStore
 
 _ROWS = 9000
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqliteStore]:
-    made = SqliteStore(tmp_path / "depot.sqlite")
+def store(tmp_path: Path) -> Iterator[SqlStore]:
+    made = open_store(tmp_path / "depot.sqlite")
     yield made
     made.close()
 
@@ -43,26 +44,26 @@ def _line(number: int) -> str:
     return json.dumps(row)
 
 
-def _write(store: SqliteStore, lines: list[str], offset: int = 0) -> Run:
+def _write(store: SqlStore, lines: list[str], offset: int = 0) -> Run:
     run = store.run("me", "p", "r") or store.open_run("me", "p", "r", RunEdit())[0]
     for start in range(0, len(lines), 500):
         store.deliver(run.id, Delivery(batches={HISTORY: pack(offset + start, lines[start : start + 500])}))
     return run
 
 
-def _digest(store: SqliteStore, run: Run) -> None:
+def _digest(store: SqlStore, run: Run) -> None:
     list(digest(store, run.id))
     assert store.stretches(run.id)
 
 
-def _answers(store: SqliteStore, run: Run) -> list[Any]:
+def _answers(store: SqlStore, run: Run) -> list[Any]:
     reader = HistoryReader(store)
     pages = [reader.page(run, first, first + 700) for first in (0, 5000, 11_000, 26_000, 90_000)]
     after = [reader.line_after_step(run, step) for step in (-1, 4000, 26_500, 1e9)]
     return [reader.keys(run), reader.last_step(run), pages, after]
 
 
-def test_a_digested_run_answers_as_its_rows_do(store: SqliteStore) -> None:
+def test_a_digested_run_answers_as_its_rows_do(store: SqlStore) -> None:
     """Keys, counts of types, last values, pages by step and line numbers are the same before and afterwards."""
     run = _write(store, [_line(number) for number in range(_ROWS)])
     expected = _answers(store, run)
@@ -73,7 +74,7 @@ def test_a_digested_run_answers_as_its_rows_do(store: SqliteStore) -> None:
 
 
 @pytest.mark.parametrize("axis", ["_step", "_timestamp"])
-def test_a_chart_of_a_digested_run_keeps_its_spikes_where_they_are(store: SqliteStore, axis: str) -> None:
+def test_a_chart_of_a_digested_run_keeps_its_spikes_where_they_are(store: SqlStore, axis: str) -> None:
     """The lowest and the highest value stay, over their true x."""
     run = _write(store, [_line(number) for number in range(_ROWS)])
     spikes = {1234: 99.0, 6789: -99.0}
@@ -87,7 +88,7 @@ def test_a_chart_of_a_digested_run_keeps_its_spikes_where_they_are(store: Sqlite
     assert found == expected
 
 
-def test_a_spike_in_a_row_without_a_step_stands_over_its_line_number(store: SqliteStore) -> None:
+def test_a_spike_in_a_row_without_a_step_stands_over_its_line_number(store: SqlStore) -> None:
     """Lines are counted from the start of the run, not from the start of the stretch that the row lies in."""
     number = 5 * 997 - 1
     run = _write(store, [_line(each) for each in range(_ROWS)])
@@ -98,7 +99,7 @@ def test_a_spike_in_a_row_without_a_step_stands_over_its_line_number(store: Sqli
     assert series.x[series.y.index(99.0)] == number
 
 
-def test_a_zoom_into_a_digested_run_shows_every_row(store: SqliteStore) -> None:
+def test_a_zoom_into_a_digested_run_shows_every_row(store: SqlStore) -> None:
     """In a short range all points are drawn, and one beyond each edge, also where a stretch ends."""
     run = _write(store, [f'{{"_step":{step},"v":{-step}}}' for step in range(_ROWS)])
     _digest(store, run)
@@ -109,7 +110,7 @@ def test_a_zoom_into_a_digested_run_shows_every_row(store: SqliteStore) -> None:
 
 
 @pytest.mark.parametrize("offset", [0, 4000, _ROWS - 20, _ROWS])
-def test_lines_that_change_are_known_anew(store: SqliteStore, offset: int) -> None:
+def test_lines_that_change_are_known_anew(store: SqlStore, offset: int) -> None:
     """What was kept of a line goes with it: rewritten, or joined by the lines behind it."""
     run = _write(store, [_line(number) for number in range(_ROWS)])
     _digest(store, run)
@@ -121,7 +122,7 @@ def test_lines_that_change_are_known_anew(store: SqliteStore, offset: int) -> No
     assert _answers(store, run) == fresh
 
 
-def test_lines_that_were_taken_back_are_forgotten(store: SqliteStore) -> None:
+def test_lines_that_were_taken_back_are_forgotten(store: SqlStore) -> None:
     """A run that is rewound, and then goes on in another way, shows nothing of what was there before."""
     run = _write(store, [_line(number) for number in range(_ROWS)])
     _digest(store, run)
@@ -133,7 +134,7 @@ def test_lines_that_were_taken_back_are_forgotten(store: SqliteStore) -> None:
     assert (series.x[-1], series.y[-1]) == (20000.0, 5.0)
 
 
-def test_a_stretch_of_lines_that_were_replaced_meanwhile_is_not_kept(store: SqliteStore) -> None:
+def test_a_stretch_of_lines_that_were_replaced_meanwhile_is_not_kept(store: SqlStore) -> None:
     """The digester reads, others write: what it made of old lines must not come to stand for new ones."""
     run = _write(store, [_line(number) for number in range(_ROWS)])
 
@@ -145,7 +146,7 @@ def test_a_stretch_of_lines_that_were_replaced_meanwhile_is_not_kept(store: Sqli
     assert store.stretches(run.id) == []
 
 
-def _with_put_stretch(store: SqliteStore, put_stretch: Callable[..., bool]) -> Any:
+def _with_put_stretch(store: SqlStore, put_stretch: Callable[..., bool]) -> Any:
     """The store with that method instead of its own."""
 
     class Changed:
@@ -155,7 +156,7 @@ def _with_put_stretch(store: SqliteStore, put_stretch: Callable[..., bool]) -> A
     return Changed()
 
 
-def test_the_digester_digests_what_it_is_told_of(store: SqliteStore) -> None:
+def test_the_digester_digests_what_it_is_told_of(store: SqlStore) -> None:
     """It works by itself until all is done that can be, and ends when told."""
     run = _write(store, [_line(number) for number in range(_ROWS)])
     done = threading.Event()
@@ -174,7 +175,7 @@ def test_the_digester_digests_what_it_is_told_of(store: SqliteStore) -> None:
         digester.close()
 
 
-def test_a_deleted_run_leaves_nothing_of_its_charts(store: SqliteStore) -> None:
+def test_a_deleted_run_leaves_nothing_of_its_charts(store: SqlStore) -> None:
     """Stretches and their columns go with the run."""
     run = _write(store, [_line(number) for number in range(_ROWS)])
     _digest(store, run)
@@ -188,10 +189,10 @@ def test_a_store_of_version_2_is_brought_forward(tmp_path: Path) -> None:
     """Lines that an older depot took in are there, and get their stretches now."""
     path = tmp_path / "depot.sqlite"
     lines = [f'{{"_step":{step},"v":{step}}}' for step in range(6000)]
-    folder = Path(database.__file__).parent
+    folder = Path(schemas.__file__).parent / "sqlite"
     with closing(sqlite3.connect(path)) as old:
-        for name in ("schema.sql", "schema-2.sql"):
-            old.executescript((folder / name).read_text())
+        for number in (1, 2):
+            old.executescript((folder / f"{number}.sql").read_text())
         old.execute("INSERT INTO projects VALUES (1, 'me', 'p', 0)")
         columns = "id, project_id, name, display_name, state, created_at, updated_at, heartbeat_at"
         old.execute(f"INSERT INTO runs ({columns}) VALUES (1, 1, 'r', 'old', 'finished', 0, 0, 0)")
@@ -202,7 +203,7 @@ def test_a_store_of_version_2_is_brought_forward(tmp_path: Path) -> None:
             )
         old.execute("PRAGMA user_version = 2")
         old.commit()
-    with closing(SqliteStore(path)) as store:
+    with closing(open_store(path)) as store:
         run = store.run("me", "p", "r")
         assert run
         assert (run.display_name, HistoryReader(store).last_step(run)) == ("old", 5999)
@@ -210,7 +211,7 @@ def test_a_store_of_version_2_is_brought_forward(tmp_path: Path) -> None:
         assert HistoryReader(store).page(run, 5998, 7000) == lines[5998:]
 
 
-def test_the_digester_files_the_facets_that_a_store_lacks_when_it_starts(store: SqliteStore) -> None:
+def test_the_digester_files_the_facets_that_a_store_lacks_when_it_starts(store: SqlStore) -> None:
     """After an import or an upgrade nobody who opens a list waits until all runs are filed."""
     for number in range(450):
         store.open_run("me", "p", f"r{number}", RunEdit())

@@ -17,7 +17,8 @@ from backhaul.depot.manifests import Manifests
 from backhaul.depot.model import Blob, RunEdit
 from backhaul.depot.refusal import Refused
 from backhaul.depot.store.folder import GRACE, FolderBlobs
-from backhaul.depot.store.sqlite import SqliteStore
+from backhaul.depot.store.opening import open_store
+from backhaul.depot.store.sql_store import SqlStore
 from backhaul.depot.sweep import ABANDONED_AFTER, Sweep
 
 
@@ -27,10 +28,10 @@ class House:
 
     folder: Path
     now: float = 1000.0
-    store: SqliteStore = field(init=False)
+    store: SqlStore = field(init=False)
 
     def __post_init__(self) -> None:
-        self.store = SqliteStore(self.folder / "depot.sqlite", clock=lambda: self.now)
+        self.store = open_store(self.folder / "depot.sqlite", clock=lambda: self.now)
         self.blobs = FolderBlobs(self.folder / "blobs", clock=lambda: self.now)
         self.sweep = Sweep(self.store, self.blobs, Manifests(self.blobs), clock=lambda: self.now)
 

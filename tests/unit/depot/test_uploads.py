@@ -16,7 +16,8 @@ from backhaul.depot.assembly import Assembly
 from backhaul.depot.manifests import Manifests
 from backhaul.depot.refusal import Refused
 from backhaul.depot.store.folder import FolderBlobs
-from backhaul.depot.store.sqlite import SqliteStore
+from backhaul.depot.store.opening import open_store
+from backhaul.depot.store.sql_store import SqlStore
 from backhaul.depot.sweep import Sweep
 
 from ...depot_client import Client
@@ -208,7 +209,7 @@ def _all_names(blobs: FolderBlobs) -> set[str]:
     return {name for digit in "0123456789abcdef" for name in blobs.names(digit)}
 
 
-def _stored(store: SqliteStore, blobs: FolderBlobs, parts: list[bytes]) -> tuple[int, int]:
+def _stored(store: SqlStore, blobs: FolderBlobs, parts: list[bytes]) -> tuple[int, int]:
     """The numbers of a version and of its upload, all parts of which came."""
     made = store.artifacts.create(Draft("e", "p", "big", "t", "d" * 32, ()))
     digests = tuple(_hex(part) for part in parts)
@@ -225,14 +226,14 @@ def now() -> list[float]:
 
 
 @pytest.fixture
-def store(tmp_path: Path, now: list[float]) -> Iterator[SqliteStore]:
+def store(tmp_path: Path, now: list[float]) -> Iterator[SqlStore]:
     """A store without a depot around it."""
-    made = SqliteStore(tmp_path / "depot.sqlite", lambda: now[0])
+    made = open_store(tmp_path / "depot.sqlite", lambda: now[0])
     yield made
     made.close()
 
 
-def test_whoever_asks_meanwhile_waits_and_the_parts_are_joined_once(tmp_path: Path, store: SqliteStore) -> None:
+def test_whoever_asks_meanwhile_waits_and_the_parts_are_joined_once(tmp_path: Path, store: SqlStore) -> None:
     """A client whose request took too long for it sends it again while the first is still worked on."""
     blobs = _Held(tmp_path / "blobs")
     version, upload = _stored(store, blobs, _PARTS)
@@ -252,7 +253,7 @@ def test_whoever_asks_meanwhile_waits_and_the_parts_are_joined_once(tmp_path: Pa
 
 
 def test_an_upload_that_nobody_completes_is_swept_when_its_time_is_over(
-    tmp_path: Path, store: SqliteStore, now: list[float]
+    tmp_path: Path, store: SqlStore, now: list[float]
 ) -> None:
     """Its parts are freed; not a moment earlier, and asking again gives it more time."""
     blobs = FolderBlobs(tmp_path / "blobs")
@@ -278,7 +279,7 @@ def test_what_expired_while_the_depot_was_away_is_freed_at_its_start(tmp_path: P
     """Nobody needs to begin another upload for that."""
     data = tmp_path / "data"
     data.mkdir()
-    store, blobs = SqliteStore(data / "depot.sqlite"), FolderBlobs(data / "blobs")
+    store, blobs = open_store(data / "depot.sqlite"), FolderBlobs(data / "blobs")
     _stored(store, blobs, _PARTS)
     store.close()
     assert _blobs(start_depot(data)) == []

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from backhaul.depot import Depot, Role, User
+from backhaul.depot import Depot, Place, Role, User
 
 from .conftest import Client
 
@@ -20,7 +20,7 @@ _VIEWER = "{ viewer { username entity admin teams { edges { node { name } } } ap
 
 
 def _with_ada(data: Path) -> None:
-    depot = Depot.open(data, entity="tester")
+    depot = Depot(Place(data), entity="tester")
     depot.users.put(User("ada", Role.MEMBER, frozenset({"tester"})), _KEY)
     depot.close()
 
@@ -52,7 +52,7 @@ def test_a_run_remembers_who_opened_it(shared: DepotProcess) -> None:
 def test_a_user_who_was_removed_gets_in_no_more(tmp_path: Path, start_depot: StartDepot) -> None:
     """401, as for anybody; the operator's key still works."""
     _with_ada(tmp_path)
-    depot = Depot.open(tmp_path, entity="tester")
+    depot = Depot(Place(tmp_path), entity="tester")
     depot.users.remove("ada")
     depot.close()
     started = start_depot(tmp_path)
@@ -70,7 +70,7 @@ def test_no_key_of_a_user_lies_in_the_data_folder(tmp_path: Path) -> None:
 
 def test_a_data_folder_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
     """Its runs are there, and what came later works."""
-    first = Path(__file__).parents[3] / "src" / "backhaul" / "depot" / "store" / "schema.sql"
+    first = Path(__file__).parents[3] / "src" / "backhaul" / "depot" / "store" / "schemas" / "sqlite" / "1.sql"
     with sqlite3.connect(tmp_path / "depot.sqlite") as old:
         old.executescript(first.read_text() + "PRAGMA user_version = 1;")
         old.execute("INSERT INTO projects VALUES (1, 'tester', 'p', 1.0)")

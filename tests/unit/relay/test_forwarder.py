@@ -10,6 +10,7 @@ import pytest
 
 from backhaul.depot.keeping import Kept, kept_in
 from backhaul.depot.model import Delivery, Run, RunEdit
+from backhaul.depot.place import Place
 from backhaul.errors import BackhaulError, BadRequest, ConnectionRefused, StillRecording
 from backhaul.relay.forwarder import Forwarder
 from backhaul.relay.spool import Spool
@@ -61,7 +62,7 @@ class World:
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    with kept_in(tmp_path / "data") as kept:
+    with kept_in(Place(tmp_path / "data")) as kept:
         yield World(kept, tmp_path / "spool")
 
 

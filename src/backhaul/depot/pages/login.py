@@ -9,13 +9,11 @@ import base64
 import binascii
 import hmac
 import secrets
-import threading
 import time
 from collections.abc import Callable
 
 from backhaul.depot.addresses import Signer
 from backhaul.depot.doorkeeper import Doorkeeper
-from backhaul.depot.keys import Secrets
 from backhaul.depot.model import Account, User
 
 COOKIE = "depot-session"
@@ -26,14 +24,14 @@ _TICKET = 3600  # seconds that a sign-in address works
 
 
 class Tickets:
-    """Texts that sign one browser in as the operator, once, until the depot starts again."""
+    """Texts that sign one browser in as the operator, once. `use` notes one, and says whether it was fresh."""
 
-    def __init__(self, keys: Secrets, signer: Signer, clock: Callable[[], float] = time.time) -> None:
-        self._keys = keys
+    def __init__(
+        self, signer: Signer, use: Callable[[str, float], bool], clock: Callable[[], float] = time.time
+    ) -> None:
         self._signer = signer
+        self._use = use
         self._clock = clock
-        self._used: dict[str, int] = {}
-        self._lock = threading.Lock()
 
     def make(self) -> str:
         """A fresh ticket."""
@@ -45,16 +43,10 @@ class Tickets:
         expires, nonce, signature = _parts(ticket, 3)
         if not _same(signature, self._signature(expires, nonce)) or self._clock() > int(expires):
             return False
-        with self._lock:
-            now = self._clock()
-            self._used = {text: until for text, until in self._used.items() if until > now}
-            fresh = ticket not in self._used
-            self._used[ticket] = int(expires)
-        return fresh
+        return self._use(ticket, int(expires))
 
     def _signature(self, expires: str, nonce: str) -> str:
-        """Bound to this start, because used tickets are remembered no longer than that."""
-        return self._signer.token("ticket", expires, nonce, self._keys.start)
+        return self._signer.token("ticket", expires, nonce)
 
 
 class Sessions:

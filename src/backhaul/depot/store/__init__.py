@@ -1,4 +1,4 @@
-"""What the depot keeps and how: one small interface, and its form on one machine (SQLite and a folder)."""
+"""What the depot keeps and how: one small interface, and its forms: a database (SQLite or PostgreSQL) and a folder."""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from typing import Any
 
 from backhaul.depot import numbers
@@ -11,6 +10,7 @@ from backhaul.depot.artifact import LATEST, Artifact, Collection, Draft, Entry
 from backhaul.depot.model import Project, Run
 from backhaul.depot.refusal import Refused, not_found
 from backhaul.depot.store import contents, runs
+from backhaul.depot.store.database import Connection, Disturbed, locked
 
 _COLLECTION = (
     "SELECT c.id, p.id, p.entity, p.name, p.created_at, c.name, c.type, c.created_at, c.portfolio,"
@@ -24,28 +24,27 @@ _ARTIFACT = (
 )
 
 
-def create(connection: sqlite3.Connection, draft: Draft, now: float) -> Artifact:
+def create(connection: Connection, draft: Draft, now: float) -> Artifact:
     """A version that waits for its files; or the one that is there already under this client id or digest."""
     home = runs.make_project(connection, draft.entity, draft.project, now)
-    series = _make_collection(connection, home, draft, now)
+    series = _series_of(connection, home, draft, now)
     known = _known(connection, series, draft)
     if known is not None:
         if known.committed:
             set_aliases(connection, known, [*draft.aliases, LATEST], [])
         if draft.run_id not in (None, known.run_id):
-            connection.execute("INSERT OR IGNORE INTO logged VALUES (?, ?)", (draft.run_id, known.id))
+            connection.execute("INSERT INTO logged VALUES (?, ?) ON CONFLICT DO NOTHING", (draft.run_id, known.id))
         return get(connection, known.id)
-    cursor = connection.execute(
+    (artifact_id,) = connection.execute(
         "INSERT INTO artifacts (collection_id, run_id, client_id, digest, description, metadata, history_step, wanted,"
-        " created_at, updated_at, tags, ttl) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " created_at, updated_at, tags, ttl) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
         (series.id, draft.run_id, draft.client_id, draft.digest, draft.description, draft.metadata, draft.history_step,
          json.dumps(draft.aliases), now, now, json.dumps(draft.tags), draft.ttl),
-    )  # fmt: skip
-    assert cursor.lastrowid is not None
-    return get(connection, cursor.lastrowid)
+    ).fetchone()  # fmt: skip
+    return get(connection, artifact_id)
 
 
-def get(connection: sqlite3.Connection, artifact_id: int) -> Artifact:
+def get(connection: Connection, artifact_id: int) -> Artifact:
     """The version. Refused with 404 when there is none."""
     row = connection.execute(f"{_ARTIFACT} WHERE a.id = ?", (artifact_id,)).fetchone()
     if row is None:
@@ -53,12 +52,12 @@ def get(connection: sqlite3.Connection, artifact_id: int) -> Artifact:
     return _artifact(connection, row)
 
 
-def by_client(connection: sqlite3.Connection, client_id: str) -> Artifact | None:
+def by_client(connection: Connection, client_id: str) -> Artifact | None:
     """The version to which a client gave that id; the newest, when it sent one log into several projects."""
     return _one(connection, "a.client_id = ? ORDER BY a.id DESC", client_id)
 
 
-def find(connection: sqlite3.Connection, series: Collection, alias: str) -> Artifact | None:
+def find(connection: Connection, series: Collection, alias: str) -> Artifact | None:
     """The committed version that goes by an alias, its number (`v3`) or its digest."""
     number = numbers.whole(alias[1:]) if alias[:1] == "v" else None
     row = connection.execute(
@@ -70,7 +69,7 @@ def find(connection: sqlite3.Connection, series: Collection, alias: str) -> Arti
     return _one(connection, condition, series.id, number, alias)
 
 
-def versions(connection: sqlite3.Connection, collection_id: int) -> list[Artifact]:
+def versions(connection: Connection, collection_id: int) -> list[Artifact]:
     """The committed versions, newest first."""
     return _many(
         connection,
@@ -79,17 +78,18 @@ def versions(connection: sqlite3.Connection, collection_id: int) -> list[Artifac
     )
 
 
-def logged(connection: sqlite3.Connection, run_id: int) -> list[Artifact]:
+def logged(connection: Connection, run_id: int) -> list[Artifact]:
     """The committed versions that a run brought."""
     return _many(
         connection,
-        "a.committed AND a.deleted_at IS NULL AND (a.run_id = ?1 OR a.id IN (SELECT artifact_id FROM logged"
-        " WHERE run_id = ?1)) ORDER BY a.id",
+        "a.committed AND a.deleted_at IS NULL AND (a.run_id = ? OR a.id IN (SELECT artifact_id FROM logged"
+        " WHERE run_id = ?)) ORDER BY a.id",
+        run_id,
         run_id,
     )
 
 
-def used(connection: sqlite3.Connection, run_id: int) -> list[Artifact]:
+def used(connection: Connection, run_id: int) -> list[Artifact]:
     """The versions that a run used."""
     return _many(
         connection,
@@ -98,7 +98,7 @@ def used(connection: sqlite3.Connection, run_id: int) -> list[Artifact]:
     )
 
 
-def users(connection: sqlite3.Connection, artifact_id: int) -> list[Run]:
+def users(connection: Connection, artifact_id: int) -> list[Run]:
     """The runs that used a version."""
     rows = connection.execute(
         "SELECT run_id FROM uses WHERE artifact_id = ? ORDER BY run_id", (artifact_id,)
@@ -107,14 +107,15 @@ def users(connection: sqlite3.Connection, artifact_id: int) -> list[Run]:
     return [run for run in found if run is not None]
 
 
-def commit(
-    connection: sqlite3.Connection, artifact_id: int, manifest_id: int, entries: list[Entry], now: float
-) -> Artifact:
+def commit(connection: Connection, artifact_id: int, manifest_id: int, entries: list[Entry], now: float) -> Artifact:
     """Gives the version its number and its aliases; a second time changes nothing.
 
     That all bytes are here is looked up in the same transaction: nobody removes them, or brings another manifest, in
-    between.
+    between. Who removes bytes holds the project.
     """
+    home = get(connection, artifact_id).collection
+    for table, row_id in (("projects", home.project.id), ("collections", home.id), ("artifacts", artifact_id)):
+        locked(connection, table, row_id)
     artifact = get(connection, artifact_id)
     if artifact.committed:
         return artifact
@@ -126,7 +127,7 @@ def commit(
     _need(connection, artifact.collection.project.id, entries)
     (wanted,) = connection.execute("SELECT wanted FROM artifacts WHERE id = ?", (artifact_id,)).fetchone()
     connection.execute(
-        "UPDATE artifacts SET committed = 1, size = ?, file_count = ?, updated_at = ?, version ="
+        "UPDATE artifacts SET committed = TRUE, size = ?, file_count = ?, updated_at = ?, version ="
         " (SELECT coalesce(max(version), -1) + 1 FROM artifacts WHERE collection_id = ?) WHERE id = ?",
         (sum(entry.size for entry in entries), len(entries), now, artifact.collection.id, artifact_id),
     )
@@ -134,7 +135,7 @@ def commit(
     return get(connection, artifact_id)
 
 
-def _need(connection: sqlite3.Connection, project_id: int, entries: list[Entry]) -> None:
+def _need(connection: Connection, project_id: int, entries: list[Entry]) -> None:
     """Refused with 400 when the bytes of an entry are not here."""
     names = {entry.md5: entry.name for entry in entries if entry.md5}
     missing = sorted(names[md5] for md5 in contents.missing(connection, project_id, list(names)))
@@ -143,7 +144,7 @@ def _need(connection: sqlite3.Connection, project_id: int, entries: list[Entry])
 
 
 def edit(
-    connection: sqlite3.Connection,
+    connection: Connection,
     artifact_id: int,
     description: str | None,
     metadata: str | None,
@@ -158,17 +159,20 @@ def edit(
     )
 
 
-def set_aliases(connection: sqlite3.Connection, artifact: Artifact, add: list[str], remove: list[str]) -> None:
+def set_aliases(connection: Connection, artifact: Artifact, add: list[str], remove: list[str]) -> None:
     """Moves the aliases `add` to the version and takes `remove` from it."""
     set_aliases_in(connection, artifact.collection.id, artifact.id, add, remove)
 
 
-def set_aliases_in(
-    connection: sqlite3.Connection, series: int, artifact_id: int, add: list[str], remove: list[str]
-) -> None:
+def set_aliases_in(connection: Connection, series: int, artifact_id: int, add: list[str], remove: list[str]) -> None:
     """Moves the aliases `add` of a collection to the version and takes `remove` from it."""
+    locked(connection, "artifacts", artifact_id)
     for alias in add:
-        connection.execute("INSERT OR REPLACE INTO aliases VALUES (?, ?, ?)", (series, alias, artifact_id))
+        connection.execute(
+            "INSERT INTO aliases VALUES (?, ?, ?)"
+            " ON CONFLICT (collection_id, alias) DO UPDATE SET artifact_id = excluded.artifact_id",
+            (series, alias, artifact_id),
+        )
     for alias in remove:
         connection.execute(
             "DELETE FROM aliases WHERE collection_id = ? AND alias = ? AND artifact_id = ?",
@@ -176,7 +180,7 @@ def set_aliases_in(
         )
 
 
-def aliases(connection: sqlite3.Connection, artifact_id: int, collection_id: int) -> tuple[str, ...]:
+def aliases(connection: Connection, artifact_id: int, collection_id: int) -> tuple[str, ...]:
     """The aliases of a version in a collection."""
     rows = connection.execute(
         "SELECT alias FROM aliases WHERE artifact_id = ? AND collection_id = ? ORDER BY alias",
@@ -185,7 +189,7 @@ def aliases(connection: sqlite3.Connection, artifact_id: int, collection_id: int
     return tuple(alias for (alias,) in rows)
 
 
-def collection_of(connection: sqlite3.Connection, collection_id: int) -> Collection:
+def collection_of(connection: Connection, collection_id: int) -> Collection:
     """The collection. Refused with 404 when there is none."""
     row = connection.execute(f"{_COLLECTION} WHERE c.id = ?", (collection_id,)).fetchone()
     if row is None:
@@ -193,7 +197,7 @@ def collection_of(connection: sqlite3.Connection, collection_id: int) -> Collect
     return _collection(row)
 
 
-def collections(connection: sqlite3.Connection, project_id: int) -> list[Collection]:
+def collections(connection: Connection, project_id: int) -> list[Collection]:
     """The collections of a project that have a committed version, by name."""
     rows = connection.execute(
         f"{_COLLECTION} WHERE c.project_id = ?"
@@ -204,25 +208,36 @@ def collections(connection: sqlite3.Connection, project_id: int) -> list[Collect
     return [_collection(row) for row in rows]
 
 
-def collection(connection: sqlite3.Connection, project_id: int, name: str) -> Collection | None:
+def collection(connection: Connection, project_id: int, name: str) -> Collection | None:
     """The collection of that name."""
     row = connection.execute(f"{_COLLECTION} WHERE c.project_id = ? AND c.name = ?", (project_id, name)).fetchone()
     return _collection(row) if row else None
 
 
-def _make_collection(connection: sqlite3.Connection, home: Project, draft: Draft, now: float) -> Collection:
+def make_collection(
+    connection: Connection, home: Project, name: str, kind: str, portfolio: bool, now: float
+) -> Collection:
+    """The collection of that name, made if it is new, and held until the transaction ends."""
     connection.execute(
-        "INSERT INTO collections (project_id, name, type, created_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        (home.id, draft.collection, draft.type, now),
+        "INSERT INTO collections (project_id, name, type, created_at, portfolio) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT DO NOTHING",
+        (home.id, name, kind, now, portfolio),
     )
-    series = collection(connection, home.id, draft.collection)
-    assert series is not None
+    query = f"SELECT id FROM collections WHERE project_id = ? AND name = ?{connection.dialect.locking}"
+    row = connection.execute(query, (home.id, name)).fetchone()
+    if row is None:  # it was there, and was deleted or got another name
+        raise Disturbed
+    return collection_of(connection, row[0])
+
+
+def _series_of(connection: Connection, home: Project, draft: Draft, now: float) -> Collection:
+    series = make_collection(connection, home, draft.collection, draft.type, False, now)
     if series.type != draft.type:
         raise Refused(f"artifact {series.name!r} is of the type {series.type!r}, not {draft.type!r}")
     return series
 
 
-def _known(connection: sqlite3.Connection, series: Collection, draft: Draft) -> Artifact | None:
+def _known(connection: Connection, series: Collection, draft: Draft) -> Artifact | None:
     # The same log may be sent into another project: there it is another version.
     same = "a.collection_id = ? AND a.client_id = ? AND a.deleted_at IS NULL"
     if draft.client_id and (known := _one(connection, same, series.id, draft.client_id)):
@@ -235,12 +250,12 @@ def _known(connection: sqlite3.Connection, series: Collection, draft: Draft) -> 
     return _one(connection, condition, series.id, draft.digest, draft.reuse, LATEST)
 
 
-def _one(connection: sqlite3.Connection, condition: str, *values: Any) -> Artifact | None:
+def _one(connection: Connection, condition: str, *values: Any) -> Artifact | None:
     row = connection.execute(f"{_ARTIFACT} WHERE {condition}", values).fetchone()
     return _artifact(connection, row) if row else None
 
 
-def _many(connection: sqlite3.Connection, condition: str, *values: Any) -> list[Artifact]:
+def _many(connection: Connection, condition: str, *values: Any) -> list[Artifact]:
     return [
         _artifact(connection, row) for row in connection.execute(f"{_ARTIFACT} WHERE {condition}", values).fetchall()
     ]
@@ -252,7 +267,7 @@ def _collection(row: tuple[Any, ...]) -> Collection:
     return Collection(collection_id, Project(*project), name, kind, created_at, bool(portfolio), description, labels)
 
 
-def _artifact(connection: sqlite3.Connection, row: tuple[Any, ...]) -> Artifact:
+def _artifact(connection: Connection, row: tuple[Any, ...]) -> Artifact:
     (artifact_id, collection_id, run_id, digest, committed, version, description, metadata, step, size, file_count,
      created_at, updated_at, tags, ttl, deleted_at) = row  # fmt: skip
     names = aliases(connection, artifact_id, collection_id)

@@ -1,53 +1,64 @@
 """What runs are filtered and sorted by, as rows.
 
-Numbers and texts are kept as they are, so that SQLite compares and sorts them: all numbers before all texts. Blobs,
-which sort behind, stand for what has no order. The elements of a list stand under the list's name with `[]`.
+Numbers and texts are kept so that the database compares and sorts them: all numbers before all texts. Bytes, which
+sort behind, stand for what has no order. The elements of a list stand under the list's name with `[]`.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
 from backhaul.depot import rows
+from backhaul.depot.store.database import Connection
 
 OTHER, NULL, LONG = b"other", b"null", b"long"
-"""An object, a list or NaN; a null inside a list; a text that is too long to be filed."""
+"""An object, a list or NaN; a null inside a list; a text that is too long, or that not every database takes.
+"""
 
-_LONGEST = 500  # characters
+_LONGEST = 1000  # bytes: together with the name it must fit into a page of an index
+_LONGEST_NAME = 500
 _PLAIN = ("name", "display_name", "run_group", "job_type", "host", "notes", "description", "sweep")
 _NAMES = {"run_group": "group"}
 
 Facet = tuple[str, Any]
 
 
-def refresh(connection: sqlite3.Connection, most: int, project_id: int | None = None) -> bool:
+def refresh(connection: Connection, most: int, project_id: int | None = None) -> bool:
     """Files what changed of at most that many runs; whether some are left."""
     stale = connection.execute(
         f"SELECT id, project_id, config, summary, tags, {', '.join(_PLAIN)} FROM runs"
-        " WHERE facets_stale AND deleted_at IS NULL AND (?1 IS NULL OR project_id = ?1) LIMIT ?2",
-        (project_id, most + 1),
+        " WHERE facets_stale AND deleted_at IS NULL AND (:project IS NULL OR project_id = :project)"
+        f" ORDER BY id LIMIT :most{connection.dialect.locking}",
+        {"project": project_id, "most": most},
     ).fetchall()
-    for run_id, home, config, summary, tags, *plain in stale[:most]:
+    for run_id, home, config, summary, tags, *plain in stale:
         values = dict(zip((_NAMES.get(name, name) for name in _PLAIN), plain, strict=True))
         wanted = set(_of_run(config, summary, tags, values))
         _replace(connection, run_id, home, wanted)
-    return len(stale) > most
+    return are_stale(connection, project_id)
 
 
-def are_stale(connection: sqlite3.Connection, project_id: int) -> bool:
-    """Whether some run of the project changed since its facets were filed."""
-    query = "SELECT 1 FROM runs WHERE facets_stale AND deleted_at IS NULL AND project_id = ? LIMIT 1"
-    return connection.execute(query, (project_id,)).fetchone() is not None
+def are_stale(connection: Connection, project_id: int | None) -> bool:
+    """Whether some run (of the project) changed since its facets were filed."""
+    query = "SELECT 1 FROM runs WHERE facets_stale AND deleted_at IS NULL"
+    home = "" if project_id is None else " AND project_id = ?"
+    values = () if project_id is None else (project_id,)
+    return connection.execute(f"{query}{home} LIMIT 1", values).fetchone() is not None
+
+
+def is_filed(name: str) -> bool:
+    """Whether values of that name are filed."""
+    return len(name.encode("utf-8", "replace")) <= _LONGEST_NAME and "\0" not in name
 
 
 def encoded(value: Any) -> Any:
-    """The value as SQLite keeps it."""
+    """The value as it is filed, before the database's own form of it."""
     if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode() if len(value) <= _LONGEST else LONG
+        text = value.encode("utf-8", "replace")
+        return text.decode() if len(text) <= _LONGEST and b"\0" not in text else LONG
     if isinstance(value, float):
         return OTHER if math.isnan(value) else value
     if isinstance(value, int):
@@ -55,14 +66,17 @@ def encoded(value: Any) -> Any:
     return NULL if value is None else OTHER
 
 
-def _replace(connection: sqlite3.Connection, run_id: int, project_id: int, wanted: set[Facet]) -> None:
+def _replace(connection: Connection, run_id: int, project_id: int, facets: set[Facet]) -> None:
     """Writes only what differs: of a live run that is its summary."""
+    wanted = {(name, connection.dialect.value(value)) for name, value in facets}
     found = set(connection.execute("SELECT name, value FROM facets WHERE run_id = ?", (run_id,)))
     gone = [(project_id, name, value, run_id) for name, value in found - wanted]
     new = [(project_id, name, value, run_id) for name, value in wanted - found]
     connection.executemany("DELETE FROM facets WHERE (project_id, name, value, run_id) = (?, ?, ?, ?)", gone)
-    connection.executemany("INSERT OR IGNORE INTO facets (project_id, name, value, run_id) VALUES (?, ?, ?, ?)", new)
-    connection.execute("UPDATE runs SET facets_stale = 0 WHERE id = ?", (run_id,))
+    connection.executemany(
+        "INSERT INTO facets (project_id, name, value, run_id) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", new
+    )
+    connection.execute("UPDATE runs SET facets_stale = FALSE WHERE id = ?", (run_id,))
 
 
 def _of_run(config: str, summary: str, tags: str, plain: dict[str, Any]) -> Iterator[Facet]:
@@ -89,7 +103,7 @@ def _paths(row: rows.Row, prefix: str = "") -> Iterator[str]:
 
 
 def _of_value(name: str, value: Any) -> Iterator[Facet]:
-    if value is None:
+    if value is None or not is_filed(name):
         return
     name = name.encode("utf-8", "replace").decode()
     yield name, encoded(value)

@@ -2,57 +2,48 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 from backhaul.depot.model import Blob, StoredFile
 from backhaul.depot.refusal import not_found
+from backhaul.depot.store.database import Connection
 
 _COLUMNS = "name, blob, size, md5, updated_at"
-_REPLACED = (
-    "SELECT files.blob FROM runs LEFT JOIN files ON files.run_id = runs.id AND files.name = ?"
-    " WHERE runs.id = ? AND runs.deleted_at IS NULL"
-)
 
 
-def put(connection: sqlite3.Connection, run_id: int, name: str, blob: Blob, now: float) -> str | None:
+def put(connection: Connection, run_id: int, name: str, blob: Blob, now: float) -> str | None:
     """Names the blob; returns the one that it replaces. Refused with 404 when the run is gone."""
-    before = connection.execute(_REPLACED, (name, run_id)).fetchone()
-    if before is None:
+    query = f"SELECT 1 FROM runs WHERE id = ? AND deleted_at IS NULL{connection.dialect.locking}"
+    if connection.execute(query, (run_id,)).fetchone() is None:
         raise not_found("run")
+    before = find(connection, run_id, name)
     connection.execute(
-        f"INSERT OR REPLACE INTO files (run_id, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)",
+        f"INSERT INTO files (run_id, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (run_id, name) DO UPDATE"
+        " SET blob = excluded.blob, size = excluded.size, md5 = excluded.md5, updated_at = excluded.updated_at",
         (run_id, name, blob.name, blob.size, blob.md5, now),
     )
-    replaced: str | None = before[0]
-    return replaced
+    return before.blob if before else None
 
 
-def find(connection: sqlite3.Connection, run_id: int, name: str) -> StoredFile | None:
+def find(connection: Connection, run_id: int, name: str) -> StoredFile | None:
     """The file of that name, or None."""
     row = connection.execute(f"SELECT {_COLUMNS} FROM files WHERE run_id = ? AND name = ?", (run_id, name)).fetchone()
     return StoredFile(*row) if row else None
 
 
-def every(connection: sqlite3.Connection, run_id: int) -> list[StoredFile]:
+def every(connection: Connection, run_id: int) -> list[StoredFile]:
     """The run's files by name."""
     rows = connection.execute(f"SELECT {_COLUMNS} FROM files WHERE run_id = ? ORDER BY name", (run_id,))
     return [StoredFile(*row) for row in rows]
 
 
-def delete(connection: sqlite3.Connection, run_id: int, names: list[str]) -> list[str]:
+def delete(connection: Connection, run_id: int, names: list[str]) -> list[str]:
     """Forgets those files; returns their blobs."""
-    found = [file for name in names if (file := find(connection, run_id, name))]
-    for file in found:
-        connection.execute("DELETE FROM files WHERE run_id = ? AND name = ?", (run_id, file.name))
-    return [file.blob for file in found]
+    query = "DELETE FROM files WHERE run_id = ? AND name = ? RETURNING blob"
+    return [blob for name in names for (blob,) in connection.execute(query, (run_id, name)).fetchall()]
 
 
-def named_blobs(connection: sqlite3.Connection, start: str) -> set[str]:
+def named_blobs(connection: Connection, start: str) -> set[str]:
     """The blobs that start with that digit and stand in any table: each keeps its blobs in a column of this name."""
-    tables = connection.execute(
-        "SELECT tables.name FROM sqlite_schema tables JOIN pragma_table_info(tables.name) columns"
-        " WHERE tables.type = 'table' AND columns.name = 'blob'"
-    ).fetchall()
+    tables = connection.execute(connection.dialect.columns, ("blob",)).fetchall()
     found = (
         connection.execute(f"SELECT blob FROM {table} WHERE substr(blob, 1, 1) = ?", (start,)) for (table,) in tables
     )

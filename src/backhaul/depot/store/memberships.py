@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 
 from backhaul.depot import numbers
 from backhaul.depot.artifact import LATEST, Artifact, Collection, Membership
 from backhaul.depot.model import Project
 from backhaul.depot.refusal import Refused
 from backhaul.depot.store import artifacts
+from backhaul.depot.store.database import Connection, locked
 
 
-def members(connection: sqlite3.Connection, series: Collection) -> list[Membership]:
+def members(connection: Connection, series: Collection) -> list[Membership]:
     """The versions in a collection, newest first."""
     if not series.portfolio:
         found = [own(artifact) for artifact in artifacts.versions(connection, series.id)]
@@ -23,7 +23,7 @@ def members(connection: sqlite3.Connection, series: Collection) -> list[Membersh
     return [_link(connection, series, *row) for row in rows]
 
 
-def member(connection: sqlite3.Connection, series: Collection, alias: str) -> Membership | None:
+def member(connection: Connection, series: Collection, alias: str) -> Membership | None:
     """The version that goes by an alias, its number there (`v3`) or its digest."""
     found = members(connection, series)
     number = numbers.whole(alias[1:]) if alias[:1] == "v" else None
@@ -42,7 +42,7 @@ def own(artifact: Artifact) -> Membership | None:
     return Membership(artifact.collection, artifact, artifact.version, artifact.created_at, artifact.aliases)
 
 
-def of_artifact(connection: sqlite3.Connection, artifact_id: int) -> list[Membership]:
+def of_artifact(connection: Connection, artifact_id: int) -> list[Membership]:
     """All collections that a version belongs to, its own first."""
     artifact = artifacts.get(connection, artifact_id)
     rows = connection.execute(
@@ -57,15 +57,16 @@ def of_artifact(connection: sqlite3.Connection, artifact_id: int) -> list[Member
 
 
 def link(
-    connection: sqlite3.Connection, artifact_id: int, home: Project, name: str, aliases: list[str], now: float
+    connection: Connection, artifact_id: int, home: Project, name: str, aliases: list[str], now: float
 ) -> Membership:
     """Puts a version into a portfolio, made on first use; one that is there already only gets the aliases."""
     artifact = artifacts.get(connection, artifact_id)
     series = _portfolio(connection, home, name, artifact.collection.type, now)
     connection.execute(
-        "INSERT INTO links (collection_id, artifact_id, version, created_at) SELECT ?1, ?2,"
-        " (SELECT coalesce(max(version), -1) + 1 FROM links WHERE collection_id = ?1), ?3 ON CONFLICT DO NOTHING",
-        (series.id, artifact_id, now),
+        "INSERT INTO links (collection_id, artifact_id, version, created_at) SELECT :series, :artifact,"
+        " (SELECT coalesce(max(version), -1) + 1 FROM links WHERE collection_id = :series), :now"
+        " ON CONFLICT DO NOTHING",
+        {"series": series.id, "artifact": artifact_id, "now": now},
     )
     artifacts.set_aliases_in(connection, series.id, artifact_id, [*aliases, LATEST], [])
     version, made = connection.execute(
@@ -74,15 +75,16 @@ def link(
     return _link(connection, series, artifact_id, version, made)
 
 
-def unlink(connection: sqlite3.Connection, artifact_id: int, collection_id: int) -> None:
+def unlink(connection: Connection, artifact_id: int, collection_id: int) -> None:
     """Takes a version out of a portfolio; the version itself stays."""
     place = (collection_id, artifact_id)
     connection.execute("DELETE FROM links WHERE collection_id = ? AND artifact_id = ?", place)
     connection.execute("DELETE FROM aliases WHERE collection_id = ? AND artifact_id = ?", place)
 
 
-def delete(connection: sqlite3.Connection, artifact_id: int, with_aliases: bool, now: float) -> Artifact:
+def delete(connection: Connection, artifact_id: int, with_aliases: bool, now: float) -> Artifact:
     """Hides a version and takes it out of every portfolio. Refused with 409 for one that still has an alias."""
+    locked(connection, "artifacts", artifact_id)
     artifact = artifacts.get(connection, artifact_id)
     if artifact.aliases and not with_aliases:
         raise Refused(f"cannot delete an artifact that has aliases: {', '.join(artifact.aliases)}", 409)
@@ -93,22 +95,24 @@ def delete(connection: sqlite3.Connection, artifact_id: int, with_aliases: bool,
 
 
 def edit_collection(
-    connection: sqlite3.Connection, collection_id: int, name: str | None, description: str | None, kind: str | None
+    connection: Connection, collection_id: int, name: str | None, description: str | None, kind: str | None
 ) -> Collection:
     """Changes a collection's name, description or type; None leaves alone. Refused with 409 for a name in use."""
-    try:
-        connection.execute(
-            "UPDATE collections SET name = coalesce(?, name), description = coalesce(?, description),"
-            " type = coalesce(?, type) WHERE id = ?",
-            (name, description, kind, collection_id),
-        )
-    except sqlite3.IntegrityError:
-        raise Refused(f"the project has a collection {name!r} already", 409) from None
+    home = artifacts.collection_of(connection, collection_id).project
+    known = artifacts.collection(connection, home.id, name) if name is not None else None
+    if known is not None and known.id != collection_id:
+        raise Refused(f"the project has a collection {name!r} already", 409)
+    connection.execute(
+        "UPDATE collections SET name = coalesce(?, name), description = coalesce(?, description),"
+        " type = coalesce(?, type) WHERE id = ?",
+        (name, description, kind, collection_id),
+    )
     return artifacts.collection_of(connection, collection_id)
 
 
-def delete_collection(connection: sqlite3.Connection, collection_id: int, now: float) -> Collection:
+def delete_collection(connection: Connection, collection_id: int, now: float) -> Collection:
     """Removes a collection with its versions or links. Its row goes, or hides under a name that none can have."""
+    locked(connection, "collections", collection_id)
     series = artifacts.collection_of(connection, collection_id)
     for each in members(connection, series):
         if series.portfolio:
@@ -118,33 +122,26 @@ def delete_collection(connection: sqlite3.Connection, collection_id: int, now: f
     pending = "UPDATE artifacts SET deleted_at = ? WHERE collection_id = ? AND NOT committed AND deleted_at IS NULL"
     connection.execute(pending, (now, collection_id))
     hidden = f"/deleted/{collection_id}"  # no client can give a name with a slash
-    connection.execute("UPDATE collections SET name = ?, portfolio = 0 WHERE id = ?", (hidden, collection_id))
+    connection.execute("UPDATE collections SET name = ?, portfolio = FALSE WHERE id = ?", (hidden, collection_id))
     return series
 
 
-def set_tags(connection: sqlite3.Connection, table: str, row_id: int, add: list[str], remove: list[str]) -> None:
+def set_tags(connection: Connection, table: str, row_id: int, add: list[str], remove: list[str]) -> None:
     """Changes the tags of a version (`artifacts`) or a collection (`collections`)."""
-    row = connection.execute(f"SELECT tags FROM {table} WHERE id = ?", (row_id,)).fetchone()
+    query = f"SELECT tags FROM {table} WHERE id = ?{connection.dialect.locking}"
+    row = connection.execute(query, (row_id,)).fetchone()
     kept = [tag for tag in json.loads(row[0]) if tag not in remove] if row else []
     tags = [*kept, *(tag for tag in dict.fromkeys(add) if tag not in kept)]
     connection.execute(f"UPDATE {table} SET tags = ? WHERE id = ?", (json.dumps(tags), row_id))
 
 
-def _link(
-    connection: sqlite3.Connection, series: Collection, artifact_id: int, version: int, made: float
-) -> Membership:
+def _link(connection: Connection, series: Collection, artifact_id: int, version: int, made: float) -> Membership:
     artifact = artifacts.get(connection, artifact_id)
     return Membership(series, artifact, version, made, artifacts.aliases(connection, artifact_id, series.id))
 
 
-def _portfolio(connection: sqlite3.Connection, home: Project, name: str, kind: str, now: float) -> Collection:
-    connection.execute(
-        "INSERT INTO collections (project_id, name, type, created_at, portfolio) VALUES (?, ?, ?, ?, 1)"
-        " ON CONFLICT DO NOTHING",
-        (home.id, name, kind, now),
-    )
-    series = artifacts.collection(connection, home.id, name)
-    assert series is not None
+def _portfolio(connection: Connection, home: Project, name: str, kind: str, now: float) -> Collection:
+    series = artifacts.make_collection(connection, home, name, kind, True, now)
     if not series.portfolio or series.type != kind:
         what = f"a collection of the type {series.type!r}" if series.portfolio else "not a portfolio"
         raise Refused(f"cannot link to {name!r}: it is {what}")

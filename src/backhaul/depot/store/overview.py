@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 from backhaul.depot.model import Project, ProjectFacts
+from backhaul.depot.store.database import Connection
 
 # `length` of a stored body is read from the head of its row, not from the body itself.
 _FACTS = """
@@ -12,13 +11,13 @@ WITH run_facts AS (
     SELECT project_id, count(*) AS runs, max(heartbeat_at) AS active_at FROM runs WHERE deleted_at IS NULL
     GROUP BY project_id
 ), line_sizes AS (
-    SELECT runs.project_id, sum(length(batches.body)) AS size FROM batches JOIN runs ON runs.id = batches.run_id
-    GROUP BY runs.project_id
+    SELECT runs.project_id, CAST(sum(length(batches.body)) AS BIGINT) AS size
+    FROM batches JOIN runs ON runs.id = batches.run_id GROUP BY runs.project_id
 ), file_sizes AS (
-    SELECT runs.project_id, sum(files.size) AS size FROM files JOIN runs ON runs.id = files.run_id
+    SELECT runs.project_id, CAST(sum(files.size) AS BIGINT) AS size FROM files JOIN runs ON runs.id = files.run_id
     GROUP BY runs.project_id
 ), content_sizes AS (
-    SELECT project_id, sum(size) AS size FROM contents GROUP BY project_id
+    SELECT project_id, CAST(sum(size) AS BIGINT) AS size FROM contents GROUP BY project_id
 ), collection_counts AS (
     SELECT project_id, count(*) AS collections FROM collections WHERE portfolio OR EXISTS (
         SELECT 1 FROM artifacts WHERE collection_id = collections.id AND committed AND artifacts.deleted_at IS NULL
@@ -35,6 +34,6 @@ LEFT JOIN collection_counts ON collection_counts.project_id = projects.id
 """
 
 
-def projects(connection: sqlite3.Connection) -> list[ProjectFacts]:
+def projects(connection: Connection) -> list[ProjectFacts]:
     """All projects with what is in them."""
     return [ProjectFacts(Project(*row[:4]), *row[4:]) for row in connection.execute(_FACTS)]

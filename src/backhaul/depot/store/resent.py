@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import json
 import math
-import sqlite3
 
 from backhaul.depot import rows
 from backhaul.depot.model import HISTORY, Batch, Stretch
 from backhaul.depot.store import lines, streams, stretches
+from backhaul.depot.store.database import Connection
 from backhaul.depot.stretches import parts
 
 _STAMP = '"_timestamp"'  # without it, two equal rows may be two rows
@@ -23,14 +23,14 @@ _UNSAID = -(1 << 62)  # no step
 Span = tuple[float, float]
 
 
-def reopened(connection: sqlite3.Connection, run_id: int) -> None:
+def reopened(connection: Connection, run_id: int) -> None:
     """A client was told how many lines there are: what it now sends behind them may be there already."""
     stop = streams.end(connection, run_id, HISTORY)
     if stop:
         connection.execute("UPDATE runs SET reopened_at_line = ? WHERE id = ?", (stop, run_id))
 
 
-def without_known(connection: sqlite3.Connection, run_id: int, since: int, batches: list[Batch]) -> list[Batch]:
+def without_known(connection: Connection, run_id: int, since: int, batches: list[Batch]) -> list[Batch]:
     """The batches of a run's history without rows that it has below line `since`, at which it was opened again."""
     behind = [(batch, lines.unpack(batch.body)) for batch in batches if batch.first >= since]
     if not behind:
@@ -59,7 +59,7 @@ def _span(content: list[str]) -> Span | None:
     return (min(steps), max(steps)) if steps else None
 
 
-def _newest_step(connection: sqlite3.Connection, run_id: int, since: int) -> int:
+def _newest_step(connection: Connection, run_id: int, since: int) -> int:
     """The step of the last row before line `since`."""
     before = [ref for ref in streams.refs(connection, run_id, HISTORY) if ref.first < since]
     body = streams.body(connection, before[-1].id) if before else None
@@ -69,7 +69,7 @@ def _newest_step(connection: sqlite3.Connection, run_id: int, since: int) -> int
     return rows.step_of(content[-1], since)
 
 
-def _known(connection: sqlite3.Connection, run_id: int, since: int, span: Span | None) -> set[int]:
+def _known(connection: Connection, run_id: int, since: int, span: Span | None) -> set[int]:
     """The rows before line `since` with steps in that span, by the hash of their meaning: eight bytes a row.
 
     A row that is equal has the same step. So most rows are passed over: by stretch where there is one, else by step.

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from typing import Any, NamedTuple
 
 from backhaul.depot.model import Project, Run, RunEdit
 from backhaul.depot.refusal import Refused, not_found
 from backhaul.depot.store import petnames
+from backhaul.depot.store.database import Connection
 
 _RUN_COLUMNS = (
     "runs.id, projects.id, projects.entity, projects.name, projects.created_at, runs.name, runs.display_name,"
     " runs.state, runs.config, runs.summary, runs.created_at, runs.updated_at, runs.heartbeat_at, runs.exit_code,"
     " runs.notes, runs.description, runs.tags, runs.run_group, runs.job_type, runs.host, runs.program,"
-    " runs.commit_hash, runs.repo, runs.sweep, runs.user, runs.stop_requested"
+    ' runs.commit_hash, runs.repo, runs.sweep, runs."user", runs.stop_requested'
 )
 _RUN = f"SELECT {_RUN_COLUMNS} FROM runs JOIN projects ON projects.id = runs.project_id WHERE runs.deleted_at IS NULL"
 
@@ -37,7 +37,7 @@ _COLUMN_OF = {
 }
 
 
-def make_project(connection: sqlite3.Connection, entity: str, name: str, now: float) -> Project:
+def make_project(connection: Connection, entity: str, name: str, now: float) -> Project:
     """The project of that name, made if it is new."""
     connection.execute(
         "INSERT INTO projects (entity, name, created_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (entity, name, now)
@@ -47,7 +47,7 @@ def make_project(connection: sqlite3.Connection, entity: str, name: str, now: fl
     return found
 
 
-def project(connection: sqlite3.Connection, entity: str, name: str) -> Project | None:
+def project(connection: Connection, entity: str, name: str) -> Project | None:
     """The project of that name, or None."""
     row = connection.execute(
         "SELECT id, entity, name, created_at FROM projects WHERE entity = ? AND name = ?", (entity, name)
@@ -55,15 +55,16 @@ def project(connection: sqlite3.Connection, entity: str, name: str) -> Project |
     return Project(*row) if row else None
 
 
-def projects(connection: sqlite3.Connection, entity: str | None) -> list[Project]:
+def projects(connection: Connection, entity: str | None) -> list[Project]:
     """All projects, or those of one entity, newest first."""
     rows = connection.execute(
-        "SELECT id, entity, name, created_at FROM projects WHERE ?1 IS NULL OR entity = ?1 ORDER BY id DESC", (entity,)
+        "SELECT id, entity, name, created_at FROM projects WHERE :entity IS NULL OR entity = :entity ORDER BY id DESC",
+        {"entity": entity},
     )
     return [Project(*row) for row in rows]
 
 
-def find(connection: sqlite3.Connection, entity: str, project: str, name: str) -> Run | None:
+def find(connection: Connection, entity: str, project: str, name: str) -> Run | None:
     """The run of that id, or None when there is none or it was deleted."""
     row = connection.execute(
         f"{_RUN} AND projects.entity = ? AND projects.name = ? AND runs.name = ?", (entity, project, name)
@@ -71,7 +72,7 @@ def find(connection: sqlite3.Connection, entity: str, project: str, name: str) -
     return _run(row) if row else None
 
 
-def was_deleted(connection: sqlite3.Connection, entity: str, project: str, name: str) -> bool:
+def was_deleted(connection: Connection, entity: str, project: str, name: str) -> bool:
     """Whether there was a run of that id which was deleted."""
     row = connection.execute(
         "SELECT 1 FROM runs JOIN projects ON projects.id = runs.project_id WHERE runs.deleted_at IS NOT NULL"
@@ -81,7 +82,7 @@ def was_deleted(connection: sqlite3.Connection, entity: str, project: str, name:
     return row is not None
 
 
-def get(connection: sqlite3.Connection, run_id: int) -> Run:
+def get(connection: Connection, run_id: int) -> Run:
     """The run of that row number. Refused with 404 when it is gone."""
     run = get_or_none(connection, run_id)
     if run is None:
@@ -89,35 +90,34 @@ def get(connection: sqlite3.Connection, run_id: int) -> Run:
     return run
 
 
-def get_or_none(connection: sqlite3.Connection, run_id: int) -> Run | None:
+def get_or_none(connection: Connection, run_id: int) -> Run | None:
     """The run of that row number, or None when it is gone."""
     row = connection.execute(f"{_RUN} AND runs.id = ?", (run_id,)).fetchone()
     return _run(row) if row else None
 
 
-def every(connection: sqlite3.Connection, project_id: int | None, limit: int | None) -> list[Run]:
+def every(connection: Connection, project_id: int | None, limit: int | None) -> list[Run]:
     """The runs of a project or of all, newest first."""
     home = "" if project_id is None else "AND runs.project_id = :project"
+    most = "" if limit is None else "LIMIT :limit"
     rows = connection.execute(
-        f"{_RUN} {home} ORDER BY runs.created_at DESC, runs.id DESC LIMIT :limit",
-        {"project": project_id, "limit": -1 if limit is None else limit},
+        f"{_RUN} {home} ORDER BY runs.created_at DESC, runs.id DESC {most}", {"project": project_id, "limit": limit}
     )
     return [_run(row) for row in rows]
 
 
-def some(connection: sqlite3.Connection, ids: list[int]) -> list[Run]:
+def some(connection: Connection, ids: list[int]) -> list[Run]:
     """The runs of those row numbers, in their order; one that is gone is left out."""
     found = {run_id: get_or_none(connection, run_id) for run_id in ids}
     return [run for run in found.values() if run]
 
 
 def open_run(
-    connection: sqlite3.Connection, home: Project, name: str, change: RunEdit, now: float, user: str | None
+    connection: Connection, home: Project, name: str, change: RunEdit, now: float, user: str | None
 ) -> tuple[Run, bool]:
     """The run of that id, running, with `change` applied, and whether it is new."""
-    row = connection.execute(
-        "SELECT id, deleted_at FROM runs WHERE project_id = ? AND name = ?", (home.id, name)
-    ).fetchone()
+    query = f"SELECT id, deleted_at FROM runs WHERE project_id = ? AND name = ?{connection.dialect.locking}"
+    row = connection.execute(query, (home.id, name)).fetchone()
     if row is None:
         run_id = _insert(connection, home, name, now, user)
     elif row[1] is not None:
@@ -126,23 +126,23 @@ def open_run(
     else:
         (run_id, _) = row
     set_state(connection, run_id, "running", None, now)
-    connection.execute("UPDATE runs SET stop_requested = 0 WHERE id = ?", (run_id,))
+    connection.execute("UPDATE runs SET stop_requested = FALSE WHERE id = ?", (run_id,))
     return edit(connection, run_id, change, now), row is None
 
 
-def edit(connection: sqlite3.Connection, run_id: int, change: RunEdit, now: float) -> Run:
+def edit(connection: Connection, run_id: int, change: RunEdit, now: float) -> Run:
     """The run with `change` applied."""
     columns = {column: getattr(change, field) for field, column in _COLUMN_OF.items()}
     values: dict[str, Any] = {column: value for column, value in columns.items() if value is not None}
     if change.tags is not None:
         values["tags"] = json.dumps(list(change.tags))
-    values |= {"updated_at": now, "facets_stale": 1}
+    values |= {"updated_at": now, "facets_stale": True}
     assignments = ", ".join(f"{column} = ?" for column in values)
     connection.execute(f"UPDATE runs SET {assignments} WHERE id = ?", (*values.values(), run_id))
     return get(connection, run_id)
 
 
-def set_state(connection: sqlite3.Connection, run_id: int, state: str, exit_code: int | None, now: float) -> None:
+def set_state(connection: Connection, run_id: int, state: str, exit_code: int | None, now: float) -> None:
     """A sign of life: the heartbeat, and the state that it brings."""
     connection.execute(
         "UPDATE runs SET state = ?, exit_code = ?, heartbeat_at = ? WHERE id = ?", (state, exit_code, now, run_id)
@@ -158,33 +158,33 @@ class Standing(NamedTuple):
     stop_requested: int
 
 
-def standing(connection: sqlite3.Connection, run_id: int) -> Standing:
-    """What the run is in. Refused with 404 when it is gone."""
+def standing(connection: Connection, run_id: int) -> Standing:
+    """What the run is in, which nobody changes until the transaction ends. Refused with 404 when it is gone."""
     query = "SELECT state, exit_code, reopened_at_line, stop_requested FROM runs WHERE id = ? AND deleted_at IS NULL"
-    row = connection.execute(query, (run_id,)).fetchone()
+    row = connection.execute(query + connection.dialect.locking, (run_id,)).fetchone()
     if row is None:
         raise not_found("run")
     return Standing(*row)
 
 
-def summarize(connection: sqlite3.Connection, run_id: int, summary: str, now: float) -> None:
+def summarize(connection: Connection, run_id: int, summary: str, now: float) -> None:
     """Replaces the summary."""
     connection.execute(
-        "UPDATE runs SET summary = ?, updated_at = ?, facets_stale = 1 WHERE id = ?", (summary, now, run_id)
+        "UPDATE runs SET summary = ?, updated_at = ?, facets_stale = TRUE WHERE id = ?", (summary, now, run_id)
     )
 
 
-def request_stop(connection: sqlite3.Connection, run_id: int) -> None:
+def request_stop(connection: Connection, run_id: int) -> None:
     """Asks the run to stop."""
-    connection.execute("UPDATE runs SET stop_requested = 1 WHERE id = ?", (run_id,))
+    connection.execute("UPDATE runs SET stop_requested = TRUE WHERE id = ?", (run_id,))
 
 
-def delete(connection: sqlite3.Connection, run_id: int, now: float) -> list[str]:
+def delete(connection: Connection, run_id: int, now: float) -> list[str]:
     """Removes a run's lines and files and hides it; the row stays, so that its id is not used again.
 
     Returns the blobs of its files.
     """
-    get(connection, run_id)
+    standing(connection, run_id)
     blobs = [blob for (blob,) in connection.execute("SELECT blob FROM files WHERE run_id = ?", (run_id,))]
     for table in ("stretches", "batches", "files", "alerts", "facets"):
         connection.execute(f"DELETE FROM {table} WHERE run_id = ?", (run_id,))
@@ -192,19 +192,18 @@ def delete(connection: sqlite3.Connection, run_id: int, now: float) -> list[str]
     return blobs
 
 
-def _insert(connection: sqlite3.Connection, home: Project, name: str, now: float, user: str | None) -> int:
+def _insert(connection: Connection, home: Project, name: str, now: float, user: str | None) -> int:
     # A run that an agent was told to start is its sweep's; SDK 0.13 does not always say so.
     counted = "UPDATE projects SET runs_made = runs_made + 1 WHERE id = ? RETURNING runs_made"
     (number,) = connection.execute(counted, (home.id,)).fetchone()
-    cursor = connection.execute(
+    (run_id,) = connection.execute(
         "INSERT INTO runs (project_id, name, display_name, state, created_at, updated_at, heartbeat_at,"
-        " user, sweep) VALUES (?1, ?2, ?3, 'running', ?4, ?4, ?4, ?5, (SELECT s.name FROM sweeps s"
-        " JOIN proposals p ON p.sweep_id = s.id WHERE s.project_id = ?1 AND p.run = ?2))",
-        (home.id, name, petnames.invent(name, number), now, user),
-    )
-    run_id = cursor.lastrowid
-    assert run_id is not None
-    return run_id
+        " \"user\", sweep) VALUES (:project, :run, :shown, 'running', :now, :now, :now, :user, (SELECT s.name"
+        " FROM sweeps s JOIN proposals p ON p.sweep_id = s.id WHERE s.project_id = :project AND p.run = :run))"
+        " RETURNING id",
+        {"project": home.id, "run": name, "shown": petnames.invent(name, number), "now": now, "user": user},
+    ).fetchone()
+    return int(run_id)
 
 
 def _run(row: tuple[Any, ...]) -> Run:

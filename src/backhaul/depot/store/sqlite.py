@@ -1,260 +1,252 @@
-"""The store on one machine: SQLite."""
+"""One SQLite file: many readers, one writer thread that commits what waits in one go.
+
+Write-ahead log with full synchronisation: a commit is on the disk when it returns. One fsync costs far more than one
+small transaction, so everything that arrived while the last commit was under way shares the next.
+"""
 
 from __future__ import annotations
 
+import queue
 import sqlite3
-import time
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
-from backhaul.depot.model import (
-    HISTORY,
-    Alert,
-    BatchRef,
-    Blob,
-    Delivery,
-    LineCounts,
-    Project,
-    ProjectFacts,
-    Run,
-    RunEdit,
-    StoredFile,
-    Stretch,
-    StretchDraft,
-)
-from backhaul.depot.selection import RunPage, Wanted
-from backhaul.depot.store import (
-    facets,
-    files,
-    lines,
-    overview,
-    resent,
-    runs,
-    selecting,
-    states,
-    streams,
-    stretches,
-)
-from backhaul.depot.store.database import Database
-from backhaul.depot.store.interface import Clock
-from backhaul.depot.store.sqlite_artifacts import SqliteArtifacts
-from backhaul.depot.store.sqlite_sweeps import SqliteSweeps
-from backhaul.depot.store.uploads import SqliteUploads
-from backhaul.depot.store.users import SqliteUsers
+from backhaul.depot.refusal import Refused, disk_failed, disk_full
+from backhaul.depot.store import schemas
+from backhaul.depot.store.database import Values
+from backhaul.depot.store.dialect import SQLITE
 
-_RUNS_AT_ONCE = 200  # whose facets are filed in one transaction, while other writes wait
+T = TypeVar("T")
+
+_CACHE_KIB = (
+    32 << 10
+)  # at most, for each connection; with the default of 2 MiB, pages of indexes are read over and over
+_MOST_AT_ONCE = 256
+_WAITING_WRITES = 1024  # a full queue makes callers wait; nothing is dropped
 
 
-class SqliteStore:
-    """A `Keeping` in one SQLite file. The clock comes in from outside."""
+class SqliteConnection(sqlite3.Connection):
+    """A `Connection` to the file."""
 
-    def __init__(self, path: Path, clock: Clock = time.time) -> None:
-        self._database = Database(path)
-        self._clock = clock
-        self._artifacts = SqliteArtifacts(self._database, clock)
-        self._uploads = SqliteUploads(self._database, clock)
-        self._sweeps = SqliteSweeps(self._database, clock)
-        self._users = SqliteUsers(self._database, clock)
+    dialect = SQLITE
 
-    @property
-    def artifacts(self) -> SqliteArtifacts:
-        """See `Store`."""
-        return self._artifacts
+    def stream(self, query: str, values: Values = ()) -> Iterator[Any]:
+        """See `Connection`."""
+        return iter(self.execute(query, values))
 
-    @property
-    def sweeps(self) -> SqliteSweeps:
-        """See `Store`."""
-        return self._sweeps
 
-    @property
-    def uploads(self) -> SqliteUploads:
-        """See `Keeping`."""
-        return self._uploads
+Work = Callable[[SqliteConnection], T]
 
-    @property
-    def users(self) -> SqliteUsers:
-        """See `Keeping`."""
-        return self._users
 
-    def make_project(self, entity: str, name: str) -> Project:
-        """See `Store`."""
-        found = self.project(entity, name)
-        return found or self._database.write(lambda c: runs.make_project(c, entity, name, self._clock()))
+class SqliteDatabase:
+    """A `Database` in one file.
 
-    def project(self, entity: str, name: str) -> Project | None:
-        """See `Store`."""
-        return self._database.read(lambda c: runs.project(c, entity, name))
+    Raises OSError when the file cannot be opened, RuntimeError when it is of a newer version.
+    """
 
-    def projects(self, entity: str | None = None) -> list[Project]:
-        """See `Store`."""
-        return self._database.read(lambda c: runs.projects(c, entity))
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._idle: list[SqliteConnection] = []
+        self._lock = threading.Lock()
+        self._jobs: queue.Queue[_Job | None] = queue.Queue(_WAITING_WRITES)
+        self._entrance = threading.Lock()
+        self._closed = False
+        try:
+            connection = self._connect()
+            _prepare(connection)
+        except sqlite3.Error as error:
+            raise OSError(f"{path}: {error}") from error
+        self._writer = threading.Thread(target=self._write_all, args=(connection,), name="depot-writer")
+        self._writer.start()
 
-    def project_facts(self) -> list[ProjectFacts]:
-        """See `Store`."""
-        return self._database.read(overview.projects)
+    def read(self, work: Work[T]) -> T:
+        """See `Database`."""
+        try:
+            with self._borrowed() as connection:
+                connection.execute("BEGIN")
+                try:
+                    return work(connection)
+                finally:
+                    connection.execute("COMMIT")
+        except (sqlite3.Error, *_UNSTORABLE) as error:
+            raise _explained(error) from error
 
-    def open_run(
-        self, entity: str, project: str, name: str, edit: RunEdit, user: str | None = None
-    ) -> tuple[Run, bool]:
-        """See `Store`."""
-
-        def work(connection: sqlite3.Connection) -> tuple[Run, bool]:
-            now = self._clock()
-            home = runs.make_project(connection, entity, project, now)
-            run, inserted = runs.open_run(connection, home, name, edit, now, user)
-            if not inserted:
-                resent.reopened(connection, run.id)
-            return run, inserted
-
-        return self._database.write(work)
-
-    def edit_run(self, run_id: int, edit: RunEdit) -> Run:
-        """See `Store`."""
-        return self._database.write(lambda c: runs.edit(c, run_id, edit, self._clock()))
-
-    def request_stop(self, run_id: int) -> None:
-        """See `Store`."""
-        self._database.write(lambda c: runs.request_stop(c, run_id))
-
-    def delete_run(self, run_id: int) -> list[str]:
-        """See `Store`."""
-        return self._database.write(lambda c: runs.delete(c, run_id, self._clock()))
-
-    def was_deleted(self, entity: str, project: str, name: str) -> bool:
-        """See `Store`."""
-        return self._database.read(lambda c: runs.was_deleted(c, entity, project, name))
-
-    def run(self, entity: str, project: str, name: str) -> Run | None:
-        """See `Store`."""
-        return self._database.read(lambda c: runs.find(c, entity, project, name))
-
-    def runs(self, project_id: int | None = None, limit: int | None = None) -> list[Run]:
-        """See `Store`."""
-        return self._database.read(lambda c: runs.every(c, project_id, limit))
-
-    def select(self, project_id: int, wanted: Wanted) -> RunPage | None:
-        """See `Store`."""
-        if selecting.uses_facets(wanted) and self._database.read(lambda c: facets.are_stale(c, project_id)):
-            while self._database.write(lambda c: facets.refresh(c, _RUNS_AT_ONCE, project_id)):
-                pass
-
-        def work(connection: sqlite3.Connection) -> RunPage | None:
-            try:
-                total, ids, passing = selecting.select(connection, project_id, wanted)
-            except selecting.CannotTell:
-                return None
-            return RunPage(total, runs.some(connection, ids), passing)
-
-        return self._database.read(work)
-
-    def refresh_facets(self) -> bool:
-        """See `Store`."""
-        return self._database.write(lambda c: facets.refresh(c, _RUNS_AT_ONCE))
-
-    def deliver(self, run_id: int, delivery: Delivery) -> None:
-        """See `Store`."""
-        self._database.write(lambda c: _deliver(c, run_id, delivery, self._clock()))
-
-    def line_counts(self, run_id: int) -> LineCounts:
-        """See `Store`."""
-        return self._database.read(lambda c: streams.counts(c, run_id))
-
-    def truncate(self, run_id: int, stream: str, end: int) -> None:
-        """See `Store`."""
-        self._database.write(lambda c: streams.truncate(c, run_id, stream, end))
-
-    def inherit(self, run_id: int, parent_id: int, end: int) -> None:
-        """See `Store`."""
-        self._database.write(lambda c: streams.inherit(c, run_id, parent_id, end))
-
-    def batches(self, run_id: int, stream: str = HISTORY) -> list[BatchRef]:
-        """See `Store`."""
-        return self._database.read(lambda c: streams.refs(c, run_id, stream))
-
-    def batch_lines(self, batch_id: int) -> list[str] | None:
-        """See `Store`."""
-        body = self._database.read(lambda c: streams.body(c, batch_id))
-        return None if body is None else lines.unpack(body)
-
-    def stretches(self, run_id: int, stream: str = HISTORY) -> list[Stretch]:
-        """See `Store`."""
-        return self._database.read(lambda c: stretches.every(c, run_id, stream))
-
-    def stretch_facts(self, stretch_id: int) -> str | None:
-        """See `Store`."""
-        return self._database.read(lambda c: stretches.facts(c, stretch_id))
-
-    def stretch_column(self, run_id: int, stream: str, key: str) -> dict[int, bytes]:
-        """See `Store`."""
-        return self._database.read(lambda c: stretches.column(c, run_id, stream, key))
-
-    def put_stretch(self, run_id: int, stream: str, draft: StretchDraft) -> bool:
-        """See `Store`."""
-        return self._database.write(lambda c: stretches.put(c, run_id, stream, draft))
-
-    def lines(self, run_id: int, stream: str, first: int = 0, end: int | None = None) -> Iterator[tuple[int, str]]:
-        """See `Store`. Batch by batch, so that a long stream needs little memory."""
-        for ref in self.batches(run_id, stream):
-            if ref.first + ref.count <= first or (end is not None and ref.first >= end):
-                continue
-            for number, line in enumerate(self.batch_lines(ref.id) or (), ref.first):
-                if number >= first and (end is None or number < end):
-                    yield number, line
-
-    def put_file(self, run_id: int, name: str, blob: Blob) -> str | None:
-        """See `Store`."""
-        return self._database.write(lambda c: files.put(c, run_id, name, blob, self._clock()))
-
-    def file(self, run_id: int, name: str) -> StoredFile | None:
-        """See `Store`."""
-        return self._database.read(lambda c: files.find(c, run_id, name))
-
-    def files(self, run_id: int) -> list[StoredFile]:
-        """See `Store`."""
-        return self._database.read(lambda c: files.every(c, run_id))
-
-    def delete_files(self, run_id: int, names: list[str]) -> list[str]:
-        """See `Store`."""
-        return self._database.write(lambda c: files.delete(c, run_id, names))
-
-    def add_alert(self, run_id: int, title: str, text: str, severity: str) -> None:
-        """See `Store`."""
-        row = (run_id, title, text, severity, self._clock())
-        self._database.write(
-            lambda c: c.execute(
-                "INSERT INTO alerts (run_id, title, text, severity, created_at) VALUES (?, ?, ?, ?, ?)", row
-            )
-        )
-
-    def alerts(self, run_id: int) -> list[Alert]:
-        """See `Keeping`."""
-        query = "SELECT title, text, severity FROM alerts WHERE run_id = ? ORDER BY id"
-        return self._database.read(lambda c: [Alert(*row) for row in c.execute(query, (run_id,))])
-
-    def client_id(self, artifact_id: int) -> str | None:
-        """See `Keeping`."""
-        query = "SELECT client_id FROM artifacts WHERE id = ?"
-        row = self._database.read(lambda c: c.execute(query, (artifact_id,)).fetchone())
-        return None if row is None else row[0]
-
-    def named_blobs(self, start: str) -> set[str]:
-        """See `Keeping`."""
-        return self._database.read(lambda c: files.named_blobs(c, start))
+    def write(self, work: Work[T]) -> T:
+        """See `Database`. It is called once more when it shared a transaction with another one's that failed."""
+        job = _Job(work, Future())
+        self._put(job)
+        result: T = job.outcome.result()
+        return result
 
     def close(self) -> None:
-        """See `Keeping`."""
-        self._database.close()
+        """Finishes the writes that wait, then closes every connection."""
+        with self._entrance:
+            if self._closed:
+                return
+            self._closed = True
+            self._jobs.put(None)
+        self._writer.join()
+        with self._lock:
+            for connection in self._idle:
+                connection.close()
+            self._idle.clear()
+
+    def _put(self, job: _Job) -> None:
+        """Nothing comes behind the end: nobody would do it, and its caller would wait for ever."""
+        with self._entrance:
+            if self._closed:
+                raise Refused("the depot is stopping", 503)
+            self._jobs.put(job)
+
+    def _connect(self) -> SqliteConnection:
+        connection = sqlite3.connect(
+            self._path, isolation_level=None, check_same_thread=False, timeout=30, factory=SqliteConnection
+        )
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        return connection
+
+    @contextmanager
+    def _borrowed(self) -> Iterator[SqliteConnection]:
+        with self._lock:
+            connection = self._idle.pop() if self._idle else None
+        connection = connection or self._connect()
+        usable = True
+        try:
+            yield connection
+        except sqlite3.Error:
+            usable = False
+            connection.close()  # which ends its transaction, in whatever state it is
+            raise
+        finally:
+            if usable:
+                with self._lock:
+                    self._idle.append(connection)
+
+    def _write_all(self, connection: SqliteConnection | None) -> None:
+        """The writer. After an error of the disk nothing is known of a connection: the next jobs get a new one."""
+        while jobs := self._waiting():
+            try:
+                connection = connection or self._connect()
+                _commit(connection, jobs)
+            except sqlite3.Error as error:
+                _fail(jobs, error)
+                if connection is not None:
+                    connection.close()
+                connection = None
+        if connection is not None:
+            connection.close()
+
+    def _waiting(self) -> list[_Job]:
+        """The next jobs in their order; none when the database closes."""
+        job = self._jobs.get()
+        jobs: list[_Job] = []
+        while job is not None:
+            jobs.append(job)
+            if len(jobs) == _MOST_AT_ONCE or self._jobs.empty():
+                return jobs
+            job = self._jobs.get()
+        if jobs:
+            self._jobs.put(None)  # finish these first, then see the end again
+        return jobs
 
 
-def _deliver(connection: sqlite3.Connection, run_id: int, delivery: Delivery, now: float) -> None:
-    run = runs.standing(connection, run_id)  # a run deleted meanwhile takes no more lines
-    grows = streams.grows(connection, run_id, delivery.batches)
-    state = states.after(run.state, delivery, grows, bool(run.stop_requested))
-    for stream, batches in delivery.batches.items():
-        if stream == HISTORY and run.reopened_at is not None:
-            batches = resent.without_known(connection, run_id, run.reopened_at, batches)
-        streams.put(connection, run_id, stream, batches)
-    if delivery.summary is not None:
-        runs.summarize(connection, run_id, delivery.summary, now)
-    changed = delivery.complete or state != run.state
-    runs.set_state(connection, run_id, state, delivery.exit_code if changed else run.exit_code, now)
+class _Job:
+    """A piece of work for the writer, and where its outcome goes."""
+
+    def __init__(self, work: Work[Any], outcome: Future[Any]) -> None:
+        self.work = work
+        self.outcome = outcome
+
+
+def _prepare(connection: SqliteConnection) -> None:
+    """Brings the tables of a new or an older file to this version. Raises RuntimeError for a newer one."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    for number, step in schemas.missing("sqlite", version):
+        connection.executescript(f"BEGIN IMMEDIATE; {step} PRAGMA user_version = {number}; COMMIT;")
+
+
+def _commit(connection: SqliteConnection, jobs: list[_Job]) -> None:
+    """Does all jobs in one transaction; one that fails takes only itself back. Raises when the disk fails.
+
+    A savepoint around each job costs as much as a small job. So there is none, until one of the jobs fails.
+    """
+    done = _together(connection, jobs) or _one_by_one(connection, jobs)
+    connection.execute("COMMIT")
+    for job, result in done:
+        job.outcome.set_result(result)
+
+
+def _together(connection: SqliteConnection, jobs: list[_Job]) -> list[tuple[_Job, Any]]:
+    """All jobs with their results; none, and nothing done, when one of them failed."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        return [(job, job.work(connection)) for job in jobs]
+    except Exception as error:
+        if _gave_up(connection, error):
+            raise
+        connection.execute("ROLLBACK")
+        return []
+
+
+def _one_by_one(connection: SqliteConnection, jobs: list[_Job]) -> list[tuple[_Job, Any]]:
+    """The jobs that did not fail, with their results; the others have been told why."""
+    done: list[tuple[_Job, Any]] = []
+    connection.execute("BEGIN IMMEDIATE")
+    for job in jobs:
+        _attempt(connection, job, done)
+    return done
+
+
+def _gave_up(connection: SqliteConnection, error: Exception) -> bool:
+    """Whether SQLite itself ended the transaction (disk full, I/O error): nothing that was done in it is left."""
+    return isinstance(error, sqlite3.Error) and not connection.in_transaction
+
+
+def _attempt(connection: SqliteConnection, job: _Job, done: list[tuple[_Job, Any]]) -> None:
+    connection.execute("SAVEPOINT job")
+    try:
+        result = job.work(connection)
+    except Exception as error:
+        if _gave_up(connection, error):
+            raise
+        connection.execute("ROLLBACK TO job")
+        connection.execute("RELEASE job")
+        job.outcome.set_exception(_explained(error))
+        return
+    connection.execute("RELEASE job")
+    done.append((job, result))
+
+
+def _fail(jobs: list[_Job], error: sqlite3.Error) -> None:
+    for job in jobs:
+        if not job.outcome.done():
+            job.outcome.set_exception(_explained(error))
+
+
+_UNSTORABLE = (OverflowError, UnicodeEncodeError)
+"""What a value raises that JSON can carry and SQLite cannot: a number beyond 64 bits, half of a surrogate pair."""
+
+_OF_THE_DISK = frozenset(
+    {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_BUSY,
+     sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_PROTOCOL}
+)  # fmt: skip
+
+
+def _explained(error: Exception) -> Exception:
+    """What a failing disk or an odd value means for the request; any other error stays what it is: it is a bug."""
+    if isinstance(error, _UNSTORABLE):
+        return Refused(f"a value of the request cannot be stored: {error}")
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:
+        return error
+    primary = code & 0xFF
+    if primary == sqlite3.SQLITE_FULL:
+        return disk_full()
+    return disk_failed(str(error)) if primary in _OF_THE_DISK else error

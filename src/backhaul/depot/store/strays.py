@@ -6,19 +6,22 @@ it as its home, or goes. So only contents without a living home are ever looked 
 
 from __future__ import annotations
 
-import sqlite3
-
 from backhaul.depot.artifact import Stray
 from backhaul.depot.store import contents
+from backhaul.depot.store.database import Connection, locked
 
 _OF_DELETED = (
     "SELECT c.project_id, c.md5 FROM contents c JOIN artifacts a ON a.id = c.artifact_id WHERE a.deleted_at IS NOT NULL"
+)
+_FREE = (
+    "DELETE FROM contents WHERE project_id = ? AND md5 = ?"
+    " AND artifact_id IN (SELECT id FROM artifacts WHERE deleted_at IS NOT NULL) RETURNING blob"
 )
 # A deleted version stays committed, so that the number of these only grows.
 _IN_PROJECT = " FROM artifacts a JOIN collections c ON c.id = a.collection_id WHERE c.project_id = ? AND a.committed"
 
 
-def abandon(connection: sqlite3.Connection, before: float, now: float) -> None:
+def abandon(connection: Connection, before: float, now: float) -> None:
     """Deletes the versions that were begun before then and never committed."""
     connection.execute(
         "UPDATE artifacts SET deleted_at = ? WHERE NOT committed AND deleted_at IS NULL AND created_at < ?",
@@ -26,7 +29,7 @@ def abandon(connection: sqlite3.Connection, before: float, now: float) -> None:
     )
 
 
-def drop_manifests(connection: sqlite3.Connection) -> list[str]:
+def drop_manifests(connection: Connection) -> list[str]:
     """Forgets the manifests of deleted versions; returns their blobs."""
     rows = connection.execute(
         "DELETE FROM manifests WHERE artifact_id IN (SELECT id FROM artifacts WHERE deleted_at IS NOT NULL)"
@@ -35,7 +38,7 @@ def drop_manifests(connection: sqlite3.Connection) -> list[str]:
     return [blob for (blob,) in rows if blob]
 
 
-def find(connection: sqlite3.Connection) -> list[Stray]:
+def find(connection: Connection) -> list[Stray]:
     """The contents without a living home, by project."""
     homeless: dict[int, set[str]] = {}
     for project_id, md5 in connection.execute(_OF_DELETED):
@@ -43,28 +46,26 @@ def find(connection: sqlite3.Connection) -> list[Stray]:
     return [_stray(connection, project_id, digests) for project_id, digests in homeless.items()]
 
 
-def settle(connection: sqlite3.Connection, stray: Stray, homes: dict[str, int]) -> list[str]:
+def settle(connection: Connection, stray: Stray, homes: dict[str, int]) -> list[str]:
     """New homes for some, the end of the others; nothing when a commit came between: it may need what would go."""
+    locked(connection, "projects", stray.project_id)
     if _commits(connection, stray.project_id) != stray.commits:
         return []
     still = {md5 for project_id, md5 in connection.execute(_OF_DELETED) if project_id == stray.project_id}
     freed: list[str] = []
-    for md5 in stray.digests & still:
+    for md5 in sorted(stray.digests & still):
         if md5 in homes:
             contents.rely_on(connection, stray.project_id, [md5], homes[md5])
-            continue
-        rows = connection.execute(
-            "DELETE FROM contents WHERE project_id = ? AND md5 = ? RETURNING blob", (stray.project_id, md5)
-        )
-        freed += [blob for (blob,) in rows]
+        else:  # unless an upload has come to rely on it in this moment
+            freed += [blob for (blob,) in connection.execute(_FREE, (stray.project_id, md5)).fetchall()]
     return freed
 
 
-def _stray(connection: sqlite3.Connection, project_id: int, digests: set[str]) -> Stray:
+def _stray(connection: Connection, project_id: int, digests: set[str]) -> Stray:
     rows = connection.execute(f"SELECT a.id{_IN_PROJECT} AND a.deleted_at IS NULL ORDER BY a.id DESC", (project_id,))
     living = tuple(artifact_id for (artifact_id,) in rows)
     return Stray(project_id, frozenset(digests), living, _commits(connection, project_id))
 
 
-def _commits(connection: sqlite3.Connection, project_id: int) -> int:
+def _commits(connection: Connection, project_id: int) -> int:
     return int(connection.execute(f"SELECT count(*){_IN_PROJECT}", (project_id,)).fetchone()[0])

@@ -6,14 +6,14 @@ batches that it covers go, those that it touches are cut and written again.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 
 from backhaul.depot.model import EVENTS, HISTORY, OUTPUT, Batch, BatchRef, LineCounts
 from backhaul.depot.store import lines, stretches
+from backhaul.depot.store.database import Connection, locked
 
 
-def put(connection: sqlite3.Connection, run_id: int, stream: str, batches: list[Batch]) -> None:
+def put(connection: Connection, run_id: int, stream: str, batches: list[Batch]) -> None:
     """Stores the batches; lines that exist under the same numbers are replaced."""
     for batch in batches:
         if batch.first < end(connection, run_id, stream):
@@ -22,7 +22,7 @@ def put(connection: sqlite3.Connection, run_id: int, stream: str, batches: list[
         _insert(connection, run_id, stream, _joined(connection, run_id, stream, batch))
 
 
-def end(connection: sqlite3.Connection, run_id: int, stream: str) -> int:
+def end(connection: Connection, run_id: int, stream: str) -> int:
     """The highest line number plus one; 0 for a stream without lines."""
     row = connection.execute(
         "SELECT first + count FROM batches WHERE run_id = ? AND stream = ? ORDER BY first DESC LIMIT 1",
@@ -31,7 +31,7 @@ def end(connection: sqlite3.Connection, run_id: int, stream: str) -> int:
     return int(row[0]) if row else 0
 
 
-def grows(connection: sqlite3.Connection, run_id: int, batches: dict[str, list[Batch]]) -> bool:
+def grows(connection: Connection, run_id: int, batches: dict[str, list[Batch]]) -> bool:
     """Whether these bring lines beyond the ends of their streams."""
     return any(
         max((batch.end for batch in found), default=0) > end(connection, run_id, stream)
@@ -39,23 +39,25 @@ def grows(connection: sqlite3.Connection, run_id: int, batches: dict[str, list[B
     )
 
 
-def counts(connection: sqlite3.Connection, run_id: int) -> LineCounts:
+def counts(connection: Connection, run_id: int) -> LineCounts:
     """How far the streams reach; of a fork, what it has beside its parent's lines."""
     return LineCounts(*(max(0, end(connection, run_id, stream)) for stream in (HISTORY, EVENTS, OUTPUT)))
 
 
-def truncate(connection: sqlite3.Connection, run_id: int, stream: str, stop: int) -> None:
+def truncate(connection: Connection, run_id: int, stream: str, stop: int) -> None:
     """Forgets the lines from number `stop` on."""
+    locked(connection, "runs", run_id)
     last = end(connection, run_id, stream)
     stretches.forget(connection, run_id, stream, stop, last)
     _make_room(connection, run_id, stream, stop, last)
 
 
-def inherit(connection: sqlite3.Connection, run_id: int, parent_id: int, stop: int) -> None:
+def inherit(connection: Connection, run_id: int, parent_id: int, stop: int) -> None:
     """Gives a run without history that of its parent up to before line `stop`, under numbers below 0.
 
     So the run's own lines begin at 0, as every client numbers them, and all lines are read in one order.
     """
+    locked(connection, "runs", run_id)
     if refs(connection, run_id, HISTORY):
         return
     connection.execute(
@@ -66,7 +68,7 @@ def inherit(connection: sqlite3.Connection, run_id: int, parent_id: int, stop: i
     truncate(connection, run_id, HISTORY, 0)
 
 
-def refs(connection: sqlite3.Connection, run_id: int, stream: str) -> list[BatchRef]:
+def refs(connection: Connection, run_id: int, stream: str) -> list[BatchRef]:
     """The stream's batches in the order of their lines."""
     rows = connection.execute(
         "SELECT id, first, count, size FROM batches WHERE run_id = ? AND stream = ? ORDER BY first", (run_id, stream)
@@ -74,15 +76,13 @@ def refs(connection: sqlite3.Connection, run_id: int, stream: str) -> list[Batch
     return [BatchRef(*row) for row in rows]
 
 
-def body(connection: sqlite3.Connection, batch_id: int) -> bytes | None:
+def body(connection: Connection, batch_id: int) -> bytes | None:
     """The compressed lines of a batch, or None when it was replaced."""
     row = connection.execute("SELECT body FROM batches WHERE id = ?", (batch_id,)).fetchone()
     return row[0] if row else None
 
 
-def _touching(
-    connection: sqlite3.Connection, run_id: int, stream: str, first: int, stop: int
-) -> Iterator[tuple[int, Batch]]:
+def _touching(connection: Connection, run_id: int, stream: str, first: int, stop: int) -> Iterator[tuple[int, Batch]]:
     rows = connection.execute(
         "SELECT id, first, count, size, body FROM batches WHERE run_id = ? AND stream = ?"
         " AND first > ? AND first < ? AND first + count > ?",
@@ -91,7 +91,7 @@ def _touching(
     return ((batch_id, Batch(*rest)) for batch_id, *rest in rows)
 
 
-def _make_room(connection: sqlite3.Connection, run_id: int, stream: str, first: int, stop: int) -> None:
+def _make_room(connection: Connection, run_id: int, stream: str, first: int, stop: int) -> None:
     for batch_id, batch in _touching(connection, run_id, stream, first, stop):
         connection.execute("DELETE FROM batches WHERE id = ?", (batch_id,))
         if batch.first >= first and batch.end <= stop:
@@ -103,7 +103,7 @@ def _make_room(connection: sqlite3.Connection, run_id: int, stream: str, first: 
             _insert(connection, run_id, stream, piece)
 
 
-def _joined(connection: sqlite3.Connection, run_id: int, stream: str, batch: Batch) -> Batch:
+def _joined(connection: Connection, run_id: int, stream: str, batch: Batch) -> Batch:
     """The batch together with the small one right before it, which then goes; or the batch alone."""
     if batch.size > lines.JOIN_BELOW:
         return batch
@@ -127,7 +127,7 @@ def _fits(before: BatchRef, batch: Batch) -> bool:
     return small and before.first + before.count == batch.first
 
 
-def _insert(connection: sqlite3.Connection, run_id: int, stream: str, batch: Batch) -> None:
+def _insert(connection: Connection, run_id: int, stream: str, batch: Batch) -> None:
     connection.execute(
         "INSERT INTO batches (run_id, stream, first, count, size, body) VALUES (?, ?, ?, ?, ?, ?)",
         (run_id, stream, batch.first, batch.count, batch.size, batch.body),

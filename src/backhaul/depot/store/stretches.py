@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 from backhaul.depot.model import Stretch, StretchDraft
+from backhaul.depot.store.database import Connection, locked
 
 
-def every(connection: sqlite3.Connection, run_id: int, stream: str) -> list[Stretch]:
+def every(connection: Connection, run_id: int, stream: str) -> list[Stretch]:
     """The stretches of a stream in the order of their lines."""
     rows = connection.execute(
         "SELECT id, first, stop, lowest_step, highest_step FROM stretches"
@@ -17,13 +16,13 @@ def every(connection: sqlite3.Connection, run_id: int, stream: str) -> list[Stre
     return [Stretch(*row) for row in rows]
 
 
-def facts(connection: sqlite3.Connection, stretch_id: int) -> str | None:
+def facts(connection: Connection, stretch_id: int) -> str | None:
     """The facts about the keys of a stretch, or None when it is gone."""
     row = connection.execute("SELECT facts FROM stretches WHERE id = ?", (stretch_id,)).fetchone()
     return row[0] if row else None
 
 
-def column(connection: sqlite3.Connection, run_id: int, stream: str, key: str) -> dict[int, bytes]:
+def column(connection: Connection, run_id: int, stream: str, key: str) -> dict[int, bytes]:
     """A key's packed columns by the ids of the stretches."""
     rows = connection.execute(
         "SELECT stretches.id, body FROM stretches JOIN stretch_columns ON stretch_id = stretches.id AND key = ?"
@@ -33,8 +32,9 @@ def column(connection: sqlite3.Connection, run_id: int, stream: str, key: str) -
     return dict(rows.fetchall())
 
 
-def put(connection: sqlite3.Connection, run_id: int, stream: str, draft: StretchDraft) -> bool:
+def put(connection: Connection, run_id: int, stream: str, draft: StretchDraft) -> bool:
     """Keeps a stretch; False when the batches it was made of are no longer all the lines there."""
+    locked(connection, "runs", run_id)
     found = connection.execute(
         "SELECT id FROM batches WHERE run_id = ? AND stream = ? AND first >= ? AND first < ? ORDER BY first",
         (run_id, stream, draft.first, draft.stop),
@@ -43,19 +43,19 @@ def put(connection: sqlite3.Connection, run_id: int, stream: str, draft: Stretch
         return False
     forget(connection, run_id, stream, draft.first, draft.stop)
     place = (draft.first, draft.stop, draft.lowest_step, draft.highest_step, draft.facts)
-    cursor = connection.execute(
+    (stretch_id,) = connection.execute(
         "INSERT INTO stretches (run_id, stream, first, stop, lowest_step, highest_step, facts)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        " VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id",
         (run_id, stream, *place),
-    )
+    ).fetchone()
     connection.executemany(
         "INSERT INTO stretch_columns (stretch_id, key, body) VALUES (?, ?, ?)",
-        [(cursor.lastrowid, key, body) for key, body in draft.columns.items()],
+        [(stretch_id, key, body) for key, body in draft.columns.items()],
     )
     return True
 
 
-def forget(connection: sqlite3.Connection, run_id: int, stream: str, first: int, stop: int) -> None:
+def forget(connection: Connection, run_id: int, stream: str, first: int, stop: int) -> None:
     """Lines from `first` to before `stop` change: what was known of them goes."""
     connection.execute(
         "DELETE FROM stretches WHERE run_id = ? AND stream = ? AND first < ? AND stop > ?",

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 
 from backhaul.depot.artifact import Upload
 from backhaul.depot.model import Blob
 from backhaul.depot.refusal import not_found
 from backhaul.depot.store import contents
-from backhaul.depot.store.database import Database
+from backhaul.depot.store.database import Connection, Database, locked
 from backhaul.depot.store.interface import Clock
 
 
-class SqliteUploads:
+class SqlUploads:
     """An `Uploads` in the store's database."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
@@ -35,7 +34,7 @@ class SqliteUploads:
     def finish(self, upload: Upload, project_id: int, blob: Blob) -> list[str]:
         """See `Uploads`."""
 
-        def work(connection: sqlite3.Connection) -> list[str]:
+        def work(connection: Connection) -> list[str]:
             needless = contents.put_content(connection, project_id, blob, upload.artifact_id)
             return _end(connection, upload.id) + ([needless] if needless else [])
 
@@ -54,21 +53,21 @@ class SqliteUploads:
 
 
 def _begin(
-    connection: sqlite3.Connection, artifact_id: int, md5: str, parts: tuple[str, ...], expires_at: float
+    connection: Connection, artifact_id: int, md5: str, parts: tuple[str, ...], expires_at: float
 ) -> tuple[Upload, list[str]]:
     known = _get(connection, "artifact_id = ? AND md5 = ?", artifact_id, md5)
     if known and known.parts == parts:
         connection.execute("UPDATE uploads SET expires_at = ? WHERE id = ?", (expires_at, known.id))
         return known, []
     needless = _end(connection, known.id) if known else []
-    cursor = connection.execute(
-        "INSERT INTO uploads (artifact_id, md5, parts, expires_at) VALUES (?, ?, ?, ?)",
+    (upload_id,) = connection.execute(
+        "INSERT INTO uploads (artifact_id, md5, parts, expires_at) VALUES (?, ?, ?, ?) RETURNING id",
         (artifact_id, md5, json.dumps(parts), expires_at),
-    )
-    return Upload(cursor.lastrowid or 0, artifact_id, md5, parts, {}), needless
+    ).fetchone()
+    return Upload(upload_id, artifact_id, md5, parts, {}), needless
 
 
-def _get(connection: sqlite3.Connection, condition: str, *values: int | str) -> Upload | None:
+def _get(connection: Connection, condition: str, *values: int | str) -> Upload | None:
     row = connection.execute(f"SELECT id, artifact_id, md5, parts FROM uploads WHERE {condition}", values).fetchone()
     if row is None:
         return None
@@ -77,21 +76,21 @@ def _get(connection: sqlite3.Connection, condition: str, *values: int | str) -> 
     return Upload(upload_id, artifact_id, md5, tuple(json.loads(parts)), dict(received.fetchall()))
 
 
-def _put_part(connection: sqlite3.Connection, upload_id: int, number: int, blob: Blob) -> str | None:
-    if connection.execute("SELECT 1 FROM uploads WHERE id = ?", (upload_id,)).fetchone() is None:
+def _put_part(connection: Connection, upload_id: int, number: int, blob: Blob) -> str | None:
+    if not locked(connection, "uploads", upload_id):
         raise not_found("upload")
     row = (upload_id, number, blob.name)
-    kept = connection.execute("INSERT OR IGNORE INTO upload_parts VALUES (?, ?, ?)", row).rowcount
+    kept = connection.execute("INSERT INTO upload_parts VALUES (?, ?, ?) ON CONFLICT DO NOTHING", row).rowcount
     return None if kept else blob.name
 
 
-def _end(connection: sqlite3.Connection, upload_id: int) -> list[str]:
-    blobs = [blob for (blob,) in connection.execute("SELECT blob FROM upload_parts WHERE upload_id = ?", (upload_id,))]
-    connection.execute("DELETE FROM upload_parts WHERE upload_id = ?", (upload_id,))
+def _end(connection: Connection, upload_id: int) -> list[str]:
+    locked(connection, "uploads", upload_id)
+    parts = connection.execute("DELETE FROM upload_parts WHERE upload_id = ? RETURNING blob", (upload_id,)).fetchall()
     connection.execute("DELETE FROM uploads WHERE id = ?", (upload_id,))
-    return blobs
+    return [blob for (blob,) in parts]
 
 
-def _expired(connection: sqlite3.Connection, now: float) -> list[int]:
+def _expired(connection: Connection, now: float) -> list[int]:
     rows = connection.execute("SELECT id FROM uploads WHERE expires_at < ?", (now,))
     return [upload_id for (upload_id,) in rows]

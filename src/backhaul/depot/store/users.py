@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
-from pathlib import Path
 
 from backhaul.depot import names
 from backhaul.depot.keys import hashed
 from backhaul.depot.model import Account, Role, User
 from backhaul.depot.refusal import not_found
-from backhaul.depot.store.database import Database
+from backhaul.depot.store.database import Connection, Database
 from backhaul.depot.store.interface import Clock
 
 
-class SqliteUsers:
-    """A `Users` in a database file."""
+class SqlUsers:
+    """A `Users` in a store's database."""
 
     def __init__(self, database: Database, clock: Clock = time.time) -> None:
         self._database = database
         self._clock = clock
-
-    @classmethod
-    def open(cls, path: Path) -> SqliteUsers:
-        """The users in a database file, while a depot runs over it or not. Raises as `Database` does."""
-        return cls(Database(path))
-
-    def close(self) -> None:
-        """Ends the connections to the file. Only for what was made by `open`."""
-        self._database.close()
 
     def put(self, user: User, key: str) -> None:
         """See `Users`."""
@@ -69,7 +58,7 @@ def _check_names(user: User) -> None:
         names.entity_name(entity)
 
 
-def _put(connection: sqlite3.Connection, user: User, key_hash: bytes, now: float) -> None:
+def _put(connection: Connection, user: User, key_hash: bytes, now: float) -> None:
     connection.execute(
         "INSERT INTO users (name, key_hash, role, created_at) VALUES (?, ?, ?, ?)"
         " ON CONFLICT (name) DO UPDATE SET key_hash = excluded.key_hash, role = excluded.role",
@@ -78,37 +67,37 @@ def _put(connection: sqlite3.Connection, user: User, key_hash: bytes, now: float
     _set_teams(connection, user)
 
 
-def _change(connection: sqlite3.Connection, user: User) -> bool:
+def _change(connection: Connection, user: User) -> bool:
     known = connection.execute("UPDATE users SET role = ? WHERE name = ?", (user.role, user.name)).rowcount > 0
     if known:
         _set_teams(connection, user)
     return known
 
 
-def _set_teams(connection: sqlite3.Connection, user: User) -> None:
-    connection.execute("DELETE FROM teams WHERE user = ?", (user.name,))
+def _set_teams(connection: Connection, user: User) -> None:
+    connection.execute('DELETE FROM teams WHERE "user" = ?', (user.name,))
     rows = [(user.name, entity) for entity in user.teams]
-    connection.executemany("INSERT INTO teams (user, entity) VALUES (?, ?)", rows)
+    connection.executemany('INSERT INTO teams ("user", entity) VALUES (?, ?)', rows)
 
 
-def _change_key(connection: sqlite3.Connection, name: str, key_hash: bytes) -> bool:
+def _change_key(connection: Connection, name: str, key_hash: bytes) -> bool:
     return connection.execute("UPDATE users SET key_hash = ? WHERE name = ?", (key_hash, name)).rowcount > 0
 
 
-def _remove(connection: sqlite3.Connection, name: str) -> bool:
+def _remove(connection: Connection, name: str) -> bool:
     return connection.execute("DELETE FROM users WHERE name = ?", (name,)).rowcount > 0
 
 
-def _find(connection: sqlite3.Connection, column: str, value: str | bytes) -> Account | None:
+def _find(connection: Connection, column: str, value: str | bytes) -> Account | None:
     row = connection.execute(f"SELECT name, role, key_hash FROM users WHERE {column} = ?", (value,)).fetchone()
     return Account(_user(connection, row[0], row[1]), row[2]) if row else None
 
 
-def _every(connection: sqlite3.Connection) -> list[User]:
+def _every(connection: Connection) -> list[User]:
     rows = connection.execute("SELECT name, role FROM users ORDER BY name").fetchall()
     return [_user(connection, name, role) for name, role in rows]
 
 
-def _user(connection: sqlite3.Connection, name: str, role: str) -> User:
-    teams = connection.execute("SELECT entity FROM teams WHERE user = ?", (name,))
+def _user(connection: Connection, name: str, role: str) -> User:
+    teams = connection.execute('SELECT entity FROM teams WHERE "user" = ?', (name,))
     return User(name, Role(role), frozenset(entity for (entity,) in teams))

@@ -30,5 +30,8 @@ class Keeping(Store, Protocol):
     def named_blobs(self, start: str) -> set[str]:
         """The blobs whose names start with that hexadecimal digit, and which are the content of something."""
 
+    def redeem(self, ticket: str, expires_at: float) -> bool:
+        """Uses up a ticket that is good until then; False when it was used before."""
+
     def close(self) -> None:
         """Ends all work; what was acknowledged stays."""

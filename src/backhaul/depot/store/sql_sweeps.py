@@ -1,4 +1,4 @@
-"""The sweeps of the store on one machine."""
+"""The sweeps of a store in a database."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from backhaul.depot.store.interface import Clock
 from backhaul.depot.sweeps import Agent, Proposal, Sweep, SweepEdit
 
 
-class SqliteSweeps:
+class SqlSweeps:
     """A `Sweeps` in the store's database."""
 
     def __init__(self, database: Database, clock: Clock) -> None:

@@ -1,17 +1,15 @@
-"""The artifact half of the store on one machine."""
+"""The artifact half of a store in a database."""
 
 from __future__ import annotations
-
-import sqlite3
 
 from backhaul.depot.artifact import Artifact, Collection, Content, Draft, Entry, Manifest, Membership, Stray
 from backhaul.depot.model import Blob, Run
 from backhaul.depot.store import artifacts, contents, memberships, runs, strays
-from backhaul.depot.store.database import Database
+from backhaul.depot.store.database import Connection, Database
 from backhaul.depot.store.interface import Clock
 
 
-class SqliteArtifacts:
+class SqlArtifacts:
     """An `Artifacts` in the store's database."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
@@ -64,7 +62,9 @@ class SqliteArtifacts:
 
     def use(self, run_id: int, artifact_id: int) -> None:
         """See `Artifacts`."""
-        self._database.write(lambda c: c.execute("INSERT OR IGNORE INTO uses VALUES (?, ?)", (run_id, artifact_id)))
+        self._database.write(
+            lambda c: c.execute("INSERT INTO uses VALUES (?, ?) ON CONFLICT DO NOTHING", (run_id, artifact_id))
+        )
 
     def commit(self, artifact_id: int, manifest_id: int, entries: list[Entry]) -> Artifact:
         """See `Artifacts`."""
@@ -106,7 +106,7 @@ class SqliteArtifacts:
     def link(self, artifact_id: int, entity: str, project: str, name: str, aliases: list[str]) -> Membership:
         """See `Artifacts`."""
 
-        def work(connection: sqlite3.Connection) -> Membership:
+        def work(connection: Connection) -> Membership:
             now = self._clock()
             home = runs.make_project(connection, entity, project, now)
             return memberships.link(connection, artifact_id, home, name, aliases, now)

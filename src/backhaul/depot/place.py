@@ -1,0 +1,61 @@
+"""Where a depot keeps what it has."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from backhaul.depot.keys import Secrets
+from backhaul.depot.store import Blobs, Keeping, folders
+from backhaul.depot.store.database import Database
+from backhaul.depot.store.folder import FolderBlobs
+from backhaul.depot.store.interface import Clock
+from backhaul.depot.store.opening import open_database
+from backhaul.depot.store.sql_store import SqlStore
+
+DATABASE = "depot.sqlite"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A folder: for the bytes of files, and for the database with everything else."""
+
+    data: Path
+
+    def __str__(self) -> str:
+        return str(self.data)
+
+    def lock(self) -> int:
+        """The descriptor that holds the folder. The system frees it when the process ends, however it ends.
+
+        Raises OSError when the folder cannot be written, RuntimeError when another depot has it.
+        """
+        folders.make(self.data)
+        descriptor = os.open(self.data / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise RuntimeError(f"another depot is using {self.data}") from None
+        return descriptor
+
+    def open_blobs(self) -> Blobs:
+        """The bytes of files. Raises OSError."""
+        return FolderBlobs(self.data / "blobs")
+
+    def open_database(self) -> Database:
+        """The database. Raises OSError when it cannot be used, RuntimeError when it belongs to a newer depot."""
+        folders.make(self.data)
+        return open_database(self.data / DATABASE)
+
+    def open_store(self, clock: Clock = time.time) -> Keeping:
+        """All but the bytes of files. Raises as `open_database` does."""
+        return SqlStore(self.open_database(), clock)
+
+    def secrets(self) -> Secrets:
+        """The secrets of the depot over this place. Raises as `open_database` does."""
+        folders.make(self.data)
+        return Secrets.in_folder(self.data)
