@@ -12,13 +12,18 @@ from typing import NamedTuple
 
 import pytest
 
+from .object_store import BUCKET, KEYS, aws_keys, door, moto_port, opened_door
+
+__all__ = ["aws_keys", "door", "moto_port"]
+
 # PR_SET_PTRACER: any process of ours may trace it, so that a test can change its system calls.
 _RUN_DEPOT = """
 import ctypes, sys
 ctypes.CDLL(None).prctl(0x59616D61, ctypes.c_ulong(-1))
 from pathlib import Path
-from backhaul.depot import Depot, Place
-depot = Depot(Place(Path(sys.argv[1])), entity="tester")
+from backhaul.depot import Depot, Place, S3Place
+blobs = S3Place(*sys.argv[2:]) if sys.argv[2:] else None
+depot = Depot(Place(Path(sys.argv[1]), blobs), entity="tester")
 depot.run(port=0, on_ready=lambda url: print(url, depot.sign_in_address(url), flush=True))
 """
 
@@ -43,11 +48,13 @@ class DepotProcess(NamedTuple):
         return self.process.wait(20)
 
 
-StartDepot = Callable[[Path], DepotProcess]
+StartDepot = Callable[..., DepotProcess]
 
 
-def _start(data: Path) -> DepotProcess:
-    process = subprocess.Popen([sys.executable, "-c", _RUN_DEPOT, str(data)], stdout=subprocess.PIPE, text=True)
+def _start(data: Path, *place: str) -> DepotProcess:
+    """Over that folder; `place` is bucket, prefix and endpoint of the files, where they are not in it."""
+    command = [sys.executable, "-c", _RUN_DEPOT, str(data), *place]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | KEYS)
     assert process.stdout is not None
     words = process.stdout.readline().split()
     if len(words) != 2:
@@ -75,13 +82,22 @@ def depot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DepotProcess]:
     _end(started)
 
 
+@pytest.fixture(scope="session")
+def s3_depot(moto_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DepotProcess]:
+    """Another one for the whole session, whose files lie in an object store."""
+    with opened_door(moto_port) as door:
+        started = _start(tmp_path_factory.mktemp("depot"), BUCKET, "session/", door.url)
+        yield started
+        _end(started)
+
+
 @pytest.fixture
 def start_depot() -> Iterator[StartDepot]:
     """Starts depots of the test's own, over data folders that it names; they end with the test."""
     started: list[DepotProcess] = []
 
-    def start(data: Path) -> DepotProcess:
-        started.append(_start(data))
+    def start(data: Path, *place: str) -> DepotProcess:
+        started.append(_start(data, *place))
         return started[-1]
 
     yield start

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,10 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from backhaul.depot.artifact import Artifact
+from backhaul.depot.manifests import Manifests
 from backhaul.depot.model import EVENTS, HISTORY, OUTPUT, Run
 from backhaul.depot.store.folder import FolderBlobs
+from backhaul.depot.store.interface import SETTLED_AFTER
 from backhaul.depot.store.opening import open_store
 from backhaul.depot.store.sql_store import SqlStore
+from backhaul.depot.sweep import Sweep
 
 ENTITY = "tester"
 
@@ -103,6 +108,17 @@ def truncate(data: Path, project: str, run_id: str, lines: int, entity: str = EN
         run = store.run(entity, project, run_id)
         assert run is not None
         store.truncate(run.id, HISTORY, lines)
+
+
+def sweep(data: Path) -> None:
+    """Let an hour pass for all bytes that lie there, and the depot's sweep look twice, as it does then."""
+    for path in (data / "blobs").rglob("*"):
+        os.utime(path, (time.time() - SETTLED_AFTER - 1,) * 2)
+    with _store(data) as store:
+        blobs = FolderBlobs(data / "blobs")
+        sweep = Sweep(store, blobs, Manifests(blobs), time.time)
+        for _ in range(2):
+            sweep.tick(whole=True)
 
 
 @contextmanager

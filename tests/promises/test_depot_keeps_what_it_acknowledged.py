@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ..depot_client import Client
+from ..depot_contents import sweep
 from ..depot_load import Writer, load
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def _killed_under_load(start_depot: StartDepot, data: Path, seed: int, rounds: i
         for writer in writers:
             writer.check(client)
         again.kill()
+        sweep(data)
         _check_store(data)
     return writers
 

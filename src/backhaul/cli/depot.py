@@ -13,13 +13,13 @@ from typing import Any
 import click
 
 from backhaul.cli.depot_forward import command as forward_command
-from backhaul.cli.depot_place import place_of, place_options
+from backhaul.cli.depot_place import blobs_options, place_arguments, place_of, place_options
 from backhaul.cli.depot_user import user
 from backhaul.cli.parent import end_with_parent
 from backhaul.cli.quantities import BYTES
 from backhaul.cli.render import STDERR
-from backhaul.depot import Depot, Place, Reach, log
-from backhaul.errors import ConfigurationError, UsageError
+from backhaul.depot import Depot, Place, PlaceRefused, PlaceUnreachable, Reach, log
+from backhaul.errors import ConfigurationError, TemporaryError, UsageError
 from backhaul.relay.companion import companion
 from backhaul.sync.depot_folder import ADDRESS_FILE
 
@@ -48,6 +48,7 @@ _IN_THE_CLEAR = (
     "--forwarded-allow-ips", metavar="IPS", help="Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."
 )
 @click.option("--max-file-size", type=BYTES, metavar="SIZE", help="Refuse larger files (500M, 20G).")
+@blobs_options
 @click.option("--forward", metavar="URL", help="Pass everything on to this server, whenever the way is open.")
 @click.option("--forward-entity", metavar="ENTITY", help="Pass everything on to this entity there.")
 @click.option("--with-parent", is_flag=True, hidden=True, help="Stop when standard input is closed.")
@@ -99,7 +100,7 @@ def command(
 
 def _forwarding(place: Place, entity: str, to: str, to_entity: str | None) -> list[str]:
     """The command line of a process that passes on what is in `place`: its failure is not the depot's failure."""
-    command = [sys.executable, "-m", "backhaul", "depot", "forward", "--data", str(place.data), "--with-parent"]
+    command = [sys.executable, "-m", "backhaul", "depot", "forward", *place_arguments(place), "--with-parent"]
     command += ["--from-entity", entity, "--to", to]
     return command + (["--entity", to_entity] if to_entity else [])
 
@@ -109,6 +110,17 @@ def _told(place: Place) -> Iterator[None]:
     """Says in the words of the command line why a depot cannot start."""
     try:
         yield
+    except PlaceUnreachable as error:
+        raise TemporaryError(
+            f"The depot cannot start: {error}.",
+            safe="What the depot holds is unchanged.",
+            next="Start it again when the object store answers.",
+        ) from error
+    except PlaceRefused as error:
+        raise ConfigurationError(
+            f"The depot cannot keep its blobs there: {error}.",
+            next="Mend --blobs, --s3-endpoint, the bucket or the AWS settings named above, then start again.",
+        ) from error
     except RuntimeError as error:
         raise ConfigurationError(f"The depot cannot use {place}: {error}.") from error
     except ssl.SSLError as error:

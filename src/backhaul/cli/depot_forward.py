@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from backhaul.cli.depot_place import place_of, place_options
+from backhaul.cli.depot_place import blobs_options, place_of, place_options
 from backhaul.cli.line_options import bwlimit_option, timeout_option
 from backhaul.cli.parent import end_with_parent
 from backhaul.cli.render import show_outcomes
@@ -39,6 +39,7 @@ from backhaul.sync.outcome import overall_exit_code
 @timeout_option
 @bwlimit_option
 @click.option("--with-parent", is_flag=True, hidden=True, help="Stop when standard input is closed.")
+@blobs_options
 @place_options
 @click.pass_context
 def command(ctx: click.Context, /, once: bool, every: float, with_parent: bool, **choices: Any) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from backhaul.depot import Place
+from backhaul.depot import Place, S3Place
+from backhaul.errors import UsageError
 from backhaul.sync.depot_folder import default_data_folder
 
 
@@ -16,7 +17,40 @@ def place_options(function: click.decorators.FC) -> click.decorators.FC:
     return click.option("--data", metavar="FOLDER", type=click.Path(path_type=Path), help="The data folder.")(function)
 
 
+def blobs_options(function: click.decorators.FC) -> click.decorators.FC:
+    """Where the bytes of files are, for the commands that need them."""
+    for option in (
+        click.option("--s3-endpoint", metavar="URL", help="The object store's address; Amazon's own by default."),
+        click.option("--blobs", metavar="s3://BUCKET/PREFIX", help="Keep the bytes of files there, not in the folder."),
+    ):
+        function = option(function)
+    return function
+
+
 def place_of(choices: dict[str, Any], above: Place | None) -> Place:
     """The place that the options name, which it takes out of `choices`; what they leave open is as `above` says."""
     data: Path | None = choices.pop("data")
-    return Place(data or (above.data if above else default_data_folder()))
+    blobs = _blobs(choices.pop("blobs", None), choices.pop("s3_endpoint", None))
+    if above is None:
+        return Place(data or default_data_folder(), blobs)
+    return Place(data or above.data, blobs or above.blobs)
+
+
+def _blobs(blobs: str | None, endpoint: str | None) -> S3Place | None:
+    if blobs is None:
+        if endpoint:
+            raise UsageError("--s3-endpoint belongs to --blobs s3://BUCKET/PREFIX.")
+        return None
+    try:
+        return S3Place.parse(blobs, endpoint)
+    except ValueError as error:
+        raise UsageError(f"{error}.") from error
+
+
+def place_arguments(place: Place) -> list[str]:
+    """The options that name the place, for the command line of another process."""
+    arguments = ["--data", str(place.data)]
+    if place.blobs:
+        arguments += ["--blobs", str(place.blobs)]
+        arguments += ["--s3-endpoint", place.blobs.endpoint] if place.blobs.endpoint else []
+    return arguments

@@ -9,5 +9,18 @@ from backhaul.depot.reach import Reach
 from backhaul.depot.refusal import Refused
 from backhaul.depot.service import Depot
 from backhaul.depot.store import Users
+from backhaul.depot.store.s3.place import PlaceRefused, PlaceUnreachable, S3Place
 
-__all__ = ["Depot", "Place", "Reach", "Refused", "Role", "User", "Users", "new_key"]
+__all__ = [
+    "Depot",
+    "Place",
+    "PlaceRefused",
+    "PlaceUnreachable",
+    "Reach",
+    "Refused",
+    "Role",
+    "S3Place",
+    "User",
+    "Users",
+    "new_key",
+]

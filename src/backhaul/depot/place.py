@@ -14,6 +14,7 @@ from backhaul.depot.store.database import Database
 from backhaul.depot.store.folder import FolderBlobs
 from backhaul.depot.store.interface import Clock
 from backhaul.depot.store.opening import open_database
+from backhaul.depot.store.s3.place import PlaceRefused, S3Place
 from backhaul.depot.store.sql_store import SqlStore
 
 DATABASE = "depot.sqlite"
@@ -21,9 +22,13 @@ DATABASE = "depot.sqlite"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A folder: for the bytes of files, and for the database with everything else."""
+    """A folder: for the bytes of files, and for the database with everything else.
+
+    With `blobs` the bytes of files lie in an object store.
+    """
 
     data: Path
+    blobs: S3Place | None = None
 
     def __str__(self) -> str:
         return str(self.data)
@@ -43,8 +48,14 @@ class Place:
         return descriptor
 
     def open_blobs(self) -> Blobs:
-        """The bytes of files. Raises OSError."""
-        return FolderBlobs(self.data / "blobs")
+        """The bytes of files. Raises OSError, and PlaceRefused when an object store cannot be used as it is."""
+        if self.blobs is None:
+            return FolderBlobs(self.data / "blobs")
+        try:
+            from backhaul.depot.store.s3.blobs import S3Blobs
+        except ImportError as error:
+            raise PlaceRefused("s3:// needs another package: pip install 'backhaul[s3]'") from error
+        return S3Blobs.at(self.blobs)
 
     def open_database(self) -> Database:
         """The database. Raises OSError when it cannot be used, RuntimeError when it belongs to a newer depot."""

@@ -44,3 +44,8 @@ def of_disk(error: OSError) -> Refused:
 def permission_denied() -> Refused:
     """A 403 in the words of the official server."""
     return Refused("permission denied", 403)
+
+
+def store_failed(reason: str) -> Refused:
+    """A 503 for an object store that does not answer, or not as it should: it may do so the next time."""
+    return Refused(f"the depot cannot reach its blob store ({reason}); nothing of this request was stored", 503)

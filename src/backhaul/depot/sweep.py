@@ -1,9 +1,9 @@
 """What nothing names any more goes: bytes that a crash, a refusal, a replacement or a deletion left.
 
 A blob is written before the row that names it, so that a name always has its bytes. The price is that a crash between
-the two leaves bytes without a name. They go when the depot starts, before it answers: nothing is under way then.
-While it runs, a blob goes when it was without a name in two sweeps, which lie an hour apart: an upload that is about
-to name it, or a reader that has just read its name, takes no hour.
+the two leaves bytes without a name. Several processes may work on the same blobs, so that nobody knows what is under
+way; but no upload takes an hour from the last of its bytes to its name. So what is older and has no name goes, once it
+had none in two looks that lie a minute apart: who has just read a name that was taken away since has opened it by then.
 
 The contents of deleted artifacts go when no other version of the project needs them. Versions that were begun and not
 committed within a week are deleted. The parts of an upload go when its addresses have expired.
@@ -11,6 +11,7 @@ committed within a week are deleted. The parts of an upload go when its addresse
 
 from __future__ import annotations
 
+import itertools
 import logging
 import string
 import threading
@@ -26,6 +27,7 @@ _LOG = logging.getLogger("backhaul.depot")
 ABANDONED_AFTER = 7 * 24 * 3600.0
 _TICK = 30.0  # seconds between looks at what was removed
 _TICKS_OF_A_SWEEP = 120
+_WHOLE = (0, 2)  # ticks of a sweep that look at all blobs
 
 
 class Sweep:
@@ -42,11 +44,7 @@ class Sweep:
         self._thread = threading.Thread(target=self._work, name="depot-sweep", daemon=True)
 
     def start(self) -> None:
-        """Removes all that nothing names, then goes on from time to time. Only before the first request."""
-        self._blobs.clear_incoming()
-        self._expire()
-        self._forget()
-        self._remove(self._find_unnamed())
+        """Removes all that nothing names, at once and from time to time."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -63,24 +61,25 @@ class Sweep:
             self._deletions = deletions
         self._blobs.purge()
         if whole:
+            self._blobs.clear_stalled()
             unnamed = self._find_unnamed()
             self._remove(unnamed & self._unnamed)
             self._unnamed = unnamed - self._unnamed
 
     def _work(self) -> None:
-        ticks = 0
-        while not self._stop.wait(_TICK):
-            ticks += 1
+        for ticks in itertools.count():
             try:
-                self.tick(whole=ticks % _TICKS_OF_A_SWEEP == 0)
-            except (OSError, Refused) as error:  # the disk: the next tick tries again
+                self.tick(whole=ticks % _TICKS_OF_A_SWEEP in _WHOLE)
+            except (OSError, Refused) as error:  # the disk, or what else keeps the data: the next tick tries again
                 _LOG.warning("sweep failed", extra={"facts": {"reason": str(error)}})
+            if self._stop.wait(_TICK):
+                return
 
     def _find_unnamed(self) -> set[str]:
         """First what is there, then what is named: what comes in between is not taken for unnamed."""
         found: set[str] = set()
         for start in string.hexdigits[:16]:  # in pieces, so that a large store needs little memory
-            there = self._blobs.names(start)
+            there = self._blobs.settled_names(start)
             found |= there - self._store.named_blobs(start)
         return found
 

@@ -15,6 +15,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _THREADS = ThreadPoolExecutor(40, "depot-request")
+_BLOB_THREADS = ThreadPoolExecutor(40, "depot-blob")
 
 
 async def in_thread(work: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
@@ -22,7 +23,16 @@ async def in_thread(work: Callable[P, T], *args: P.args, **named: P.kwargs) -> T
 
     A caller that is cancelled is told so when the work has ended: nothing is taken away from under it.
     """
-    outcome = asyncio.get_running_loop().run_in_executor(_THREADS, lambda: work(*args, **named))
+    return await _outcome(_THREADS, lambda: work(*args, **named))
+
+
+async def in_blob_thread(work: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
+    """The same, for what waits for an object store: one that hangs takes no thread from the lines of runs."""
+    return await _outcome(_BLOB_THREADS, lambda: work(*args, **named))
+
+
+async def _outcome(threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+    outcome = asyncio.get_running_loop().run_in_executor(threads, work)
     try:
         return await asyncio.shield(outcome)
     except asyncio.CancelledError:

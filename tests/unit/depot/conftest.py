@@ -22,6 +22,12 @@ def client_for() -> ClientFor:
     return lambda depot: Client(depot.url, depot.api_key)
 
 
+@pytest.fixture(params=["depot", "s3_depot"])
+def either_depot(request: pytest.FixtureRequest) -> DepotProcess:
+    """A depot of the session whose files lie in its folder, and one whose files lie in an object store."""
+    return request.getfixturevalue(request.param)
+
+
 @pytest.fixture
 def client(depot: DepotProcess) -> Client:
     """A client of the session's depot."""

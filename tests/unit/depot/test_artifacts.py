@@ -14,12 +14,20 @@ import pytest
 from backhaul.depot import manifests
 from backhaul.depot.refusal import Refused
 
+from ...depot_client import Client
+
 if TYPE_CHECKING:
-    from .conftest import Client
+    from tests.conftest import DepotProcess
 
 _MD5 = base64.b64encode(hashlib.md5(b"content").digest()).decode()
 _MANIFEST = json.dumps({"version": 1, "contents": {"f.txt": {"digest": _MD5, "size": 7}}}).encode()
 _MANIFEST_MD5 = base64.b64encode(hashlib.md5(_MANIFEST).digest()).decode()
+
+
+@pytest.fixture
+def client(either_depot: DepotProcess) -> Client:
+    """A client of a depot over a folder, and of one over an object store."""
+    return Client(either_depot.url, either_depot.api_key)
 
 
 def _ask(client: Client, text: str, **variables: Any) -> Any:

@@ -10,10 +10,18 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from ...depot_client import Client
+
 if TYPE_CHECKING:
-    from .conftest import Client
+    from tests.conftest import DepotProcess
 
 _CONTENT = bytes(range(256)) * 5000
+
+
+@pytest.fixture
+def client(either_depot: DepotProcess) -> Client:
+    """A client of a depot over a folder, and of one over an object store."""
+    return Client(either_depot.url, either_depot.api_key)
 
 
 def _files(client: Client, project: str) -> list[Any]:
@@ -106,7 +114,7 @@ def test_a_wrong_content_md5_is_refused_and_leaves_the_old_file(client: Client, 
     assert client.keyed("GET", f"/files/tester/{project}/r1/a.txt").body == b"old"
 
 
-def test_a_put_that_is_cut_in_the_middle_shows_nothing(client: Client, project: str, depot: Any) -> None:
+def test_a_put_that_is_cut_in_the_middle_shows_nothing(client: Client, project: str, depot: DepotProcess) -> None:
     """Neither the file nor a piece of it stays behind."""
     client.open_run(project, "r1")
     address = urlsplit(client.upload_address(project, "r1", "cut.bin"))

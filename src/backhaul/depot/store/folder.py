@@ -4,8 +4,8 @@ A body is written under `incoming/`, flushed to the disk, and only then renamed 
 is written to its place when all of it is there. Names are random: nothing that a client sends becomes part of a path.
 Blobs that come in at the same time come to lie in the same folder, so that one flush of it does for all of them.
 
-A blob that is needed no longer stays for a minute: somebody may have read its name and be about to open it. Who has it
-open reads it to its end. What a crash leaves is removed by the sweep (`depot.sweep`).
+A blob that is needed no longer stays for a minute (`store.leaving`); who has it open reads it to its end. What a crash
+leaves is removed by the sweep (`depot.sweep`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from __future__ import annotations
 import itertools
 import secrets
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,16 +23,12 @@ from backhaul.depot.refusal import of_disk
 from backhaul.depot.store import folders
 from backhaul.depot.store.draft import Draft
 from backhaul.depot.store.folders import Folder
-from backhaul.depot.store.interface import Clock
+from backhaul.depot.store.interface import SETTLED_AFTER, Clock
+from backhaul.depot.store.leaving import Leaving
 from backhaul.depot.threads import in_thread
 
 _WRITE_AT = 1 << 20  # bytes gathered before a thread hashes and writes them
 _NEIGHBOURS = 64  # blobs that go to one folder before the next one's turn
-
-GRACE = 60.0
-"""Seconds between the moment when nothing names a blob any more, and its end."""
-
-_MOST_WAITING = 100_000  # blobs; the sweep finds those that are forgotten
 
 Accept = Callable[[Blob], None]
 Keep = Callable[[Blob], str | None]
@@ -47,8 +42,7 @@ class FolderBlobs:
         self._incoming = root / "incoming"
         self._folders = [Folder(root / f"{number:02x}") for number in range(256)]
         self._numbers = itertools.count(secrets.randbelow(256) * _NEIGHBOURS)
-        self._clock = clock
-        self._unneeded: deque[tuple[float, str]] = deque(maxlen=_MOST_WAITING)
+        self._leaving = Leaving(clock)
         self._make_folders()
 
     def _make_folders(self) -> None:
@@ -127,25 +121,34 @@ class FolderBlobs:
 
     def remove(self, name: str) -> None:
         """See `Blobs`."""
-        self._unneeded.append((self._clock(), name))
+        self._leaving.add(name)
 
     def purge(self) -> None:
         """See `Blobs`."""
-        while self._unneeded and self._clock() - self._unneeded[0][0] >= GRACE:
-            self.destroy(self._unneeded.popleft()[1])
+        for name in self._leaving.due():
+            self.destroy(name)
 
     def destroy(self, name: str) -> None:
         """See `Blobs`."""
         self._path(name).unlink(missing_ok=True)
 
-    def names(self, start: str) -> set[str]:
+    def settled_names(self, start: str) -> set[str]:
         """See `Blobs`."""
-        return {entry.name for folder in self._root.glob(f"{start}?") for entry in folder.iterdir()}
+        return {path.name for folder in self._root.glob(f"{start}?") for path in folder.iterdir() if _is_settled(path)}
 
-    def clear_incoming(self) -> None:
+    def clear_stalled(self) -> None:
         """See `Blobs`."""
         for leftover in self._incoming.iterdir():
-            leftover.unlink()
+            if _is_settled(leftover):
+                leftover.unlink(missing_ok=True)
 
     def _path(self, name: str) -> Path:
         return self._root / name[:2] / name
+
+
+def _is_settled(path: Path) -> bool:
+    """By the file's own time, which the same disk gave it that is asked now; not so for one that has gone meanwhile."""
+    try:
+        return time.time() - path.stat().st_mtime > SETTLED_AFTER
+    except FileNotFoundError:
+        return False

@@ -7,9 +7,12 @@ from typing import BinaryIO, Protocol
 
 from backhaul.depot.model import Blob
 
+SETTLED_AFTER = 3600.0
+"""Seconds. A blob that is older and has no name was not left so by somebody who is still about to give it one."""
+
 
 class Blobs(Protocol):
-    """The bytes of files, each under a name that the store alone chooses."""
+    """The bytes of files, each under a name that the store alone chooses. Several processes may use the same."""
 
     async def receive(
         self, chunks: AsyncIterator[bytes], accept: Callable[[Blob], None], keep: Callable[[Blob], str | None]
@@ -40,13 +43,13 @@ class Blobs(Protocol):
         """Removes a blob that nothing names any more, soon: who knew its name may still open it."""
 
     def purge(self) -> None:
-        """Removes those of the removed blobs whose time has come."""
+        """Removes those of the blobs that this process removed whose time has come."""
 
     def destroy(self, name: str) -> None:
         """Removes a blob now; one that is gone already is fine."""
 
-    def names(self, start: str) -> set[str]:
-        """The blobs whose names start with that hexadecimal digit."""
+    def settled_names(self, start: str) -> set[str]:
+        """The blobs whose names start with that hexadecimal digit and which came more than `SETTLED_AFTER` ago."""
 
-    def clear_incoming(self) -> None:
-        """Removes what uploads left that a crash ended. Only before the first upload."""
+    def clear_stalled(self) -> None:
+        """Removes what is left of bodies of which nothing came for `SETTLED_AFTER`: a crash ended them."""

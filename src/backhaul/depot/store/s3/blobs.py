@@ -1,0 +1,149 @@
+"""Blobs in a bucket: one object each, under a random name. An object appears when it is whole, and never changes.
+
+What comes in is compared by the store with the MD5 that goes with each body or part. What a crash leaves, objects that
+nothing names and parts of objects, is removed by the sweep (`depot.sweep`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from typing import BinaryIO, cast
+
+from backhaul.depot.model import Blob
+from backhaul.depot.store.interface import SETTLED_AFTER, Clock
+from backhaul.depot.store.leaving import Leaving
+from backhaul.depot.store.s3.bucket import Bucket
+from backhaul.depot.store.s3.place import S3Place
+from backhaul.depot.store.s3.probe import probe
+from backhaul.depot.store.s3.reading import ObjectReader
+from backhaul.depot.store.s3.writing import Draft
+from backhaul.depot.threads import in_blob_thread
+
+_HAND_OVER = 1 << 20  # bytes gathered before a thread hashes them
+
+Accept = Callable[[Blob], None]
+Keep = Callable[[Blob], str | None]
+
+
+class S3Blobs:
+    """A `Blobs` in one bucket."""
+
+    def __init__(self, bucket: Bucket, plain_etags: bool, clock: Clock = time.monotonic) -> None:
+        """`plain_etags`: an object's ETag is its MD5."""
+        self.bucket = bucket
+        self.plain_etags = plain_etags
+        self._leaving = Leaving(clock)
+
+    @classmethod
+    def at(cls, place: S3Place) -> S3Blobs:
+        """The blobs at a place that was tried. Raises PlaceRefused or PlaceUnreachable when it cannot be used."""
+        return cls(Bucket(place), probe(place))
+
+    async def receive(self, chunks: AsyncIterator[bytes], accept: Accept, keep: Keep) -> Blob:
+        """See `Blobs`. A store that does not take it is refused with 503."""
+        draft = Draft(self.bucket, _name())
+        waiting: list[bytes] = []
+        gathered = 0
+        try:
+            async for chunk in chunks:
+                waiting.append(chunk)
+                gathered += len(chunk)
+                if gathered >= _HAND_OVER:
+                    await in_blob_thread(draft.append, waiting)
+                    waiting, gathered = [], 0
+            return await in_blob_thread(self._kept, draft, waiting, accept, keep)
+        except BaseException:
+            await in_blob_thread(draft.drop)
+            raise
+
+    def _kept(self, draft: Draft, rest: list[bytes], accept: Accept, keep: Keep) -> Blob:
+        draft.append(rest)
+        blob = _settled(draft, accept)
+        try:
+            needless = keep(blob)
+        except Exception:
+            self.destroy(blob.name)
+            raise
+        if needless == blob.name:
+            self.destroy(needless)  # nobody knows of it
+        elif needless:
+            self.remove(needless)
+        return blob
+
+    def keep(self, data: bytes) -> Blob:
+        """See `Blobs`. A store that does not take it is refused with 503."""
+        with self._draft() as draft:
+            draft.append([data])
+            return _settled(draft, lambda _blob: None)
+
+    def join(self, names: list[str], accept: Accept) -> Blob:
+        """See `Blobs`. A store that does not take it is refused with 503."""
+        with self._draft() as draft:
+            for name in names:
+                with self.open(name) as source:
+                    while piece := source.read(_HAND_OVER):
+                        draft.append([piece])
+            return _settled(draft, accept)
+
+    @contextmanager
+    def _draft(self) -> Iterator[Draft]:
+        draft = Draft(self.bucket, _name())
+        try:
+            yield draft
+        finally:
+            draft.drop()
+
+    def open(self, name: str) -> BinaryIO:
+        """See `Blobs`."""
+        return cast(BinaryIO, ObjectReader(self.bucket, name))
+
+    def read(self, name: str) -> bytes:
+        """See `Blobs`."""
+        with self.open(name) as source:
+            return source.read()
+
+    def remove(self, name: str) -> None:
+        """See `Blobs`."""
+        self._leaving.add(name)
+
+    def purge(self) -> None:
+        """See `Blobs`."""
+        for name in self._leaving.due():
+            self.destroy(name)
+
+    def destroy(self, name: str) -> None:
+        """See `Blobs`."""
+        self.bucket.delete(name)
+
+    def settled_names(self, start: str) -> set[str]:
+        """See `Blobs`."""
+        return {each.name for each in self.bucket.found(start) if each.age > SETTLED_AFTER}
+
+    def clear_stalled(self) -> None:
+        """See `Blobs`."""
+        for each in self.bucket.pending():
+            if each.age > SETTLED_AFTER:
+                self.bucket.abort(each.name, each.upload)
+
+
+def _name() -> str:
+    return secrets.token_hex(16)
+
+
+def _settled(draft: Draft, accept: Accept) -> Blob:
+    blob = Blob(draft.name, draft.size, draft.md5)
+    accept(blob)
+    draft.settle()
+    return blob
+
+
+def md5_of(source: BinaryIO) -> str:
+    """The MD5 (hexadecimal) of the bytes to the end, which are read."""
+    digest = hashlib.md5(usedforsecurity=False)
+    while piece := source.read(_HAND_OVER):
+        digest.update(piece)
+    return digest.hexdigest()

@@ -1,0 +1,207 @@
+"""The only door to the object store: what is asked of a bucket, and what its failures mean.
+
+`botocore` waits in the thread that calls it; its client may be used from any. What it cannot reach, or is not let do,
+becomes a refusal of the request in hand (503), so that clients try again; only the probe at the start tells them apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar
+
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.session import Session
+
+from backhaul.depot.refusal import store_failed
+from backhaul.depot.store.s3.place import S3Place
+
+T = TypeVar("T")
+
+_CONFIG = Config(
+    signature_version="s3v4",
+    connect_timeout=5,
+    read_timeout=30,
+    max_pool_connections=80,  # as many as threads may ask at once
+    tcp_keepalive=True,
+    # Checksums of its own, which not every store knows; each body goes with its MD5 instead.
+    request_checksum_calculation="when_required",
+    response_checksum_validation="when_required",
+)
+_RETRIES = Config(retries={"mode": "standard", "total_max_attempts": 4})  # unless the AWS settings say something
+_BY_PATH = Config(s3={"addressing_style": "path"})  # `bucket.host` is a name that an own store's host seldom has
+_MISSING = frozenset({"404", "NoSuchKey", "NoSuchUpload", "NotFound"})
+
+
+class Missing(OSError):
+    """There is no such object (any more)."""
+
+
+class Changed(OSError):
+    """The object is another one than was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An object or a part as the store lists it. `etag` is bare; `age` is in seconds, by the store's own clock."""
+
+    name: str
+    size: int
+    etag: str
+    age: float
+    modified: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """Parts on their way to become the object `name`; `age` is in seconds since something of them came."""
+
+    name: str
+    upload: str
+    age: float
+
+
+class Bucket:
+    """The objects under one prefix of a bucket, by their names without it."""
+
+    def __init__(self, place: S3Place) -> None:
+        self.place = place
+        self._client = client_of(place)
+
+    def put(self, name: str, data: bytes, md5: str) -> str:
+        """Writes an object; `md5` is base64, which the store compares. Returns its ETag."""
+        return _etag(self._ask(self._client.put_object, name, Body=data, ContentMD5=md5))
+
+    def get(self, name: str, start: int = 0, etag: str | None = None) -> Any:
+        """The answer with the object from byte `start` on. Raises `Missing`, or `Changed` when it has another ETag."""
+        more = {"Range": f"bytes={start}-"} if start else {}
+        return self._ask(self._client.get_object, name, **more, **({"IfMatch": etag} if etag else {}))
+
+    def head(self, name: str) -> Found | None:
+        """The object, or None."""
+        try:
+            answer = self._ask(self._client.head_object, name)
+        except Missing:
+            return None
+        return _found(name, answer["ContentLength"], answer, _now_of(answer))
+
+    def delete(self, name: str) -> None:
+        """Removes an object; one that is gone already is fine."""
+        self._ask(self._client.delete_object, name)
+
+    def found(self, start: str) -> Iterator[Found]:
+        """The objects whose names begin so, in the order of their names."""
+        more: dict[str, str] = {}
+        while True:
+            answer = _answer(
+                self._client.list_objects_v2, Bucket=self.place.bucket, Prefix=self.place.prefix + start, **more
+            )
+            now = _now_of(answer)
+            for each in answer.get("Contents", ()):
+                yield _found(self._name(each["Key"]), each["Size"], each, now)
+            if not answer.get("IsTruncated"):
+                return
+            more = {"ContinuationToken": answer["NextContinuationToken"]}
+
+    def begin(self, name: str) -> str:
+        """Begins an object that comes in parts; returns the id of this upload."""
+        return str(self._ask(self._client.create_multipart_upload, name)["UploadId"])
+
+    def put_part(self, name: str, upload: str, number: int, data: bytes, md5: str) -> str:
+        """Writes a part, by its number from 1; `md5` is base64. Returns its ETag."""
+        more = {"UploadId": upload, "PartNumber": number, "Body": data, "ContentMD5": md5}
+        return _etag(self._ask(self._client.upload_part, name, **more))
+
+    def parts(self, name: str, upload: str) -> dict[int, Found]:
+        """The parts that came, by number. Raises `Missing` when the upload is over."""
+        found: dict[int, Found] = {}
+        more: dict[str, int] = {}
+        while True:
+            answer = self._ask(self._client.list_parts, name, UploadId=upload, **more)
+            now = _now_of(answer)
+            found |= {each["PartNumber"]: _found(name, each["Size"], each, now) for each in answer.get("Parts", ())}
+            if not answer.get("IsTruncated"):
+                return found
+            more = {"PartNumberMarker": answer["NextPartNumberMarker"]}
+
+    def complete(self, name: str, upload: str, etags: list[str]) -> None:
+        """Makes an object of the parts with these ETags, in their order. Raises `Missing` when the upload is over."""
+        parts = [{"PartNumber": number, "ETag": f'"{etag}"'} for number, etag in enumerate(etags, 1)]
+        self._ask(self._client.complete_multipart_upload, name, UploadId=upload, MultipartUpload={"Parts": parts})
+
+    def abort(self, name: str, upload: str) -> None:
+        """Ends an upload and removes its parts; one that is over already is fine."""
+        try:
+            self._ask(self._client.abort_multipart_upload, name, UploadId=upload)
+        except Missing:
+            return
+
+    def pending(self, start: str = "") -> Iterator[Pending]:
+        """The uploads in parts of objects whose names begin so."""
+        more: dict[str, str] = {}
+        while True:
+            answer = _answer(
+                self._client.list_multipart_uploads, Bucket=self.place.bucket, Prefix=self.place.prefix + start, **more
+            )
+            now = _now_of(answer)
+            for each in answer.get("Uploads", ()):
+                yield self._pending(self._name(each["Key"]), each["UploadId"], now - each["Initiated"].timestamp())
+            if not answer.get("IsTruncated"):
+                return
+            more = {"KeyMarker": answer["NextKeyMarker"], "UploadIdMarker": answer["NextUploadIdMarker"]}
+
+    def _pending(self, name: str, upload: str, begun: float) -> Pending:
+        try:
+            ages = [part.age for part in self.parts(name, upload).values()]
+        except Missing:
+            ages = []
+        return Pending(name, upload, min([begun, *ages]))
+
+    def _ask(self, call: Callable[..., Any], name: str, **more: Any) -> Any:
+        return _answer(call, Bucket=self.place.bucket, Key=self.place.prefix + name, **more)
+
+    def _name(self, key: str) -> str:
+        return key[len(self.place.prefix) :]
+
+
+def client_of(place: S3Place) -> Any:
+    """A client with credentials, region and certificates as the AWS settings say (environment and files)."""
+    session = Session()
+    region = session.get_config_variable("region") or "us-east-1"
+    config = _CONFIG.merge(_BY_PATH) if place.endpoint else _CONFIG
+    if session.get_config_variable("max_attempts") is None:
+        config = config.merge(_RETRIES)
+    return session.create_client("s3", region_name=region, endpoint_url=place.endpoint, config=config)
+
+
+def _answer(call: Callable[..., T], **arguments: Any) -> T:
+    """What the store answers; its failures as this module's own."""
+    try:
+        return call(**arguments)
+    except ClientError as error:
+        code, status = error.response["Error"].get("Code", ""), error.response["ResponseMetadata"]["HTTPStatusCode"]
+        if code in _MISSING:
+            raise Missing(f"{arguments.get('Key')} is not in the bucket") from error
+        if status == 412:
+            raise Changed(f"{arguments.get('Key')} was replaced") from error
+        raise store_failed(f"{code}: {error.response['Error'].get('Message', '')}") from error
+    except (BotoCoreError, HTTPClientError) as error:
+        raise store_failed(str(error)) from error
+
+
+def _etag(answer: Any) -> str:
+    return str(answer["ETag"]).strip('"')
+
+
+def _found(name: str, size: int, answer: Any, now: float) -> Found:
+    modified = answer["LastModified"].timestamp()
+    return Found(name, size, _etag(answer), now - modified, modified)
+
+
+def _now_of(answer: Any) -> float:
+    """The store's clock: ages are compared with its own times, whatever the depot's clock says."""
+    told = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+    return (parsedate_to_datetime(told) if told else datetime.now(UTC)).timestamp()
