@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Holds the documentation against the code. Prints every difference and ends with 1 when there is one.
 
-What is checked: the commands and options of the reference are those of the program; every error class has its page,
-with its exit code, every finding one with its severity and its place in the troubleshooting page, and no page is
-without either; the exit codes of the tables are those of the errors; the JSON reference names every key that is
-printed; every `backhaul …` line in the texts is one that the program understands; relative links lead somewhere; no
-text holds a path of the machine on which it was written; fragments of the change log have their form.
+What is checked: the reference is that of the program, in both directions: commands, options with what follows them,
+their choices and defaults, environment variables, exit codes with their errors, keys of JSON documents
+(`check_reference.py`); every error class has its page, with its exit code, every finding one with its severity and its
+place in the troubleshooting page, and no page is without either; every `backhaul …` line in the texts is one that the
+program understands; relative links lead somewhere; no text holds a path of the machine on which it was written;
+fragments of the change log have their form.
 """
 
 from __future__ import annotations
@@ -18,21 +19,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+from check_reference import check_reference, error_classes, inline_codes
 
 from backhaul import errors
 from backhaul.cli.main import cli
-from backhaul.doctor.finding import SEVERITIES, Finding
-from backhaul.sync.outcome import Outcome, Quarantined
+from backhaul.doctor.finding import SEVERITIES
 
 _ROOT = Path(__file__).resolve().parents[1]
 _PASSED_OVER = frozenset({".venv", ".git", "node_modules", "wandb", "build", "dist"})
-_HELP = frozenset({"-h", "--help"})
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-_INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
-_OPTION = re.compile(r"(?<![\w-])-{1,2}[a-zA-Z][\w-]*")
 _LINK = re.compile(r"\[[^\]\n]*\]\(([^)\s]+)\)")
-_EXIT_ROW = re.compile(r"^\| (\d+(?:, \d+)*) \|", re.MULTILINE)
 _EXIT_LINE = re.compile(r"^Exit code: (\d+)$", re.MULTILINE)
 _ASSIGNMENTS = re.compile(r"^(?:\w+=(?:\$\([^)]*\)|\S*) +)*")
 # Where a command ends for the shell, or for a reader: a pipe, a redirection, a comment, an ellipsis.
@@ -46,12 +43,10 @@ _FOREIGN_HOMES = re.compile(r"(?<![\w.])/(?:home|root|Users|tmp|private|work|wor
 def check(root: Path = _ROOT) -> list[str]:
     """Every difference between the texts under `root` and the code, one sentence each."""
     return [
-        *_check_commands(root),
+        *check_reference(root),
         *_check_error_pages(root),
         *_check_finding_pages(root),
         *_check_troubleshooting(root),
-        *_check_exit_codes(root),
-        *_check_json(root),
         *_check_command_lines(root),
         *_check_links(root),
         *_check_paths(root),
@@ -68,56 +63,10 @@ def texts(root: Path) -> list[Path]:
     return sorted(found)
 
 
-def _check_commands(root: Path) -> Iterator[str]:
-    page = "docs/reference/commands.md"
-    sections = _sections((root / page).read_text(encoding="utf-8"))
-    known = dict(_commands(cli, "backhaul"))
-    for path, command in known.items():
-        if path not in sections:
-            yield f"{page}: `{path}` has no section"
-            continue
-        wanted, told = _options(command), _first_cells(sections[path])
-        yield from (f"{page}: `{path}` has {option}, which is not told" for option in sorted(wanted - told))
-        yield from (f"{page}: {option} is told of `{path}`, which has none" for option in sorted(told - wanted))
-    yield from (f"{page}: there is no command `{path}`" for path in sections if path not in known)
-
-
-def _commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
-    yield path, command
-    if isinstance(command, click.Group):
-        context = click.Context(command)
-        for name in command.list_commands(context):
-            below = command.get_command(context, name)
-            if below is not None and not below.hidden:
-                yield from _commands(below, f"{path} {name}")
-
-
-def _options(command: click.Command) -> set[str]:
-    shown = [param for param in command.params if isinstance(param, click.Option) and not param.hidden]
-    return {name for param in shown for name in (*param.opts, *param.secondary_opts)} - _HELP
-
-
-def _sections(text: str) -> dict[str, str]:
-    """The text below each heading that names a command."""
-    parts = re.split(r"^#{1,3} `?(backhaul[^`\n]*)`?$", text, flags=re.MULTILINE)
-    return dict(zip(parts[1::2], parts[2::2], strict=True))
-
-
-def _first_cells(section: str) -> set[str]:
-    cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `-")]
-    return {option for cell in cells for option in _OPTION.findall(cell)} - _HELP
-
-
-def _error_classes(kind: type[errors.BackhaulError] = errors.BackhaulError) -> Iterator[type[errors.BackhaulError]]:
-    yield kind
-    for below in kind.__subclasses__():
-        yield from _error_classes(below)
-
-
 def _check_error_pages(root: Path) -> Iterator[str]:
     folder = root / "docs" / "errors"
     pages = {path.stem: path.read_text(encoding="utf-8") for path in folder.glob("*.md") if path.stem != "index"}
-    classes = {kind.code: kind for kind in _error_classes() if kind.__module__ == errors.__name__}
+    classes = {kind.code: kind for kind in error_classes() if kind.__module__ == errors.__name__}
     yield from (f"docs/errors: {code} has no page" for code in sorted(classes.keys() - pages.keys()))
     unknown = pages.keys() - classes.keys() - SEVERITIES.keys()
     yield from (f"docs/errors/{code}.md: there is no such error or finding" for code in sorted(unknown))
@@ -133,7 +82,7 @@ def _check_error_pages(root: Path) -> Iterator[str]:
 
 
 def _check_finding_pages(root: Path) -> Iterator[str]:
-    errors_too = {kind.code for kind in _error_classes()}
+    errors_too = {kind.code for kind in error_classes()}
     folder = root / "docs" / "errors"
     index = (folder / "index.md").read_text(encoding="utf-8")
     for code, severity in SEVERITIES.items():
@@ -156,30 +105,6 @@ def _check_troubleshooting(root: Path) -> Iterator[str]:
     yield from (f"{page}: the finding {code} is not told" for code in SEVERITIES if f"(errors/{code}.md)" not in text)
 
 
-def _check_exit_codes(root: Path) -> Iterator[str]:
-    known = {kind.exit_code for kind in _error_classes()} | {0}
-    for page in ("README.md", "docs/reference/exit-codes.md"):
-        rows = _EXIT_ROW.findall((root / page).read_text(encoding="utf-8"))
-        told = {int(code) for row in rows for code in row.split(", ")}
-        yield from (f"{page}: no error has the exit code {code}" for code in sorted(told - known))
-        yield from (f"{page}: the exit code {code} is not told" for code in sorted(known - told))
-
-
-def _check_json(root: Path) -> Iterator[str]:
-    page = "docs/reference/json.md"
-    told = set(_INLINE.findall((root / page).read_text(encoding="utf-8")))
-    item = Quarantined("", "", "").as_json()
-    for key in (
-        *Outcome(Path(), "").as_json(),
-        *item,
-        *errors.BackhaulError("").as_json(),
-        *Finding("", "", "", "").as_json(),
-        "exit_code",
-    ):
-        if key not in told:
-            yield f"{page}: the key {key} is not told"
-
-
 def _check_command_lines(root: Path) -> Iterator[str]:
     for path in texts(root):
         for line in _command_lines(path.read_text(encoding="utf-8")):
@@ -191,7 +116,7 @@ def _check_command_lines(root: Path) -> Iterator[str]:
 def _command_lines(text: str) -> Iterator[str]:
     """Every `backhaul …` that a reader may type: lines of code blocks, and code within sentences."""
     candidates = [line for _, block in _FENCE.findall(text) for line in block.splitlines()]
-    candidates += _INLINE.findall(_FENCE.sub("", text))
+    candidates += inline_codes(_FENCE.sub("", text))
     for candidate in candidates:
         line = _ASSIGNMENTS.sub("", candidate.strip().removeprefix("$ ").removeprefix(".venv/bin/"))
         if line.startswith("backhaul ") and not line.startswith("backhaul --") and "=" not in line.split()[1]:

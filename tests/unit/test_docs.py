@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -13,10 +14,12 @@ import pytest
 
 _ROOT = Path(__file__).resolve().parents[2]
 _COMMANDS = "docs/reference/commands.md"
+_SETTINGS = "docs/reference/settings.md"
 
 
 @pytest.fixture(scope="module")
 def check_docs() -> ModuleType:
+    sys.path.insert(0, str(_ROOT / "scripts"))  # as for the script, whose neighbours are its modules
     spec = importlib.util.spec_from_file_location("check_docs", _ROOT / "scripts" / "check_docs.py")
     assert spec is not None
     assert spec.loader is not None
@@ -87,6 +90,30 @@ def test_documentation_agrees_with_the_code(check_docs: ModuleType) -> None:
         (_replace("README.md", "| 10 |", "| 11 |"), "README.md: no error has the exit code 11"),
         (_replace("README.md", "| 10 |", "| 9 |"), "README.md: the exit code 10 is not told"),
         (_replace("docs/reference/json.md", "`quarantined`", "quarantined"), "the key quarantined is not told"),
+        (_replace(_COMMANDS, "`--deadline SECONDS`", "`--deadline MINUTES`"), "SECONDS follows it, told is MINUTES"),
+        (
+            _replace(_COMMANDS, "1 to 256; 64 by default", "1 to 256"),
+            "`backhaul sync` --jobs: its default 64 is not told",
+        ),
+        (_replace(_COMMANDS, "`USR1` by default", "by default"), "`backhaul run` --drain-on: its default USR1 is not"),
+        (_replace(_COMMANDS, "`link-media`, `signal`", "`signal`"), "`backhaul run` --on-disk: link-media is not told"),
+        (
+            _replace(_COMMANDS, "    backhaul show [OPTIONS] PATH", "    backhaul show [OPTIONS]"),
+            "`backhaul show`: the line of use does not name PATH",
+        ),
+        (_replace(_SETTINGS, "`BACKHAUL_QUEUE`", "the queue's"), "settings.md: BACKHAUL_QUEUE is not told"),
+        (_replace(_SETTINGS, "`WANDB_MODE`", "`WANDB_MOOD`"), "settings.md: WANDB_MODE is not told"),
+        (_replace(_SETTINGS, "`WANDB_MODE`", "`WANDB_MOOD`"), "settings.md: nothing reads WANDB_MOOD"),
+        (
+            _replace("docs/reference/exit-codes.md", "(../errors/timed-out.md)", ""),
+            "timed-out ends with 5, which is not",
+        ),
+        (_replace("docs/reference/exit-codes.md", "errors/deadline", "errors/usage"), "usage does not end with 8"),
+        (
+            _replace("docs/errors/index.md", "## Exit code 8", "## Exit code 9"),
+            "index.md: deadline does not end with 9",
+        ),
+        (_replace("docs/reference/json.md", "| `freed` |", "| `saved` |"), "json.md: nothing writes the key saved"),
         (_remove("docs/errors/log-torn.md"), "log-torn has no page"),
         (_replace("docs/errors/log-torn.md", "Severity: warning", "Severity: note"), "the severity is warning"),
         (_replace("docs/errors/index.md", "(log-torn.md) | warning", "(log-torn.md) | note"), "log-torn is not listed"),
