@@ -42,6 +42,7 @@ from backhaul.unattended.queue.entry import Entry, Item, QueueState, Reason
 from backhaul.unattended.queue.sql_queue import SqlQueue
 from backhaul.unattended.queue.sqlite import SqliteDatabase
 from backhaul.unattended.watch.courier import Courier
+from backhaul.unattended.watch.lease import Lease
 from backhaul.unattended.watch.line import Line
 from backhaul.unattended.watch.log import Log
 from backhaul.unattended.watch.metrics import Metrics
@@ -96,6 +97,8 @@ class Cluster:
     network: BackhaulError | None = None
     disk_full: bool = False
     sending: set[Path] = field(default_factory=set)
+    # How often two wanted to send one run at a time.
+    met: int = 0
 
     def now(self) -> float:
         return _EPOCH + asyncio.get_running_loop().time()
@@ -208,6 +211,7 @@ class SimulatedRoad:
         """Send as the engine does: rows that the server has stay there, the ledger's lock lets one of two send."""
         cluster, log = self.cluster, run.directory.log
         if log in cluster.sending:
+            cluster.met += 1
             return RunBusy("another has it")
         cluster.sending.add(log)
         try:
@@ -299,6 +303,7 @@ class Worker:
             noticer.notice,
             lambda _: SimulatedRoad(cluster),
             Courier(queue, options.sync, log, Metrics(), cluster.now, cluster.chance.random),
+            Lease(options.lease, cluster.now),
             options,
             log,
             _nothing,

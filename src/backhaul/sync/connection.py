@@ -13,6 +13,7 @@ from backhaul.sync.depot_folder import default_data_folder
 from backhaul.sync.destination import Destination
 from backhaul.sync.local_depot import running_depot
 from backhaul.wire.credentials import find_api_key
+from backhaul.wire.gated import Gate, Gated, open_to_all
 from backhaul.wire.hosts import checked_base_url
 from backhaul.wire.pace import Pace, Timetable
 from backhaul.wire.server import Server
@@ -41,28 +42,28 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """How to reach a destination."""
+    """How to reach a destination; every request passes the `gate`."""
 
     settings: Settings
     destination: Destination
     api_key: str
     timeout: float
     pace: Pace | None
+    gate: Gate = open_to_all
 
     @asynccontextmanager
     async def server(self) -> AsyncIterator[Server]:
         """The server; its connections are closed when the block ends."""
         settings = self.settings
-        transport = Traffic(
-            HttpTransport(
-                connections=runs_at_once(),
-                progress_timeout=self.timeout,
-                http_proxy=settings.http_proxy,
-                https_proxy=settings.https_proxy,
-                insecure=settings.insecure_disable_ssl or None,
-                pace=self.pace,
-            )
+        http = HttpTransport(
+            connections=runs_at_once(),
+            progress_timeout=self.timeout,
+            http_proxy=settings.http_proxy,
+            https_proxy=settings.https_proxy,
+            insecure=settings.insecure_disable_ssl or None,
+            pace=self.pace,
         )
+        transport = Traffic(Gated(http, self.gate))
         try:
             yield Server(
                 transport,

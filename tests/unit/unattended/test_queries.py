@@ -13,7 +13,9 @@ def test_every_query_is_used_and_every_used_one_is_there() -> None:
     """Nothing is left over, and no name is misspelt."""
     folder = Path(package.__file__).parent
     sources = "".join(path.read_text() for path in folder.glob("*.py"))
-    used = set(re.findall(r'(?:\bexecute\(|queries\(\)\[|_connected\(\), )"([a-z_]+)"', sources)) | set(TABLES)
+    used = set(re.findall(r'(?:\bexecute\(|queries\(\)\[|_connected\(\), |_connection, )"([a-z_]+)"', sources)) | set(
+        TABLES
+    )
     assert used == set(queries())
 
 

@@ -87,12 +87,52 @@ def test_a_lease_that_is_extended_stays(queue: SqlQueue, time: Time) -> None:
     queue.add([_entry()])
     _take(queue, "alive")
     time.passes(59)
-    assert queue.extend("alive", lease=60, words="well") == 1
+    assert queue.extend("alive", [_entry().key], lease=60, words="well") == {_entry().key}
     time.passes(59)
     assert _take(queue, "heir") == []
     assert [(worker.owner, worker.words, worker.seen_at) for worker in queue.workers()] == [
         ("alive", "well", time() - 59)
     ]
+
+
+def test_what_a_worker_was_given_without_hearing_of_it_is_let_go(queue: SqlQueue) -> None:
+    """The line broke after the queue had given it, before he heard so: he lives on, and would keep it for ever."""
+    queue.add([_entry("a"), _entry("b")])
+    _take(queue, "one", limit=1)
+    _take(queue, "one")
+    assert queue.extend("one", [_entry("a").key], lease=60, words="") == {_entry("a").key}
+    (item,) = _take(queue, "two")
+    assert (item.entry.directory.run_id_hint, item.crashes) == ("b", 0)
+
+
+def test_a_worker_hears_what_is_no_longer_his(queue: SqlQueue, time: Time) -> None:
+    """He was cut off for longer than his lease; what others have by now he must not touch."""
+    queue.add([_entry("a"), _entry("b")])
+    held = [item.key for item in _take(queue, "cut off")]
+    time.passes(60)
+    _take(queue, "heir", limit=1)
+    assert queue.extend("cut off", held, lease=60, words="") == {_entry("b").key}
+    assert _take(queue, "third") == []
+
+
+def test_nobody_takes_what_he_has_already(queue: SqlQueue, time: Time) -> None:
+    """Whose lease ran out unnoticed still has the runs in hand: to take them again would be to have them twice."""
+    queue.add([_entry()])
+    _take(queue, "one")
+    time.passes(61)
+    assert _take(queue, "one") == []
+    assert len(_take(queue, "two")) == 1
+
+
+def test_who_was_cut_off_and_comes_back_has_not_crashed(queue: SqlQueue, time: Time) -> None:
+    """A network that fails five times must not look like a run that kills its workers."""
+    queue.add([_entry()])
+    (lost,) = _take(queue, "cut off")
+    time.passes(60)
+    (held,) = _take(queue, "heir")
+    assert held.crashes == 1
+    assert not queue.settle(lost, Decision(QueueState.BLOCKED, reason=_REASON))
+    assert (_only(queue).crashes, _only(queue).owner) == (0, "heir")
 
 
 def test_what_comes_of_a_run_taken_from_its_owner_is_not_kept(queue: SqlQueue, time: Time) -> None:
@@ -234,7 +274,7 @@ def test_who_leaves_lets_go_without_an_attempt(queue: SqlQueue) -> None:
     """Others need not wait for the lease to end, and the worker is no longer told of."""
     queue.add([_entry()])
     _take(queue, "one")
-    queue.extend("one", lease=60, words="")
+    queue.extend("one", [_entry().key], lease=60, words="")
     queue.leave("one")
     (item,) = _take(queue, "two")
     assert (item.attempts, item.crashes, [worker.owner for worker in queue.workers()]) == (0, 0, [])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -43,14 +43,21 @@ class Queue(Protocol):
         """Up to `limit` runs that are due, in hand for `lease` seconds from now, the longest due first.
 
         None that only another host can read, is paused, or has a part in another's hand. Nothing while all is paused.
-        A run whose lease is over is taken from its owner.
+        A run whose lease is over is taken from its owner, unless that is `owner` himself.
         """
 
-    def extend(self, owner: str, *, lease: float, words: str) -> int:
-        """Keep all that `owner` has in hand for `lease` seconds from now, and show that he lives. Returns how many."""
+    def extend(self, owner: str, held: Iterable[Key], *, lease: float, words: str) -> Set[Key]:
+        """Keep what `owner` has in hand for `lease` seconds from now, and show that he lives; what he still has.
+
+        `held` is what he knows of. What he was given without hearing of it, since the line broke, is let go of; what is
+        missing in the answer is in somebody else's hand by now.
+        """
 
     def settle(self, item: Item, decision: Decision) -> bool:
-        """Keep what came of a run and let go of it. False when it was in somebody else's hand by then."""
+        """Keep what came of a run and let go of it. False when it was in somebody else's hand by then.
+
+        Its owner was cut off then and has not died of it: that is no longer counted as a crash.
+        """
 
     def leave(self, owner: str, *, crashed: bool = False) -> None:
         """Let go of all that `owner` has in hand, and forget him; `crashed` says that he did not stop by himself."""

@@ -22,13 +22,27 @@ except ImportError as error:  # pragma: no cover - the tests have it
     ) from error
 
 _CONNECT_WITHIN = 10
+# Seconds. A host may lose the network in the middle of a transaction: it is told so by then, and the server takes the
+# turn from it, so that all the others go on.
+_DEAD_AFTER = 20
+_IDLE_AT_MOST = 10
+_TURN_WITHIN = 60
+_LIVELY: dict[str, Any] = {
+    "connect_timeout": _CONNECT_WITHIN,
+    "keepalives": 1,
+    "keepalives_idle": 5,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": _DEAD_AFTER * 1000,
+}
 _VERSION = "1"
 
 
 class PostgresDatabase:
     """The rows in the database that `url` names, in tables that are made when they are not there.
 
-    Transactions take their turns by an advisory lock, so that all who share the work see one order of events. `clock`
+    Transactions take their turns by an advisory lock, so that all who share the work see one order of events; a turn
+    is taken from a host that was cut off in the middle of it, and what it had changed is undone. `clock`
     (Unix seconds) stands in for the server's own, by which all hosts go. Raises QueuePlace for tables of a newer
     version, QueueUnavailable, DiskFull.
     """
@@ -87,9 +101,8 @@ class PostgresDatabase:
 
     def _connected(self) -> psycopg.Connection[dict[str, Any]]:
         if self._connection is None or self._connection.closed:
-            self._connection = psycopg.connect(
-                self._url, autocommit=True, row_factory=dict_row, connect_timeout=_CONNECT_WITHIN
-            )
+            self._connection = psycopg.connect(self._url, autocommit=True, row_factory=dict_row, **_LIVELY)
+            _execute(self._connection, "bounds", {"idle": f"{_IDLE_AT_MOST}s", "turn": f"{_TURN_WITHIN}s"})
         return self._connection
 
     @contextmanager

@@ -1,5 +1,5 @@
 -- Every statement that a queue makes, in SQL that SQLite and PostgreSQL understand alike (`room` is SQLite's alone,
--- `lock` and `now` are PostgreSQL's). A line of two dashes and one word begins a query of that name; a word after a
+-- `lock`, `bounds` and `now` are PostgreSQL's). A line of two dashes and one word begins a query of that name; a word after a
 -- colon is a parameter.
 
 -- create_runs
@@ -87,7 +87,7 @@ SELECT * FROM backhaul_runs AS mine
 WHERE mine.paused = 0
   AND mine.host IN ('', :host)
   AND ((mine.state IN ('pending', 'blocked') AND mine.due_at <= :now)
-       OR (mine.state = 'sending' AND mine.lease_until <= :now))
+       OR (mine.state = 'sending' AND mine.lease_until <= :now AND mine.owner <> :owner))
   AND NOT EXISTS (
       SELECT 1 FROM backhaul_runs AS other
       WHERE other.run = mine.run AND other.state = 'sending' AND other.lease_until > :now
@@ -96,7 +96,7 @@ ORDER BY mine.due_at, mine.log
 LIMIT :most
 
 -- extend
-UPDATE backhaul_runs SET lease_until = :until WHERE owner = :owner AND state = 'sending' RETURNING log
+UPDATE backhaul_runs SET lease_until = :until WHERE owner = :owner AND state = 'sending'
 
 -- in_hand
 SELECT * FROM backhaul_runs WHERE owner = :owner AND state = 'sending'
@@ -113,6 +113,9 @@ DELETE FROM backhaul_workers WHERE owner = :owner
 
 -- delete_workers_before
 DELETE FROM backhaul_workers WHERE seen_at < :before
+
+-- bounds
+SELECT set_config('idle_in_transaction_session_timeout', :idle, false), set_config('lock_timeout', :turn, false)
 
 -- lock
 SELECT pg_advisory_xact_lock(7129104155003212)

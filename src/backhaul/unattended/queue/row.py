@@ -84,6 +84,11 @@ def let_go(item: Item, now: float, *, crashed: bool) -> Item:
     return _free(replace(item, entry=entry, crashes=item.crashes + crashed))
 
 
+def outlived(item: Item) -> Item:
+    """The row when one of those who were not heard of is: he was cut off, and nothing in the run has killed him."""
+    return replace(item, crashes=max(0, item.crashes - 1))
+
+
 def dropped(item: Item) -> Item:
     """The row of a run that is to be left alone."""
     return replace(item, entry=replace(item.entry, state=QueueState.DROPPED, reason=None))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -54,26 +54,34 @@ class SqlQueue:
         with self._database.transaction() as execute:
             if _is_paused(execute):
                 return []
-            due = [row.item_of(each) for each in execute("due", host=host, now=now, most=limit)]
+            due = [row.item_of(each) for each in execute("due", owner=owner, host=host, now=now, most=limit)]
             items = [row.taken(item, owner, now + lease) for item in due]
             for item in items:
                 _put_item(execute, item)
         return items
 
-    def extend(self, owner: str, *, lease: float, words: str) -> int:
+    def extend(self, owner: str, held: Iterable[Key], *, lease: float, words: str) -> Set[Key]:
         """As in `Queue`."""
-        now = self._database.now()
+        now, known = self._database.now(), frozenset(held)
         with self._database.transaction() as execute:
             execute("put_worker", owner=owner, now=now, words=words)
             execute("delete_workers_before", before=now - _WORKERS_KEPT_FOR)
-            return len(execute("extend", owner=owner, until=now + lease))
+            mine = [row.item_of(each) for each in execute("in_hand", owner=owner)]
+            for item in mine:
+                if item.key not in known:
+                    _put_item(execute, row.let_go(item, now, crashed=False))
+            execute("extend", owner=owner, until=now + lease)
+        return known & {item.key for item in mine}
 
     def settle(self, item: Item, decision: Decision) -> bool:
         """As in `Queue`."""
         now = self._database.now()
         with self._database.transaction() as execute:
             there = _item(execute, item.key)
-            if there is None or there.state is not QueueState.SENDING or there.owner != item.owner:
+            if there is None:
+                return False
+            if there.state is not QueueState.SENDING or there.owner != item.owner:
+                _put_item(execute, row.outlived(there))
                 return False
             _put_item(execute, row.settled(there, item, decision, now))
             return True

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from backhaul.errors import BackhaulError, Terminated
@@ -49,6 +50,8 @@ class Courier:
     in_hand: dict[Path, Item] = field(default_factory=dict)
     followed: set[Path] = field(default_factory=set)
     hurried: bool = False
+    _settling: set[Path] = field(default_factory=set)
+    _lapsed: dict[Path, BackhaulError] = field(default_factory=dict)
 
     def is_idle(self, items: Sequence[Item]) -> bool:
         """Whether all of these are done, or followed only."""
@@ -58,6 +61,15 @@ class Courier:
     def active(self) -> int:
         """How many are on their way."""
         return sum(log.parent not in self.followed for log in self.in_hand)
+
+    @property
+    def carried(self) -> frozenset[Path]:
+        """The logs in hand of which it is not being told yet what came of them."""
+        return frozenset(self.in_hand.keys() - self._settling)
+
+    def lapse(self, items: Iterable[Item], error: BackhaulError) -> None:
+        """These are no longer ours, for `error`: nothing of them counts that comes from now on."""
+        self._lapsed.update({item.entry.log: error for item in items})
 
     def receive(self, items: Sequence[Item]) -> None:
         """Have these runs in hand from now on."""
@@ -71,7 +83,7 @@ class Courier:
                 self._opened(road)
             await self._carried(road, items)
         except asyncio.CancelledError:
-            await self._all(items, Terminated(_ASKED_TO_STOP))
+            await self._all(items, self._why_stopped(items))
         except BackhaulError as error:
             await self._closed(road, error)
             await self._all(items, error, road)
@@ -79,22 +91,26 @@ class Courier:
             await self._all(items, told(error))
         finally:
             self.followed -= {item.entry.log.parent for item in items}
+            for item in items:
+                self._lapsed.pop(item.entry.log, None)
 
     async def _carried(self, road: Road, items: Sequence[Item]) -> None:
         errand = _Errand(self, road, items)
         directories = [item.entry.directory for item in items]
-        report = await road.carry(directories, self.options, errand.on_event, lambda: Terminated(_ASKED_TO_STOP))
+        why_stopped = partial(self._why_stopped, items)
+        report = await road.carry(directories, self.options, errand.on_event, why_stopped)
         for item, outcome in zip(items, report.runs, strict=True):
             errand.settle(item, outcome)
         await errand.settled()
         for_all = [run.error for run in report.runs if run.error is not None and is_for_all(run.error)]
         if for_all:
             await self._closed(road, for_all[0])
-        else:
+        elif not any(item.entry.log in self._lapsed for item in items):
             road.line.reached(self.clock())
 
     async def settle(self, item: Item, decision: Decision) -> None:
         """Tell the queue, again and again while it cannot be reached."""
+        self._settling.add(item.entry.log)
         while True:
             try:
                 kept = await asyncio.to_thread(self.queue.settle, item, decision)
@@ -108,7 +124,13 @@ class Courier:
         if not kept:
             self.log.tell("lost", path=item.entry.log.parent, owner=item.owner)
         self.in_hand.pop(item.entry.log, None)
+        self._settling.discard(item.entry.log)
         self.wake()
+
+    def _why_stopped(self, items: Sequence[Item]) -> BackhaulError:
+        """Why these were cut off: they are no longer ours, or the watcher was asked to stop."""
+        lapsed = [error for item in items if (error := self._lapsed.get(item.entry.log)) is not None]
+        return lapsed[0] if lapsed else Terminated(_ASKED_TO_STOP)
 
     def told(self, item: Item, decision: Decision, outcome: Outcome | None) -> None:
         """Say what came of a run."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from backhaul.errors import BackhaulError, ConfigurationError, TemporaryError, TimedOut
@@ -16,6 +16,7 @@ from backhaul.sync.event import OnEvent
 from backhaul.sync.options import SyncOptions
 from backhaul.sync.report import Report
 from backhaul.unattended.watch.line import Line
+from backhaul.wire.gated import Gate, open_to_all
 
 _PROBED_WITHIN = 30.0
 
@@ -45,9 +46,10 @@ class Road(Protocol):
 
 @dataclass(slots=True)
 class RealRoad:
-    """The road to `target`."""
+    """The road to `target`; nothing goes there but through the `gate`."""
 
     target: Target
+    gate: Gate = open_to_all
     line: Line = field(default_factory=Line)
     _there: Connection | None = None
     _open: ExitStack = field(default_factory=ExitStack)
@@ -87,5 +89,6 @@ class RealRoad:
     async def _connection(self) -> Connection:
         async with self._opening:
             if self._there is None:
-                self._there = await asyncio.to_thread(self._open.enter_context, connected(self.target))
+                there = await asyncio.to_thread(self._open.enter_context, connected(self.target))
+                self._there = replace(there, gate=self.gate)
             return self._there

@@ -18,6 +18,7 @@ from backhaul.unattended.queue.where import Where
 from backhaul.unattended.watch.bell import told_of
 from backhaul.unattended.watch.commands import Commands
 from backhaul.unattended.watch.courier import Courier
+from backhaul.unattended.watch.lease import Lease
 from backhaul.unattended.watch.log import Log
 from backhaul.unattended.watch.metrics import Metrics
 from backhaul.unattended.watch.noticer import Noticer
@@ -61,14 +62,15 @@ class Service:
         options = self.options
         looked_at = [*options.folders, *([self.commands] if self.commands else [])]
         told, untold = told_of(looked_at, MountTable.of_this_host() if options.inotify else MountTable(()))
-        host = socket.gethostname()
+        host, lease = socket.gethostname(), Lease(options.lease)
         commands = Commands(self.commands) if self.commands else None
         noticer = Noticer(self.queue, options.folders, self._judge_for, host, commands, options.poll)
         return Watcher(
             self.queue,
             noticer.notice,
-            lambda where: RealRoad(where.or_else(options.target)),
+            lambda where: RealRoad(where.or_else(options.target), lease.check),
             Courier(self.queue, options.sync, self.log, self.metrics),
+            lease,
             options,
             self.log,
             self._on_beat,

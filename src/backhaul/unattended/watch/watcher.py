@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import secrets
 import socket
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
-
-import psutil
 
 from backhaul.errors import BackhaulError
 from backhaul.unattended.queue.decision import before
@@ -22,15 +18,18 @@ from backhaul.unattended.queue.interface import Queue
 from backhaul.unattended.queue.where import Where
 from backhaul.unattended.watch.bell import Bell
 from backhaul.unattended.watch.courier import Courier
+from backhaul.unattended.watch.lease import Lease
 from backhaul.unattended.watch.log import Log
 from backhaul.unattended.watch.noticer import Noticed
 from backhaul.unattended.watch.options import WatchOptions
 from backhaul.unattended.watch.road import Road
+from backhaul.unattended.watch.worker_name import is_gone, name_of_this_process
 
 # Looking takes at most a fiftieth of the time, however many runs there are and however often they change.
 _REST_PER_LOOK = 49
 _LOOK_AT_LEAST, _LOOK_AT_MOST = 1.0, 60.0
 _AGAIN_AFTER = 5.0
+_GUARDED_EVERY = 0.5
 
 
 class Chore(Protocol):
@@ -42,11 +41,6 @@ class Chore(Protocol):
         """Do it once. A BackhaulError is logged."""
 
 
-def owner_of_this_process(host: str) -> str:
-    """The name under which this process works on a queue."""
-    return f"{host}:{os.getpid()}:{secrets.token_hex(4)}"
-
-
 @dataclass(slots=True)
 class Watcher:
     """Works on `queue` until it is asked to stop. `look` is one look at the folders, `road_to` the way to a place."""
@@ -55,6 +49,7 @@ class Watcher:
     look: Callable[[], Noticed]
     road_to: Callable[[Where], Road]
     courier: Courier
+    lease: Lease
     options: WatchOptions
     log: Log
     on_beat: Callable[[Sequence[Item], str], object]
@@ -70,21 +65,24 @@ class Watcher:
     _roads: dict[Where, Road] = field(default_factory=dict)
     _batches: dict[asyncio.Task[None], Sequence[Item]] = field(default_factory=dict)
     _cancelled: set[asyncio.Task[None]] = field(default_factory=set)
+    # What is taken is in the courier's hand before the queue hears what he holds.
+    _at_the_queue: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def run(self, stop: asyncio.Event, hurry: asyncio.Event) -> bool:
         """Work until `stop`, then finish what is under way within `drain` seconds, or until `hurry`.
 
         True when nothing was cut off. Raises what the queue raises at the start.
         """
-        self.owner = self.owner or owner_of_this_process(self.host)
+        self.owner = self.owner or name_of_this_process(self.host)
         self.courier.wake = self._due.set
         await self._beat_once()
         beating = asyncio.create_task(self._repeat(self._beat_once, self.options.beat))
+        guarding = asyncio.create_task(self._guard())
         try:
             await self._until(stop)
             finished = await self._drain(hurry)
         finally:
-            await _ended(beating)
+            await _ended(beating, guarding)
             for road in self._roads.values():
                 await road.close()
         with contextlib.suppress(BackhaulError):
@@ -153,7 +151,10 @@ class Watcher:
         limit = self._room()
         if limit == 0:
             return False
-        items = await asyncio.to_thread(self.queue.take, self.owner, self.host, limit=limit, lease=self.options.lease)
+        async with self._at_the_queue:
+            lease = self.options.lease
+            items = await asyncio.to_thread(self.queue.take, self.owner, self.host, limit=limit, lease=lease)
+            self.courier.receive(items)
         groups: dict[tuple[Where, str], list[Item]] = {}
         for item in items:
             refused = before(item.crashes)
@@ -170,6 +171,8 @@ class Watcher:
 
     def _room(self) -> int:
         """How many runs may be taken now. Of a line of which nothing is known, one run finds out."""
+        if self.lease.left <= 0:
+            return 0
         now, active, options = self.clock(), self.courier.active, self.options
         lines = [road.line for road in self._roads.values()]
         if lines and not any(line.may_be_tried(now) for line in lines):
@@ -188,14 +191,13 @@ class Watcher:
     def _begin(self, where: Where, items: Sequence[Item]) -> None:
         if where not in self._roads:
             self._roads[where] = self.road_to(where)
-        # Now, and not when the task begins: until then more would be taken than there is room for.
-        self.courier.receive(items)
         task = asyncio.create_task(self.courier.carry(self._roads[where], items))
         self._batches[task] = items
         task.add_done_callback(self._end)
 
     def _end(self, task: asyncio.Task[None]) -> None:
         del self._batches[task]
+        self._cancelled.discard(task)
         self._due.set()
 
     async def _drain(self, hurry: asyncio.Event) -> bool:
@@ -223,15 +225,38 @@ class Watcher:
 
     async def _beat_once(self) -> None:
         words = self._words()
-        await asyncio.to_thread(self.queue.extend, self.owner, lease=self.options.lease, words=words)
+        async with self._at_the_queue:
+            asked_at, carried = self.lease.clock(), self.courier.carried
+            held = [item.key for item in self.courier.in_hand.values()]
+            kept = await asyncio.to_thread(self.queue.extend, self.owner, held, lease=self.options.lease, words=words)
+            self.lease.renewed(asked_at)
+        self._let_go(carried - {key.log for key in kept})
         await asyncio.to_thread(self._release_the_dead)
         self.on_beat(await asyncio.to_thread(self.queue.items), words)
+
+    async def _guard(self) -> None:
+        """Let go of everything in time, when the queue cannot be reached."""
+        while True:
+            left = self.lease.left
+            if left <= 0:
+                self._let_go(self.courier.carried)
+            await asyncio.sleep(max(left, _GUARDED_EVERY))
+
+    def _let_go(self, logs: Set[Path]) -> None:
+        """Cut off what carries these, which are no longer ours; what goes with them is due again."""
+        logs = logs & self.courier.carried
+        for task, items in self._batches.items():
+            lost = [item for item in items if item.entry.log in logs]
+            if lost and task not in self._cancelled:
+                self.log.tell("lapsed", paths=[str(item.entry.log.parent) for item in lost])
+                self.courier.lapse(items, self.lease.over())
+                self._cancelled.add(task)
+                task.cancel()
 
     def _release_the_dead(self) -> None:
         """What processes of this host had in hand that are gone need not wait for the end of its lease."""
         for worker in self.queue.workers():
-            host, _, rest = worker.owner.rpartition(":")[0].rpartition(":")
-            if host == self.host and rest.isdecimal() and not psutil.pid_exists(int(rest)):
+            if is_gone(worker.owner, self.host):
                 self.queue.leave(worker.owner, crashed=True)
                 self.log.tell("released", owner=worker.owner)
 

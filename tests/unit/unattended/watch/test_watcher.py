@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import json
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,6 +16,7 @@ from backhaul.errors import ConnectionRefused
 from backhaul.unattended.queue.entry import Entry, Item, QueueState
 from backhaul.unattended.queue.sql_queue import SqlQueue
 from backhaul.unattended.queue.sqlite import SqliteDatabase
+from backhaul.unattended.watch.log import Log
 
 from ....cluster import Cluster, Mortal, Run, Worker, in_virtual_time
 
@@ -125,6 +128,41 @@ def test_a_line_that_is_dead_for_hours_is_asked_seldom(cluster: Cluster) -> None
     in_virtual_time(day())
     assert 60 < len(probes) < 200
     assert {item.attempts for item in in_virtual_time(_items(cluster))} == {0}
+
+
+def test_who_cannot_reach_the_queue_lets_go_before_others_take(cluster: Cluster) -> None:
+    """By his own clock; who takes over finds nobody else sending, and who comes back goes on with other runs."""
+    both: list[float] = []
+
+    async def day() -> tuple[list[str], int]:
+        run = _ended(cluster, "a", rows=200_000)
+        queue = Mortal(_queue(cluster))
+        cut, heir = Worker(cluster, 1).watcher(queue), Worker(cluster, 2).watcher(_queue(cluster))
+        cut.log = cut.courier.log = Log(True, told := io.StringIO(), cluster.now)
+        stop = asyncio.Event()
+        works = [asyncio.create_task(cut.run(stop, asyncio.Event()))]
+        await _until(lambda: bool(cluster.sending))
+        queue.alive = False
+        works.append(asyncio.create_task(heir.run(stop, asyncio.Event())))
+        while not heir.courier.in_hand:
+            if not cluster.sending:
+                both.append(cluster.now())
+            await asyncio.sleep(0.5)
+        assert cut.lease.left <= 0
+        queue.alive = True
+        await _until(lambda: run.verified >= 0)
+        _ended(cluster, "b", rows=1)
+        await _until(lambda: all(each.verified >= 0 for each in cluster.runs.values()))
+        stop.set()
+        await asyncio.gather(*works)
+        return [json.loads(line)["event"] for line in told.getvalue().splitlines()], cluster.met
+
+    told, met = in_virtual_time(day())
+    assert both, "nobody had it for a while: the one had let go before the other took it"
+    assert met == 0
+    assert "lapsed" in told
+    assert "lost" in told
+    assert [(item.state, item.crashes) for item in in_virtual_time(_items(cluster))] == [(QueueState.VERIFIED, 0)] * 2
 
 
 async def _until(true: Callable[[], bool]) -> None:
