@@ -22,7 +22,7 @@ import ctypes, sys
 ctypes.CDLL(None).prctl(0x59616D61, ctypes.c_ulong(-1))
 from pathlib import Path
 from backhaul.depot import Depot, Place, S3Place
-blobs = S3Place(*sys.argv[2:]) if sys.argv[2:] else None
+blobs = S3Place(*sys.argv[2:5], direct=sys.argv[5:] == ["direct"]) if sys.argv[2:] else None
 depot = Depot(Place(Path(sys.argv[1]), blobs), entity="tester")
 depot.run(port=0, on_ready=lambda url: print(url, depot.sign_in_address(url), flush=True))
 """
@@ -52,7 +52,10 @@ StartDepot = Callable[..., DepotProcess]
 
 
 def _start(data: Path, *place: str) -> DepotProcess:
-    """Over that folder; `place` is bucket, prefix and endpoint of the files, where they are not in it."""
+    """Over that folder; `place` is bucket, prefix and endpoint of the files, where they are not in it.
+
+    With "direct" behind them, uploads go straight there.
+    """
     command = [sys.executable, "-c", _RUN_DEPOT, str(data), *place]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | KEYS)
     assert process.stdout is not None
@@ -87,6 +90,15 @@ def s3_depot(moto_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     """Another one for the whole session, whose files lie in an object store."""
     with opened_door(moto_port) as door:
         started = _start(tmp_path_factory.mktemp("depot"), BUCKET, "session/", door.url)
+        yield started
+        _end(started)
+
+
+@pytest.fixture(scope="session")
+def direct_depot(moto_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DepotProcess]:
+    """Another one, to whose object store clients bring what they can themselves."""
+    with opened_door(moto_port) as door:
+        started = _start(tmp_path_factory.mktemp("depot"), BUCKET, "direct/", door.url, "direct")
         yield started
         _end(started)
 

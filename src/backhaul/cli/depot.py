@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from backhaul.cli.depot_forward import command as forward_command
-from backhaul.cli.depot_place import blobs_options, place_arguments, place_of, place_options
+from backhaul.cli.depot_place import blobs_options, direct_options, place_arguments, place_of, place_options
 from backhaul.cli.depot_user import user
 from backhaul.cli.parent import end_with_parent
 from backhaul.cli.quantities import BYTES
@@ -49,6 +49,7 @@ _IN_THE_CLEAR = (
 )
 @click.option("--max-file-size", type=BYTES, metavar="SIZE", help="Refuse larger files (500M, 20G).")
 @blobs_options
+@direct_options
 @click.option("--forward", metavar="URL", help="Pass everything on to this server, whenever the way is open.")
 @click.option("--forward-entity", metavar="ENTITY", help="Pass everything on to this entity there.")
 @click.option("--with-parent", is_flag=True, hidden=True, help="Stop when standard input is closed.")

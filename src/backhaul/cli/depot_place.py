@@ -27,22 +27,37 @@ def blobs_options(function: click.decorators.FC) -> click.decorators.FC:
     return function
 
 
+def direct_options(function: click.decorators.FC) -> click.decorators.FC:
+    """How clients bring bytes to an object store, for the depot that sends them there."""
+    for option in (
+        click.option("--no-direct-uploads", is_flag=True, help="Let all bytes of uploads pass through the depot."),
+        click.option("--s3-public-endpoint", metavar="URL", help="The object store's address for clients."),
+    ):
+        function = option(function)
+    return function
+
+
 def place_of(choices: dict[str, Any], above: Place | None) -> Place:
     """The place that the options name, which it takes out of `choices`; what they leave open is as `above` says."""
     data: Path | None = choices.pop("data")
-    blobs = _blobs(choices.pop("blobs", None), choices.pop("s3_endpoint", None))
+    blobs = _blobs(
+        choices.pop("blobs", None),
+        choices.pop("s3_endpoint", None),
+        choices.pop("s3_public_endpoint", None),
+        not choices.pop("no_direct_uploads", False),
+    )
     if above is None:
         return Place(data or default_data_folder(), blobs)
     return Place(data or above.data, blobs or above.blobs)
 
 
-def _blobs(blobs: str | None, endpoint: str | None) -> S3Place | None:
+def _blobs(blobs: str | None, endpoint: str | None, public_endpoint: str | None, direct: bool) -> S3Place | None:
     if blobs is None:
-        if endpoint:
-            raise UsageError("--s3-endpoint belongs to --blobs s3://BUCKET/PREFIX.")
+        if endpoint or public_endpoint or not direct:
+            raise UsageError("The options about an object store belong to --blobs s3://BUCKET/PREFIX.")
         return None
     try:
-        return S3Place.parse(blobs, endpoint)
+        return S3Place.parse(blobs, endpoint, public_endpoint, direct)
     except ValueError as error:
         raise UsageError(f"{error}.") from error
 

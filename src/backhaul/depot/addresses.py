@@ -55,9 +55,11 @@ class ContentTarget:
 
 @dataclass(frozen=True, slots=True)
 class ManifestTarget:
-    """The list of an artifact's entries."""
+    """The list of an artifact's entries; for an upload with the version's number, and its MD5 where that was said."""
 
     manifest_id: int
+    artifact_id: int | None = None
+    md5: str | None = None
 
     @property
     def storage_path(self) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from backhaul.depot.artifact import Upload
+from backhaul.depot.direct import DirectUploads
 from backhaul.depot.model import Blob
 from backhaul.depot.refusal import Refused
 from backhaul.depot.store import Blobs, Uploads
@@ -23,9 +24,10 @@ _NAMED = 5  # of the parts that are missing
 class Assembly:
     """Puts the parts of uploads together, each upload once at a time."""
 
-    def __init__(self, uploads: Uploads, blobs: Blobs) -> None:
+    def __init__(self, uploads: Uploads, blobs: Blobs, direct: DirectUploads | None = None) -> None:
         self._uploads = uploads
         self._blobs = blobs
+        self._direct = direct
         self._busy: set[int] = set()
         self._changed = threading.Condition()
 
@@ -45,8 +47,11 @@ class Assembly:
         with self._alone(upload_id):
             upload = self._uploads.get(upload_id)
             if upload is not None and upload.artifact_id == artifact_id:
-                _check(upload, announced)
-                self._remove(self._uploads.finish(upload, project_id, self._joined(upload)))
+                if announced.keys() != set(range(1, len(upload.parts) + 1)):
+                    raise _others()
+                straight = self._direct is not None and not upload.received
+                blob = self._joined_there(upload, announced) if straight else self._joined(upload, announced)
+                self._remove(self._uploads.finish(upload, project_id, blob))
 
     def upload(self, upload_id: int) -> Upload | None:
         """The upload of that number; None when there is none, or no longer."""
@@ -56,14 +61,30 @@ class Assembly:
         """Keeps a part; returns the name of a blob that is not needed. Refused with 404 when the upload is over."""
         return self._uploads.put_part(upload_id, number, blob)
 
-    def _joined(self, upload: Upload) -> Blob:
-        def accept(blob: Blob) -> None:
-            if blob.md5 != upload.md5:
-                self._remove(self._uploads.end(upload.id))
-                raise Refused(f"the parts together have the MD5 {blob.md5}, not {upload.md5}; the upload is over")
+    def addresses(self, upload: Upload) -> list[str] | None:
+        """Where the parts may be PUT without passing through the depot; None when they must."""
+        return self._direct.part_addresses(upload) if self._direct and not upload.received else None
 
+    def _joined_there(self, upload: Upload, announced: Mapping[int, str]) -> Blob:
+        """Of parts that came straight to the store, which tells their MD5s; that of the whole is of the bytes read."""
+        assert self._direct is not None
+        blob = self._direct.joined(upload, announced)
+        try:
+            self._check_whole(upload, blob)
+        except Refused:
+            self._blobs.destroy(blob.name)
+            raise
+        return blob
+
+    def _joined(self, upload: Upload, announced: Mapping[int, str]) -> Blob:
+        _check(upload, announced)
         names = [upload.received[number] for number in range(1, len(upload.parts) + 1)]
-        return self._blobs.join(names, accept)
+        return self._blobs.join(names, lambda blob: self._check_whole(upload, blob))
+
+    def _check_whole(self, upload: Upload, blob: Blob) -> None:
+        if blob.md5 != upload.md5:
+            self._remove(self._uploads.end(upload.id))
+            raise Refused(f"the parts together have the MD5 {blob.md5}, not {upload.md5}; the upload is over")
 
     @contextmanager
     def _alone(self, upload_id: int) -> Iterator[None]:
@@ -85,9 +106,13 @@ class Assembly:
 
 def _check(upload: Upload, announced: Mapping[int, str]) -> None:
     if announced != dict(enumerate(upload.parts, 1)):
-        raise Refused("completedParts are not the parts that the upload was begun with")
+        raise _others()
     missing = sorted(announced.keys() - upload.received.keys())
     if missing:
         raise Refused(
             f"{len(missing)} of {len(upload.parts)} parts have not arrived, the first of them {missing[:_NAMED]}"
         )
+
+
+def _others() -> Refused:
+    return Refused("completedParts are not the parts that the upload was begun with")

@@ -16,6 +16,9 @@ from backhaul.depot.memory import Memory
 from backhaul.depot.refusal import Refused
 from backhaul.depot.store import Blobs
 
+LARGEST = 256 << 20
+"""Bytes, some million entries: a manifest is read into memory as a whole."""
+
 _REMEMBERED = 200_000  # entries
 
 

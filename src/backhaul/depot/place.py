@@ -12,7 +12,7 @@ from backhaul.depot.keys import Secrets
 from backhaul.depot.store import Blobs, Keeping, folders
 from backhaul.depot.store.database import Database
 from backhaul.depot.store.folder import FolderBlobs
-from backhaul.depot.store.interface import Clock
+from backhaul.depot.store.interface import Arrivals, Clock
 from backhaul.depot.store.opening import open_database
 from backhaul.depot.store.s3.place import PlaceRefused, S3Place
 from backhaul.depot.store.sql_store import SqlStore
@@ -56,6 +56,15 @@ class Place:
         except ImportError as error:
             raise PlaceRefused("s3:// needs another package: pip install 'backhaul[s3]'") from error
         return S3Blobs.at(self.blobs)
+
+    def arrivals(self, blobs: Blobs) -> Arrivals | None:
+        """What clients bring straight to the place of these blobs; None where they cannot."""
+        if self.blobs is None:
+            return None
+        from backhaul.depot.store.s3.arrivals import S3Arrivals
+        from backhaul.depot.store.s3.blobs import S3Blobs
+
+        return S3Arrivals(blobs) if isinstance(blobs, S3Blobs) else None
 
     def open_database(self) -> Database:
         """The database. Raises OSError when it cannot be used, RuntimeError when it belongs to a newer depot."""

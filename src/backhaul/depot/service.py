@@ -20,6 +20,7 @@ from backhaul.depot.app import create_app
 from backhaul.depot.assembly import Assembly
 from backhaul.depot.attempts import Attempts
 from backhaul.depot.digester import Digester
+from backhaul.depot.direct import DirectUploads
 from backhaul.depot.doorkeeper import Doorkeeper
 from backhaul.depot.graphql.context import Services
 from backhaul.depot.history import HistoryReader
@@ -59,6 +60,15 @@ class Depot:
         self._tickets = Tickets(self._signer, self._store.redeem)
         self._digester = Digester(self._store)
         self._manifests = Manifests(self._blobs)
+        self._direct = self._direct_uploads(place)
+
+    def _direct_uploads(self, place: Place) -> DirectUploads | None:
+        """A file that is too large can be refused only by the depot: with a bound, all of them pass through it."""
+        arrivals = place.arrivals(self._blobs)
+        if arrivals is None or place.blobs is None:
+            return None
+        hands_out = place.blobs.direct and self._max_file_size is None
+        return DirectUploads(self._store, self._blobs, arrivals, hands_out)
 
     @staticmethod
     def key_of(place: Place) -> str:
@@ -137,7 +147,8 @@ class Depot:
             self._digester,
             self._manifests,
             self._signer,
-            Assembly(self._store.uploads, self._blobs),
+            Assembly(self._store.uploads, self._blobs, self._direct),
+            self._direct,
             self._entity,
             time.time,
             public_url,

@@ -9,10 +9,9 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import Response
 
-from backhaul.depot import body, download, names
+from backhaul.depot import body, download, manifests, names
 from backhaul.depot.addresses import Addressed, ContentTarget, ManifestTarget, PartTarget, Target
 from backhaul.depot.graphql.context import Services
-from backhaul.depot.manifests import to_hex
 from backhaul.depot.memory import Memory
 from backhaul.depot.model import Blob, Run
 from backhaul.depot.refusal import Refused, not_found
@@ -20,7 +19,6 @@ from backhaul.depot.store import Store
 from backhaul.depot.threads import in_thread
 
 _REMEMBERED_RUNS = 10_000
-_LARGEST_MANIFEST = 256 << 20  # bytes, some million entries: it is read into memory as a whole
 
 
 class BadDigest(Refused):
@@ -80,8 +78,8 @@ class Storage:
         manifest = await in_thread(self._store.artifacts.manifest, target.manifest_id)
         if manifest is None:
             raise not_found("artifact manifest")
-        md5 = to_hex(manifest.digest)
-        most = min(_LARGEST_MANIFEST, self._max_file_size or _LARGEST_MANIFEST)
+        md5 = manifests.to_hex(manifest.digest)
+        most = min(manifests.LARGEST, self._max_file_size or manifests.LARGEST)
         return await self._receive(
             request, md5, lambda blob: self._store.artifacts.put_manifest(manifest.id, blob), most
         )
@@ -91,7 +89,7 @@ class Storage:
     ) -> Response:
         """Stores the body of at most `largest` bytes, or as large as files may be; `keep` names it, as `Blobs` says."""
         announced = request.headers.get("content-md5")
-        expected = {digest for digest in (md5, to_hex(announced.strip()) if announced else None) if digest}
+        expected = {digest for digest in (md5, manifests.to_hex(announced.strip()) if announced else None) if digest}
 
         def accept(blob: Blob) -> None:
             if expected and expected != {blob.md5}:
@@ -128,7 +126,7 @@ class Storage:
         manifest = await in_thread(self._store.artifacts.manifest, target.manifest_id)
         if manifest is None or manifest.blob is None:
             raise not_found("artifact manifest")
-        return await in_thread(self._bytes, request, manifest.blob, "manifest.json", to_hex(manifest.digest))
+        return await in_thread(self._bytes, request, manifest.blob, "manifest.json", manifests.to_hex(manifest.digest))
 
     def _content_response(self, request: Request, project_id: int, md5: str, name: str = "file") -> Response:
         content = self._store.artifacts.content(project_id, md5)

@@ -26,7 +26,9 @@ def _failure(data: Path, *words: str) -> BackhaulError:
     [
         (["--blobs", "bucket/prefix"], "'bucket/prefix' is no place such as s3://bucket/prefix."),
         (["--blobs", "s3://b", "--s3-endpoint", "minio:9000"], "'minio:9000' is no address such as"),
-        (["--s3-endpoint", "http://minio:9000"], "--s3-endpoint belongs to --blobs"),
+        (["--blobs", "s3://b", "--s3-public-endpoint", "minio:9000"], "'minio:9000' is no address such as"),
+        (["--s3-endpoint", "http://minio:9000"], "belong to --blobs"),
+        (["--no-direct-uploads"], "belong to --blobs"),
     ],
 )
 def test_a_place_that_makes_no_sense_is_wrong_usage(tmp_path: Path, words: list[str], told: str) -> None:

@@ -28,6 +28,12 @@ def either_depot(request: pytest.FixtureRequest) -> DepotProcess:
     return request.getfixturevalue(request.param)
 
 
+@pytest.fixture(params=["depot", "s3_depot", "direct_depot"])
+def any_depot(request: pytest.FixtureRequest) -> DepotProcess:
+    """The same, and one that leaves to the store what clients can bring there themselves."""
+    return request.getfixturevalue(request.param)
+
+
 @pytest.fixture
 def client(depot: DepotProcess) -> Client:
     """A client of the session's depot."""

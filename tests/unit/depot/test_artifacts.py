@@ -25,9 +25,9 @@ _MANIFEST_MD5 = base64.b64encode(hashlib.md5(_MANIFEST).digest()).decode()
 
 
 @pytest.fixture
-def client(either_depot: DepotProcess) -> Client:
-    """A client of a depot over a folder, and of one over an object store."""
-    return Client(either_depot.url, either_depot.api_key)
+def client(any_depot: DepotProcess) -> Client:
+    """A client of each kind of depot."""
+    return Client(any_depot.url, any_depot.api_key)
 
 
 def _ask(client: Client, text: str, **variables: Any) -> Any:
@@ -85,13 +85,13 @@ def test_a_version_shows_when_it_is_committed_and_not_before(client: Client, pro
     artifact = _create(client, project)
     assert artifact == {"id": artifact["id"], "state": "PENDING", "versionIndex": None}
     assert _commit(client, artifact["id"]).status == 400
-    assert client.request("PUT", _manifest_address(client, project, artifact["id"]), _MANIFEST).status == 200
+    assert client.bring(_manifest_address(client, project, artifact["id"]), _MANIFEST).status == 200
     early = _commit(client, artifact["id"])
     assert (early.status, "f.txt" in early.json["errors"][0]["message"]) == (400, True)
     assert _shown(client, project) == {"artifactCollectionMembership": None, "artifactTypes": {"edges": []}}
     address = _file_address(client, artifact["id"])
     assert address is not None
-    assert client.request("PUT", address, b"content").status == 200
+    assert client.bring(address, b"content").status == 200
     found = _commit(client, artifact["id"]).json["data"]["commitArtifact"]["artifact"]
     aliases = [{"alias": "latest"}, {"alias": "mine"}, {"alias": "v0"}]
     assert found == {"state": "COMMITTED", "versionIndex": 0, "size": 7, "fileCount": 1, "aliases": aliases}
@@ -103,7 +103,8 @@ def test_a_version_shows_when_it_is_committed_and_not_before(client: Client, pro
 def test_bytes_that_are_here_are_not_asked_for_again(client: Client, project: str) -> None:
     """One project keeps equal bytes once; another project knows nothing of them."""
     first = _create(client, project)
-    client.request("PUT", _file_address(client, first["id"]) or "", b"content")
+    client.bring(_file_address(client, first["id"]) or "", b"content")
+    assert _file_address(client, first["id"]) is None
     assert _file_address(client, _create(client, project, digest="e" * 32)["id"]) is None
     assert _file_address(client, _create(client, f"{project}-other")["id"]) is not None
 
@@ -118,8 +119,8 @@ def test_without_deduplication_only_the_latest_version_is_found_again(client: Cl
 
     def log(digest: str) -> tuple[str, int | None]:
         made = _create(client, project, digest=digest, enableDigestDeduplication=False)
-        client.request("PUT", _manifest_address(client, project, made["id"]), _MANIFEST)
-        client.request("PUT", _file_address(client, made["id"]) or "", b"content")
+        client.bring(_manifest_address(client, project, made["id"]), _MANIFEST)
+        client.bring(_file_address(client, made["id"]) or "", b"content")
         _commit(client, made["id"])
         return made["state"], made["versionIndex"]
 
@@ -132,8 +133,9 @@ def test_without_deduplication_only_the_latest_version_is_found_again(client: Cl
 def test_other_bytes_than_announced_are_refused(client: Client, project: str) -> None:
     """Files and manifests must have the MD5 that their address was made for."""
     artifact = _create(client, project)
-    for address in (_file_address(client, artifact["id"]), _manifest_address(client, project, artifact["id"])):
-        reply = client.request("PUT", address or "", b"something else")
+    file, manifest = _file_address(client, artifact["id"]), _manifest_address(client, project, artifact["id"])
+    for address, announced in ((file, _MD5), (manifest, _MANIFEST_MD5)):
+        reply = client.bring(address or "", b"something else", announced)
         assert (reply.status, b"BadDigest" in reply.body) == (400, True)
 
 
@@ -141,7 +143,8 @@ def test_addresses_of_artifacts_are_signed_too(client: Client, project: str) -> 
     """Nothing of an artifact is read or written by a made-up address, or without the key."""
     artifact = _create(client, project)
     address = _file_address(client, artifact["id"]) or ""
-    assert client.request("PUT", address, b"content").status == 200
+    assert client.bring(address, b"content").status == 200
+    assert _file_address(client, artifact["id"]) is None
     manifest = _manifest_address(client, project, artifact["id"])
     for method, made_up in [
         ("GET", address),
@@ -179,8 +182,8 @@ def _bring(client: Client, project: str, digest: str = "d" * 32, **more: Any) ->
     made = str(_create(client, project, digest=digest, **more)["id"])
     address = _file_address(client, made)
     if address:
-        assert client.request("PUT", address, b"content").status == 200
-    assert client.request("PUT", _manifest_address(client, project, made), _MANIFEST).status == 200
+        assert client.bring(address, b"content").status == 200
+    assert client.bring(_manifest_address(client, project, made), _MANIFEST).status == 200
     _commit(client, made)
     return made
 
@@ -259,15 +262,16 @@ def test_an_incremental_version_holds_what_it_adds_and_what_was_there(client: Cl
     fields = {"artifactID": made, "name": "wandb_manifest.incremental.json", "digest": digest, "entityName": "",
               "projectName": project, "runName": "r", "type": "INCREMENTAL"}  # fmt: skip
     address = _ask(client, text, i=fields)["artifactManifest"]["file"]["uploadUrl"]
-    assert client.request("PUT", address, part).status == 200
+    assert client.bring(address, part).status == 200
     _commit(client, made)
     found = _ask(client, "query($i: ID!) { artifact(id: $i) { fileCount files { edges { node { name } } } } }", i=made)
     assert sorted(edge["node"]["name"] for edge in found["files"]["edges"]) == ["f.txt", "new.txt"]
     assert found["fileCount"] == 2
 
 
-def test_a_manifest_is_bounded(client: Client, project: str) -> None:
+def test_a_manifest_is_bounded(either_depot: DepotProcess, project: str) -> None:
     """It is read into memory as a whole; one that is announced as larger is refused before it comes."""
+    client = Client(either_depot.url, either_depot.api_key)
     address = urlsplit(_manifest_address(client, project, _create(client, project)["id"]))
     connection = http.client.HTTPConnection(address.netloc, timeout=30)
     connection.putrequest("PUT", f"{address.path}?{address.query}")

@@ -17,6 +17,7 @@ from backhaul.depot.graphql.artifacts import Kind, artifact_id, find_artifact, n
 from backhaul.depot.graphql.context import Args, Context, Resolvers, text
 from backhaul.depot.graphql.files import made_file
 from backhaul.depot.graphql.places import place, run_named
+from backhaul.depot.manifests import to_hex
 from backhaul.depot.refusal import Refused, not_found
 
 _LONGEST_NAME = 128
@@ -106,16 +107,25 @@ def _manifest_answer(context: Context, manifest: Manifest) -> Any:
     file = made_file(
         identifiers.encode("ManifestFile", str(manifest.id)),
         "wandb_manifest.json",
-        uploadUrl=context.address("PUT", ManifestTarget(manifest.id)),
+        uploadUrl=context.address("PUT", ManifestTarget(manifest.id, manifest.artifact_id, _md5(manifest))),
         uploadHeaders=[f"Content-MD5:{manifest.digest}"] if manifest.digest else [],
     )
     return {"artifactManifest": {"id": identifiers.encode("ArtifactManifest", str(manifest.id)), "file": file}}
+
+
+def _md5(manifest: Manifest) -> str | None:
+    """What the manifest's bytes must have; None where it was not said, or says nothing."""
+    try:
+        return to_hex(manifest.digest)
+    except Refused:
+        return None
 
 
 def _commit(_source: Any, context: Context, args: Args) -> Any:
     artifact = find_artifact(context, args["input"]["artifactID"])
     if artifact.committed:
         return {"artifact": artifact}
+    context.settle(artifact)
     manifest = context.store.artifacts.current_manifest(artifact.id)
     if manifest is None:
         raise Refused("the artifact cannot be committed: its manifest has not arrived")

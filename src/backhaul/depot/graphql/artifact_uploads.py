@@ -35,6 +35,7 @@ def _here(context: Context, identifier: str, specs: list[Args]) -> dict[str, Con
     """What is here already of the files for one version, by MD5; it stays for that version from now on."""
     artifact = find_artifact(context, identifier)
     digests = [manifests.to_hex(spec["md5"]) for spec in specs if spec["artifactID"] == identifier]
+    context.settle(artifact)
     return context.store.artifacts.rely_on(artifact.collection.project.id, digests, artifact.id)
 
 
@@ -64,15 +65,13 @@ def _in_parts(context: Context, artifact: Artifact, md5: str, parts: dict[int, s
         raise Refused(f"uploadPartsInput: parts are numbered from 1, without gaps, to {_MOST_PARTS} at most")
     services = context.services
     digests = tuple(parts[number] for number in sorted(parts))
+    context.user.must_write()
     upload = services.assembly.begin(artifact.id, md5, digests, services.clock() + LIFETIME)
-    addresses = [
-        {
-            "partNumber": number,
-            "uploadUrl": context.address("PUT", PartTarget(upload.id, number)),
-        }
-        for number in sorted(parts)
+    addresses = services.assembly.addresses(upload) or [
+        context.address("PUT", PartTarget(upload.id, number)) for number in sorted(parts)
     ]
-    return {"uploadID": encode("Upload", str(upload.id)), "uploadUrlParts": addresses}
+    told = [{"partNumber": number, "uploadUrl": address} for number, address in enumerate(addresses, 1)]
+    return {"uploadID": encode("Upload", str(upload.id)), "uploadUrlParts": told}
 
 
 def _complete(_source: Any, context: Context, args: Args) -> Any:

@@ -10,8 +10,10 @@ from typing import Any, Self
 
 from backhaul.depot.access import seen_by
 from backhaul.depot.addresses import Addressed, Signer
+from backhaul.depot.artifact import Artifact
 from backhaul.depot.assembly import Assembly
 from backhaul.depot.digester import Digester
+from backhaul.depot.direct import DirectUploads
 from backhaul.depot.history import HistoryReader
 from backhaul.depot.manifests import Manifests
 from backhaul.depot.model import Run, User
@@ -36,6 +38,8 @@ class Services:
     manifests: Manifests
     signer: Signer
     assembly: Assembly
+    direct: DirectUploads | None
+    """What comes straight to the store of the blobs; None when it must pass through the depot."""
     entity: str
     clock: Callable[[], float]
     public_url: str | None = None
@@ -81,10 +85,20 @@ class Context:
         return self.user.name
 
     def address(self, method: str, target: Addressed) -> str:
-        """A signed address. Refused with 403 when it would let somebody write who may only read."""
+        """A signed address, of the depot or of the store of its blobs.
+
+        Refused with 403 when it would let somebody write who may only read.
+        """
         if method != "GET":
             self.user.must_write()
+            if address := self.services.direct and self.services.direct.address(target):
+                return address
         return self.services.signer.address(self.base, method, target)
+
+    def settle(self, artifact: Artifact) -> None:
+        """Looks what came for the version without passing through the depot."""
+        if self.services.direct:
+            self.services.direct.settle(artifact)
 
     def check_time(self) -> None:
         """Raises `TookTooLong` when the answer should have been ready."""

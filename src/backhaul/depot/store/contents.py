@@ -59,7 +59,7 @@ def put_manifest(connection: Connection, manifest_id: int, blob: Blob) -> str | 
     if before and before.blob is None and not _open_for_manifests(connection, before.artifact_id):
         raise _settled()
     connection.execute("UPDATE manifests SET blob = ?, size = ? WHERE id = ?", (blob.name, blob.size, manifest_id))
-    return before.blob if before else None
+    return before.blob if before and before.blob != blob.name else None
 
 
 def _open_for_manifests(connection: Connection, artifact_id: int) -> bool:

@@ -169,6 +169,16 @@ class SqlArtifacts:
         """See `Artifacts`."""
         return self._database.write(lambda c: contents.put_content(c, project_id, blob, artifact_id))
 
+    def put_contents(self, project_id: int, blobs: list[Blob], artifact_id: int) -> list[str]:
+        """See `Artifacts`."""
+
+        def work(connection: Connection) -> list[str]:
+            in_order = sorted(blobs, key=lambda blob: blob.md5)  # all who hold several rows hold them in one order
+            needless = (contents.put_content(connection, project_id, blob, artifact_id) for blob in in_order)
+            return [name for name in needless if name]
+
+        return self._database.write(work)
+
     def rely_on(self, project_id: int, digests: list[str], artifact_id: int) -> dict[str, Content]:
         """See `Artifacts`."""
         return self._database.write(lambda c: contents.rely_on(c, project_id, digests, artifact_id))

@@ -9,13 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from backhaul.depot.store.interface.arrivals import Arrivals
 from backhaul.depot.store.interface.artifacts import Artifacts, Uploads
-from backhaul.depot.store.interface.blobs import SETTLED_AFTER, Blobs
+from backhaul.depot.store.interface.blobs import BROUGHT_AFTER, SETTLED_AFTER, Blobs
 from backhaul.depot.store.interface.keeping import Keeping
 from backhaul.depot.store.interface.people import Users
 from backhaul.depot.store.interface.runs import Store
 from backhaul.depot.store.interface.sweeps import Sweeps
 
-__all__ = ["SETTLED_AFTER", "Artifacts", "Blobs", "Clock", "Keeping", "Store", "Sweeps", "Uploads", "Users"]
+__all__ = [
+    "BROUGHT_AFTER",
+    "SETTLED_AFTER",
+    "Arrivals",
+    "Artifacts",
+    "Blobs",
+    "Clock",
+    "Keeping",
+    "Store",
+    "Sweeps",
+    "Uploads",
+    "Users",
+]
 
 Clock = Callable[[], float]

@@ -135,6 +135,9 @@ class Artifacts(Protocol):
     def put_content(self, project_id: int, blob: Blob, artifact_id: int) -> str | None:
         """Keeps the bytes; returns the name of a blob that is not needed (they were there already)."""
 
+    def put_contents(self, project_id: int, blobs: list[Blob], artifact_id: int) -> list[str]:
+        """The same for many, at once; those that are kept already, under these very names, stay."""
+
     def rely_on(self, project_id: int, digests: list[str], artifact_id: int) -> dict[str, Content]:
         """Those of the bytes that are here, by MD5 (hexadecimal); they stay as long as that version, at least."""
 

@@ -10,6 +10,9 @@ from backhaul.depot.model import Blob
 SETTLED_AFTER = 3600.0
 """Seconds. A blob that is older and has no name was not left so by somebody who is still about to give it one."""
 
+BROUGHT_AFTER = 8 * 24 * 3600.0
+"""Seconds, the same for what clients bring themselves: they have a week until a version has to be committed."""
+
 
 class Blobs(Protocol):
     """The bytes of files, each under a name that the store alone chooses. Several processes may use the same."""
@@ -49,7 +52,10 @@ class Blobs(Protocol):
         """Removes a blob now; one that is gone already is fine."""
 
     def settled_names(self, start: str) -> set[str]:
-        """The blobs whose names start with that hexadecimal digit and which came more than `SETTLED_AFTER` ago."""
+        """The blobs whose names start with that hexadecimal digit and which came more than `SETTLED_AFTER` ago.
+
+        Of those that clients brought themselves (`Arrivals`), which have a point in their names: `BROUGHT_AFTER`.
+        """
 
     def clear_stalled(self) -> None:
-        """Removes what is left of bodies of which nothing came for `SETTLED_AFTER`: a crash ended them."""
+        """Removes what is left of bodies of which nothing came for as long: a crash ended them."""
