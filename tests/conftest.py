@@ -6,15 +6,18 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import pytest
 
-from .object_store import BUCKET, KEYS, aws_keys, door, moto_port, opened_door
+from backhaul.depot import Place
 
-__all__ = ["aws_keys", "door", "moto_port"]
+from .object_store import BUCKET, KEYS, aws_keys, door, moto_port, opened_door
+from .postgres import empty_schema, postgres_server, postgres_url
+
+__all__ = ["aws_keys", "door", "moto_port", "postgres_server", "postgres_url"]
 
 # PR_SET_PTRACER: any process of ours may trace it, so that a test can change its system calls.
 _RUN_DEPOT = """
@@ -22,9 +25,10 @@ import ctypes, sys
 ctypes.CDLL(None).prctl(0x59616D61, ctypes.c_ulong(-1))
 from pathlib import Path
 from backhaul.depot import Depot, Place, S3Place
-blobs = S3Place(*sys.argv[2:5], direct=sys.argv[5:] == ["direct"]) if sys.argv[2:] else None
-depot = Depot(Place(Path(sys.argv[1]), blobs), entity="tester")
-depot.run(port=0, on_ready=lambda url: print(url, depot.sign_in_address(url), flush=True))
+data, database, *blobs = sys.argv[1:]
+blobs = S3Place(*blobs[:3], direct=blobs[3:] == ["direct"]) if blobs else None
+depot = Depot(Place(Path(data), blobs, database or None), entity="tester")
+depot.run(port=0, on_ready=lambda url: print(url, depot.api_key, depot.sign_in_address(url), flush=True))
 """
 
 
@@ -36,6 +40,12 @@ class DepotProcess(NamedTuple):
     data: Path
     sign_in: str
     process: subprocess.Popen[str]
+    database: str | None = None
+
+    @property
+    def place(self) -> Place:
+        """Where it keeps what it has."""
+        return Place(self.data, database=self.database)
 
     def kill(self) -> None:
         """Ends it as a power cut would."""
@@ -48,25 +58,30 @@ class DepotProcess(NamedTuple):
         return self.process.wait(20)
 
 
-StartDepot = Callable[..., DepotProcess]
+class StartDepot(Protocol):
+    """Starts a depot over a data folder; `blobs` and `database` are as `start` takes them."""
+
+    def __call__(self, data: Path, *blobs: str, database: str | None = None) -> DepotProcess: ...
 
 
-def _start(data: Path, *place: str) -> DepotProcess:
-    """Over that folder; `place` is bucket, prefix and endpoint of the files, where they are not in it.
+def start(data: Path, *blobs: str, database: str | None = None) -> DepotProcess:
+    """A depot in a process of its own; `end` ends it.
 
-    With "direct" behind them, uploads go straight there.
+    `blobs` is bucket, prefix and endpoint of the files, where they are not in the folder; with "direct" behind them,
+    uploads go straight there. `database` is the address of everything else, where that is not in the folder.
     """
-    command = [sys.executable, "-c", _RUN_DEPOT, str(data), *place]
+    command = [sys.executable, "-c", _RUN_DEPOT, str(data), database or "", *blobs]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | KEYS)
     assert process.stdout is not None
     words = process.stdout.readline().split()
-    if len(words) != 2:
+    if len(words) != 3:
         process.stdout.close()
         raise RuntimeError(f"the depot did not start: exit code {process.wait(10)}")
-    return DepotProcess(words[0], (data / "api-key").read_text().strip(), data, words[1], process)
+    return DepotProcess(words[0], words[1], data, words[2], process, database)
 
 
-def _end(depot: DepotProcess) -> None:
+def end(depot: DepotProcess) -> None:
+    """Ends it, whatever state it is in."""
     if depot.process.poll() is None:
         depot.process.terminate()
         try:
@@ -78,29 +93,43 @@ def _end(depot: DepotProcess) -> None:
 
 
 @pytest.fixture(scope="session")
-def depot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DepotProcess]:
+def sqlite_depot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DepotProcess]:
     """One depot for the whole session; tests keep apart by projects of their own."""
-    started = _start(tmp_path_factory.mktemp("depot"))
+    started = start(tmp_path_factory.mktemp("depot"))
     yield started
-    _end(started)
+    end(started)
+
+
+@pytest.fixture(scope="session")
+def depot(sqlite_depot: DepotProcess) -> DepotProcess:
+    """The depot of the tests that look at no particular kind."""
+    return sqlite_depot
+
+
+@pytest.fixture(scope="session")
+def postgres_depot(postgres_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DepotProcess]:
+    """Another one for the whole session, over a PostgreSQL database."""
+    started = start(tmp_path_factory.mktemp("depot"), database=empty_schema(postgres_server))
+    yield started
+    end(started)
 
 
 @pytest.fixture(scope="session")
 def s3_depot(moto_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DepotProcess]:
     """Another one for the whole session, whose files lie in an object store."""
     with opened_door(moto_port) as door:
-        started = _start(tmp_path_factory.mktemp("depot"), BUCKET, "session/", door.url)
+        started = start(tmp_path_factory.mktemp("depot"), BUCKET, "session/", door.url)
         yield started
-        _end(started)
+        end(started)
 
 
 @pytest.fixture(scope="session")
 def direct_depot(moto_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DepotProcess]:
     """Another one, to whose object store clients bring what they can themselves."""
     with opened_door(moto_port) as door:
-        started = _start(tmp_path_factory.mktemp("depot"), BUCKET, "direct/", door.url, "direct")
+        started = start(tmp_path_factory.mktemp("depot"), BUCKET, "direct/", door.url, "direct")
         yield started
-        _end(started)
+        end(started)
 
 
 @pytest.fixture
@@ -108,13 +137,13 @@ def start_depot() -> Iterator[StartDepot]:
     """Starts depots of the test's own, over data folders that it names; they end with the test."""
     started: list[DepotProcess] = []
 
-    def start(data: Path, *place: str) -> DepotProcess:
-        started.append(_start(data, *place))
+    def start_one(data: Path, *blobs: str, database: str | None = None) -> DepotProcess:
+        started.append(start(data, *blobs, database=database))
         return started[-1]
 
-    yield start
+    yield start_one
     for each in started:
-        _end(each)
+        end(each)
 
 
 @pytest.fixture

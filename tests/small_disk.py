@@ -19,6 +19,11 @@ def small_disk(place: Path, megabytes: int) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(place)], check=True)
 
 
+def make_room(place: Path, megabytes: int) -> None:
+    """Let the small file system be of this size from now on."""
+    subprocess.run(["mount", "-o", f"remount,size={megabytes}m", str(place)], check=True)
+
+
 def fill(place: Path) -> None:
     """Leave nothing free there, to the last byte, as a job does that writes until it cannot."""
     line = ["dd", "if=/dev/zero", f"of={place}/ballast", "bs=4k", "oflag=append", "conv=notrunc"]

@@ -18,10 +18,10 @@ from backhaul.cli.depot_user import user
 from backhaul.cli.parent import end_with_parent
 from backhaul.cli.quantities import BYTES
 from backhaul.cli.render import STDERR
-from backhaul.depot import Depot, Place, PlaceRefused, PlaceUnreachable, Reach, log
+from backhaul.depot import Depot, Place, PlaceRefused, PlaceUnreachable, Reach, Refused, log
 from backhaul.errors import ConfigurationError, TemporaryError, UsageError
 from backhaul.relay.companion import companion
-from backhaul.sync.depot_folder import ADDRESS_FILE
+from backhaul.sync.depot_folder import ADDRESS_FILE, DATABASE_VARIABLE
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -76,7 +76,6 @@ def command(
     if ctx.invoked_subcommand is not None:
         ctx.obj = place
         return
-    folder = place.data
     if with_parent:
         end_with_parent()
     log.to_stderr()
@@ -92,11 +91,14 @@ def command(
         if reach.in_the_clear(host):
             STDERR.print(_IN_THE_CLEAR)
         if forward:
+            if place.database:  # not on a command line, which everybody can read
+                os.environ[DATABASE_VARIABLE] = place.database
             stack.enter_context(companion(_forwarding(place, depot.entity, forward, forward_entity)))
         try:
             depot.run(host, port, lambda url: _announce(depot, place, public_url or url), reach)
         finally:
-            (folder / ADDRESS_FILE).unlink(missing_ok=True)
+            if not place.shared:
+                (place.data / ADDRESS_FILE).unlink(missing_ok=True)
 
 
 def _forwarding(place: Place, entity: str, to: str, to_entity: str | None) -> list[str]:
@@ -115,14 +117,14 @@ def _told(place: Place) -> Iterator[None]:
         raise TemporaryError(
             f"The depot cannot start: {error}.",
             safe="What the depot holds is unchanged.",
-            next="Start it again when the object store answers.",
+            next="Start it again when the object store and the database answer.",
         ) from error
     except PlaceRefused as error:
         raise ConfigurationError(
             f"The depot cannot keep its blobs there: {error}.",
             next="Mend --blobs, --s3-endpoint, the bucket or the AWS settings named above, then start again.",
         ) from error
-    except RuntimeError as error:
+    except (RuntimeError, Refused) as error:
         raise ConfigurationError(f"The depot cannot use {place}: {error}.") from error
     except ssl.SSLError as error:
         raise ConfigurationError(
@@ -130,7 +132,7 @@ def _told(place: Place) -> Iterator[None]:
         ) from error
     except OSError as error:
         raise ConfigurationError(
-            f"The depot cannot start: {error}.", next="Choose another --port or --data."
+            f"The depot cannot start: {error}.", next="Choose another --port, --data or --db."
         ) from error
 
 
@@ -149,11 +151,11 @@ def key(ctx: click.Context, /, **where: Any) -> None:
 
 
 def _announce(depot: Depot, place: Place, url: str) -> None:
-    """Say where the depot is: to other commands by a file, to programs on stdout, to people on stderr."""
-    (place.data / ADDRESS_FILE).write_text(f"{url}\n{depot.sign_in_address(url)}\n")
+    """Say where the depot is: to programs on stdout, to people on stderr, and to other commands by a file."""
+    if not place.shared:
+        (place.data / ADDRESS_FILE).write_text(f"{url}\n{depot.sign_in_address(url)}\n")
     print(url, flush=True)
     STDERR.print(f"The depot is at {url} (data in {place}). Stop it with Ctrl-C.")
     STDERR.print(f"  look:  {depot.sign_in_address(url)}", soft_wrap=True)
-    STDERR.print(
-        f"  log:   WANDB_BASE_URL={url} WANDB_API_KEY=$(backhaul depot key --data {place.data})", soft_wrap=True
-    )
+    where = "--db …" if place.shared else f"--data {place.data}"
+    STDERR.print(f"  log:   WANDB_BASE_URL={url} WANDB_API_KEY=$(backhaul depot key {where})", soft_wrap=True)

@@ -9,12 +9,14 @@ import click
 
 from backhaul.depot import Place, S3Place
 from backhaul.errors import UsageError
-from backhaul.sync.depot_folder import default_data_folder
+from backhaul.sync.depot_folder import DATABASE_VARIABLE, default_data_folder
 
 
 def place_options(function: click.decorators.FC) -> click.decorators.FC:
     """The options that name a depot's place, the same for every command of the depot."""
-    return click.option("--data", metavar="FOLDER", type=click.Path(path_type=Path), help="The data folder.")(function)
+    data = click.option("--data", metavar="FOLDER", type=click.Path(path_type=Path), help="The data folder.")
+    text = "The PostgreSQL database of everything but files, for several depots at once."
+    return data(click.option("--db", metavar="URL", envvar=DATABASE_VARIABLE, help=text)(function))
 
 
 def blobs_options(function: click.decorators.FC) -> click.decorators.FC:
@@ -40,6 +42,7 @@ def direct_options(function: click.decorators.FC) -> click.decorators.FC:
 def place_of(choices: dict[str, Any], above: Place | None) -> Place:
     """The place that the options name, which it takes out of `choices`; what they leave open is as `above` says."""
     data: Path | None = choices.pop("data")
+    database: str | None = choices.pop("db")
     blobs = _blobs(
         choices.pop("blobs", None),
         choices.pop("s3_endpoint", None),
@@ -47,8 +50,8 @@ def place_of(choices: dict[str, Any], above: Place | None) -> Place:
         not choices.pop("no_direct_uploads", False),
     )
     if above is None:
-        return Place(data or default_data_folder(), blobs)
-    return Place(data or above.data, blobs or above.blobs)
+        return Place(data or default_data_folder(), blobs, database)
+    return Place(data or above.data, blobs or above.blobs, database or above.database)
 
 
 def _blobs(blobs: str | None, endpoint: str | None, public_endpoint: str | None, direct: bool) -> S3Place | None:
@@ -63,7 +66,10 @@ def _blobs(blobs: str | None, endpoint: str | None, public_endpoint: str | None,
 
 
 def place_arguments(place: Place) -> list[str]:
-    """The options that name the place, for the command line of another process."""
+    """The options that name the place, for the command line of another process; not so the database.
+
+    Its address may hold a password, and everybody on the machine can read command lines.
+    """
     arguments = ["--data", str(place.data)]
     if place.blobs:
         arguments += ["--blobs", str(place.blobs)]

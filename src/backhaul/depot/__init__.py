@@ -9,7 +9,8 @@ from backhaul.depot.reach import Reach
 from backhaul.depot.refusal import Refused
 from backhaul.depot.service import Depot
 from backhaul.depot.store import Users
-from backhaul.depot.store.s3.place import PlaceRefused, PlaceUnreachable, S3Place
+from backhaul.depot.store.s3.place import S3Place
+from backhaul.depot.store.unusable import PlaceRefused, PlaceUnreachable
 
 __all__ = [
     "Depot",

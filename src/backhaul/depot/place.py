@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +14,11 @@ from backhaul.depot.store import Blobs, Keeping, folders
 from backhaul.depot.store.database import Database
 from backhaul.depot.store.folder import FolderBlobs
 from backhaul.depot.store.interface import Arrivals, Clock
-from backhaul.depot.store.opening import open_database
-from backhaul.depot.store.s3.place import PlaceRefused, S3Place
+from backhaul.depot.store.opening import open_database, without_password
+from backhaul.depot.store.s3.place import S3Place
+from backhaul.depot.store.secrets import shared
 from backhaul.depot.store.sql_store import SqlStore
+from backhaul.depot.store.unusable import PlaceRefused
 
 DATABASE = "depot.sqlite"
 
@@ -24,24 +27,33 @@ DATABASE = "depot.sqlite"
 class Place:
     """A folder: for the bytes of files, and for the database with everything else.
 
-    With `blobs` the bytes of files lie in an object store.
+    With `blobs` the bytes of files lie in an object store. With `database` everything else lies in the PostgreSQL
+    database at that address, by which several depots share all they have.
     """
 
     data: Path
     blobs: S3Place | None = None
+    database: str | None = None
 
     def __str__(self) -> str:
-        return str(self.data)
+        return f"{self.data} and {without_password(self.database)}" if self.database else str(self.data)
+
+    @property
+    def shared(self) -> bool:
+        """Whether other depots may work over the same place at the same time."""
+        return self.database is not None
 
     def lock(self) -> int:
         """The descriptor that holds the folder. The system frees it when the process ends, however it ends.
 
-        Raises OSError when the folder cannot be written, RuntimeError when another depot has it.
+        Raises OSError when the folder cannot be written, RuntimeError when it is, or was, a depot's that shares it not.
         """
         folders.make(self.data)
+        if self.shared and (self.data / DATABASE).exists():
+            raise RuntimeError(f"{DATABASE} is there: a folder belongs to a database of its own, or to a shared one")
         descriptor = os.open(self.data / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, (fcntl.LOCK_SH if self.shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(descriptor)
             raise RuntimeError(f"another depot is using {self.data}") from None
@@ -69,13 +81,16 @@ class Place:
     def open_database(self) -> Database:
         """The database. Raises OSError when it cannot be used, RuntimeError when it belongs to a newer depot."""
         folders.make(self.data)
-        return open_database(self.data / DATABASE)
+        return open_database(self.database or self.data / DATABASE)
 
     def open_store(self, clock: Clock = time.time) -> Keeping:
         """All but the bytes of files. Raises as `open_database` does."""
         return SqlStore(self.open_database(), clock)
 
     def secrets(self) -> Secrets:
-        """The secrets of the depot over this place. Raises as `open_database` does."""
-        folders.make(self.data)
-        return Secrets.in_folder(self.data)
+        """The secrets of all depots over this place. Raises as `open_database` does."""
+        if self.database is None:
+            folders.make(self.data)
+            return Secrets.in_folder(self.data)
+        with closing(self.open_database()) as database:
+            return Secrets(lambda name, fresh: shared(database, name, fresh))

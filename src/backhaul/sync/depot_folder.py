@@ -9,6 +9,7 @@ import platformdirs
 
 ADDRESS_FILE = "address"
 KEY_FILE = "api-key"
+DATABASE_VARIABLE = "BACKHAUL_DEPOT_DB"
 LOG_FILE = "depot.log"
 """What a depot that serves one command says; one that an operator runs says it on standard error."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import ssl
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from typing import TextIO
 from urllib.parse import SplitResult, urlsplit
 
 from backhaul.errors import ConfigurationError
-from backhaul.sync.depot_folder import ADDRESS_FILE, KEY_FILE, LOG_FILE, default_data_folder
+from backhaul.sync.depot_folder import ADDRESS_FILE, DATABASE_VARIABLE, KEY_FILE, LOG_FILE, default_data_folder
 
 _SECONDS_TO_STOP = 10
 
@@ -47,6 +48,7 @@ def running_depot(data: Path | None = None) -> Iterator[LocalDepot]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
+            env={name: value for name, value in os.environ.items() if name != DATABASE_VARIABLE},
             text=True,
             start_new_session=True,
         ) as process,

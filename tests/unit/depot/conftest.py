@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
+from backhaul.depot.store.opening import open_store
+from backhaul.depot.store.sql_store import SqlStore
+
+from ...conftest import DepotProcess
 from ...depot_client import Client
 
-if TYPE_CHECKING:
-    from tests.conftest import DepotProcess
-
-ClientFor = Callable[["DepotProcess"], Client]
+ClientFor = Callable[[DepotProcess], Client]
 
 
 @pytest.fixture
@@ -22,16 +24,39 @@ def client_for() -> ClientFor:
     return lambda depot: Client(depot.url, depot.api_key)
 
 
-@pytest.fixture(params=["depot", "s3_depot"])
+@pytest.fixture(params=["sqlite_depot", "s3_depot"])
 def either_depot(request: pytest.FixtureRequest) -> DepotProcess:
     """A depot of the session whose files lie in its folder, and one whose files lie in an object store."""
     return request.getfixturevalue(request.param)
 
 
-@pytest.fixture(params=["depot", "s3_depot", "direct_depot"])
+@pytest.fixture(params=["sqlite_depot", "s3_depot", "direct_depot"])
 def any_depot(request: pytest.FixtureRequest) -> DepotProcess:
     """The same, and one that leaves to the store what clients can bring there themselves."""
     return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
+    """An empty database of each kind, to open a store in."""
+    if request.param == "sqlite":
+        return tmp_path / "depot.sqlite"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
+
+
+@pytest.fixture
+def store(database: Path | str) -> Iterator[SqlStore]:
+    """An empty store in each kind of database."""
+    with closing(open_store(database)) as made:
+        yield made
+
+
+@pytest.fixture(scope="session", params=["sqlite_depot", "postgres_depot"])
+def depot(request: pytest.FixtureRequest) -> DepotProcess:
+    """A depot over each kind of database for the whole session; tests keep apart by projects of their own."""
+    found: DepotProcess = request.getfixturevalue(request.param)
+    return found
 
 
 @pytest.fixture

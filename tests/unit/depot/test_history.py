@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
 
 from backhaul.depot import rows
 from backhaul.depot.history import HistoryReader
 from backhaul.depot.model import HISTORY, Delivery, Run, RunEdit
 from backhaul.depot.series import SeriesReader, View
 from backhaul.depot.store.lines import pack
-from backhaul.depot.store.opening import open_store
 from backhaul.depot.store.sql_store import SqlStore
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqlStore]:
-    made = open_store(tmp_path / "depot.sqlite")
-    yield made
-    made.close()
 
 
 def _logged(store: SqlStore, lines: list[str], offset: int = 0) -> Run:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import stat
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -19,6 +18,7 @@ from backhaul.depot.keys import Secrets, shown_key
 from backhaul.depot.pages.login import Sessions, Tickets
 from backhaul.depot.refusal import Refused
 from backhaul.depot.store.opening import open_store
+from backhaul.depot.store.sql_store import SqlStore
 from backhaul.depot.store.users import SqlUsers
 
 _TARGET = Target("me", "p", "r", "media/a b#ü.png")
@@ -47,10 +47,9 @@ def test_a_key_is_made_once_and_is_for_the_owner_alone(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def users(tmp_path: Path) -> Iterator[SqlUsers]:
+def users(store: SqlStore) -> SqlUsers:
     """Nobody yet."""
-    with closing(open_store(tmp_path / "depot.sqlite")) as store:
-        yield store.users
+    return store.users
 
 
 def _given(name: str, _fresh: str) -> str:
@@ -132,10 +131,10 @@ def test_an_address_expires() -> None:
         signer.check("PUT", _TARGET, expires, signature)
 
 
-def test_a_ticket_signs_in_once_and_not_for_ever(tmp_path: Path) -> None:
+def test_a_ticket_signs_in_once_and_not_for_ever(database: Path | str) -> None:
     """A used, late or invented ticket is worthless, also after a new start or at another depot of the store."""
     clock = _Clock()
-    with closing(open_store(tmp_path / "depot.sqlite", clock)) as store:
+    with closing(open_store(database, clock)) as store:
         tickets, others = [Tickets(Signer(b"s", clock), store.redeem, clock) for _ in range(2)]
         ticket, late, foreign = tickets.make(), tickets.make(), Tickets(Signer(b"x", clock), store.redeem, clock).make()
         assert [tickets.redeem(each) for each in ("1.2.3", "", "a.b.c", "..", foreign)] == [False] * 5

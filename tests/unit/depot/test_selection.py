@@ -22,6 +22,8 @@ from backhaul.depot.pages.conditions import having_text, parse
 from backhaul.depot.selection import Wanted
 from backhaul.depot.store.opening import open_store
 
+from ...postgres import empty_schema
+
 _START = 1_790_000_000.0
 _VALUES: list[Any] = [
     0, 1, 2.5, -3, True, False, "a", "b", "1", "", None, [], [1, "a"], ["a", None, True], {"value": 7}, {"b": {"c": 1}},
@@ -38,9 +40,9 @@ _FIELDS = [
 class _Depot:
     """A store with runs of all kinds, and the context in which Python looks at them."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, database: Path | str) -> None:
         self.now = _START
-        self.store = open_store(path, lambda: self.now)
+        self.store = open_store(database, lambda: self.now)
         for number, value in enumerate(_VALUES):
             config = json.dumps({"x": {"value": value}, "_wandb": {"value": {"t": 1}}, "only": {"value": number}})
             tags = ("a", "b")[: number % 3] if number % 4 else ()
@@ -61,9 +63,13 @@ class _Depot:
         return Context(cast("Services", services), "", cast("User", None), ends_at=math.inf)
 
 
-@pytest.fixture(scope="module")
-def depot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Depot]:
-    made = _Depot(tmp_path_factory.mktemp("selection") / "depot.sqlite")
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def depot(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Depot]:
+    """A depot over each kind of database."""
+    if request.param == "sqlite":
+        made = _Depot(tmp_path_factory.mktemp("selection") / "depot.sqlite")
+    else:
+        made = _Depot(empty_schema(request.getfixturevalue("postgres_server")))
     yield made
     made.store.close()
 
@@ -139,9 +145,9 @@ def test_the_usual_filters_are_told_by_the_store(depot: _Depot, filters: dict[st
     assert depot.store.select(depot.project.id, Wanted(condition(filters), order, 0, 5, depot.now, "me"))
 
 
-def test_a_run_is_found_by_what_it_says_now(tmp_path: Path) -> None:
+def test_a_run_is_found_by_what_it_says_now(database: Path | str) -> None:
     """A new summary, config or name counts at once, and the old one no more; a deleted run is gone."""
-    depot = _Depot(tmp_path / "depot.sqlite")
+    depot = _Depot(database)
 
     def names(filters: dict[str, Any]) -> list[str]:
         found = listed(depot.project, condition(filters), parse_order(None), (0, 100), depot.context)

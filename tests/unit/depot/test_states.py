@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import sqlite3
+import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -78,13 +78,11 @@ def test_a_run_that_is_silent_for_five_minutes_has_crashed(
 ) -> None:
     """Or was preempted, if it said so; a filter finds it as such; the next heartbeat makes it a running one."""
     before = _state_after(client, project, *posts)
+    silent = "UPDATE runs SET heartbeat_at = ? WHERE project_id = (SELECT id FROM projects WHERE name = ?)"
     for seconds, expected in ((290, before), (310, state)):
-        with closing(sqlite3.connect(depot.data / "depot.sqlite", timeout=30)) as connection, connection:
-            connection.execute(
-                "UPDATE runs SET heartbeat_at = unixepoch() - ? WHERE project_id = (SELECT id FROM projects"
-                " WHERE name = ?)",
-                (seconds, project),
-            )
+        values = (time.time() - seconds, project)
+        with closing(depot.place.open_database()) as database:
+            database.write(lambda c, values=values: c.execute(silent, values))
         assert client.run_field(project, "r", "state") == {"state": expected}
     query = """query($p: String!, $f: JSONString) { project(name: $p, entityName: "tester") { runs(filters: $f) {
         edges { node { name } } } } }"""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
@@ -22,13 +21,6 @@ from backhaul.depot.store.lines import pack
 from backhaul.depot.store.opening import open_store
 from backhaul.depot.store.sql_store import SqlStore
 from backhaul.depot.store.sqlite import SqliteDatabase
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqlStore]:
-    made = open_store(tmp_path / "depot.sqlite")
-    yield made
-    made.close()
 
 
 def _run(store: SqlStore, name: str = "r1") -> Run:
@@ -96,9 +88,9 @@ def test_holes_stay_holes_and_count(store: SqlStore) -> None:
     assert store.line_counts(run.id).history == 6
 
 
-def test_silence_is_shown_as_crashed(tmp_path: Path) -> None:
+def test_silence_is_shown_as_crashed(database: Path | str) -> None:
     """A running run without a heartbeat for five minutes is crashed; a finished one stays finished."""
-    store = open_store(tmp_path / "d.sqlite", clock=lambda: 1000.0)
+    store = open_store(database, clock=lambda: 1000.0)
     run = _run(store)
     assert [run.state_at(1000.0 + 299), run.state_at(1000.0 + 301)] == ["running", "crashed"]
     store.deliver(run.id, Delivery(complete=True, exit_code=0))

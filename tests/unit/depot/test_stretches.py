@@ -6,7 +6,7 @@ import json
 import math
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any, cast
@@ -23,13 +23,6 @@ from backhaul.depot.store.opening import open_store
 from backhaul.depot.store.sql_store import SqlStore
 
 _ROWS = 9000
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqlStore]:
-    made = open_store(tmp_path / "depot.sqlite")
-    yield made
-    made.close()
 
 
 def _line(number: int) -> str:

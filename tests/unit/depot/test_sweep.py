@@ -31,11 +31,12 @@ class House:
     """A store, its blobs and its sweep, whose time passes when the test says so."""
 
     folder: Path
+    database: Path | str
     now: float = 1000.0
     store: SqlStore = field(init=False)
 
     def __post_init__(self) -> None:
-        self.store = open_store(self.folder / "depot.sqlite", clock=lambda: self.now)
+        self.store = open_store(self.database, clock=lambda: self.now)
         self.blobs = FolderBlobs(self.folder / "blobs", clock=lambda: self.now)
         self.sweep = Sweep(self.store, self.blobs, Manifests(self.blobs), clock=lambda: self.now)
 
@@ -101,8 +102,8 @@ def _base64(md5: str | None) -> str:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    made = House(tmp_path)
+def house(tmp_path: Path, database: Path | str) -> Iterator[House]:
+    made = House(tmp_path, database)
     yield made
     made.store.close()
 

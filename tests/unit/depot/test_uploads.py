@@ -232,9 +232,9 @@ def now() -> list[float]:
 
 
 @pytest.fixture
-def store(tmp_path: Path, now: list[float]) -> Iterator[SqlStore]:
+def store(database: Path | str, now: list[float]) -> Iterator[SqlStore]:
     """A store without a depot around it."""
-    made = open_store(tmp_path / "depot.sqlite", lambda: now[0])
+    made = open_store(database, lambda: now[0])
     yield made
     made.close()
 

@@ -60,9 +60,10 @@ class World:
         return [name for names in self.sent for name in sorted(names)]
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with kept_in(Place(tmp_path / "data")) as kept:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+    database = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
+    with kept_in(Place(tmp_path / "data", database=database)) as kept:
         yield World(kept, tmp_path / "spool")
 
 

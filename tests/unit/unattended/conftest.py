@@ -14,10 +14,6 @@ from backhaul.unattended.queue.postgresql import PostgresDatabase
 from backhaul.unattended.queue.sql_queue import SqlQueue
 from backhaul.unattended.queue.sqlite import SqliteDatabase
 
-from ...postgres import postgres_server, postgres_url
-
-__all__ = ["postgres_server", "postgres_url"]
-
 
 @dataclass
 class Time:

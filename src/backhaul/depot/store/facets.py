@@ -22,6 +22,7 @@ _LONGEST = 1000  # bytes: together with the name it must fit into a page of an i
 _LONGEST_NAME = 500
 _PLAIN = ("name", "display_name", "run_group", "job_type", "host", "notes", "description", "sweep")
 _NAMES = {"run_group": "group"}
+_STALE = "facets_stale AND deleted_at IS NULL"
 
 Facet = tuple[str, Any]
 
@@ -30,8 +31,7 @@ def refresh(connection: Connection, most: int, project_id: int | None = None) ->
     """Files what changed of at most that many runs; whether some are left."""
     stale = connection.execute(
         f"SELECT id, project_id, config, summary, tags, {', '.join(_PLAIN)} FROM runs"
-        " WHERE facets_stale AND deleted_at IS NULL AND (:project IS NULL OR project_id = :project)"
-        f" ORDER BY id LIMIT :most{connection.dialect.locking}",
+        f" WHERE {_STALE}{_of_project(project_id)} ORDER BY id LIMIT :most{connection.dialect.locking}",
         {"project": project_id, "most": most},
     ).fetchall()
     for run_id, home, config, summary, tags, *plain in stale:
@@ -43,10 +43,12 @@ def refresh(connection: Connection, most: int, project_id: int | None = None) ->
 
 def are_stale(connection: Connection, project_id: int | None) -> bool:
     """Whether some run (of the project) changed since its facets were filed."""
-    query = "SELECT 1 FROM runs WHERE facets_stale AND deleted_at IS NULL"
-    home = "" if project_id is None else " AND project_id = ?"
-    values = () if project_id is None else (project_id,)
-    return connection.execute(f"{query}{home} LIMIT 1", values).fetchone() is not None
+    query = f"SELECT 1 FROM runs WHERE {_STALE}{_of_project(project_id)} LIMIT 1"
+    return connection.execute(query, {"project": project_id}).fetchone() is not None
+
+
+def _of_project(project_id: int | None) -> str:
+    return "" if project_id is None else " AND project_id = :project"
 
 
 def is_filed(name: str) -> bool:

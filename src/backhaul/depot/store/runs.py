@@ -39,12 +39,14 @@ _COLUMN_OF = {
 
 def make_project(connection: Connection, entity: str, name: str, now: float) -> Project:
     """The project of that name, made if it is new."""
+    if found := project(connection, entity, name):
+        return found
     connection.execute(
         "INSERT INTO projects (entity, name, created_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (entity, name, now)
     )
-    found = project(connection, entity, name)
-    assert found is not None
-    return found
+    made = project(connection, entity, name)
+    assert made is not None
+    return made
 
 
 def project(connection: Connection, entity: str, name: str) -> Project | None:
@@ -57,10 +59,9 @@ def project(connection: Connection, entity: str, name: str) -> Project | None:
 
 def projects(connection: Connection, entity: str | None) -> list[Project]:
     """All projects, or those of one entity, newest first."""
-    rows = connection.execute(
-        "SELECT id, entity, name, created_at FROM projects WHERE :entity IS NULL OR entity = :entity ORDER BY id DESC",
-        {"entity": entity},
-    )
+    one = "" if entity is None else "WHERE entity = :entity"
+    query = f"SELECT id, entity, name, created_at FROM projects {one} ORDER BY id DESC"
+    rows = connection.execute(query, {"entity": entity})
     return [Project(*row) for row in rows]
 
 

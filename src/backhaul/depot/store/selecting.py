@@ -186,6 +186,8 @@ class _Terms:
     def _among(self, operand: Any) -> str:
         if not isinstance(operand, list) or len(operand) > _MOST_OPERANDS:
             raise CannotTell
+        if not operand:
+            return "FALSE"
         return f"{{0}} IN ({', '.join(self._value(_scalar(item)) for item in operand)})"
 
     def _name(self, field: Field) -> str:

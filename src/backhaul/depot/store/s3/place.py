@@ -6,14 +6,6 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 
-class PlaceRefused(RuntimeError):
-    """The object store does not let us keep blobs there; trying again does not help."""
-
-
-class PlaceUnreachable(OSError):
-    """The object store does not answer, or not as it should; it may do so later."""
-
-
 @dataclass(frozen=True, slots=True)
 class S3Place:
     """A folder of a bucket. `endpoint` is the store's address; None is Amazon's own, or what the AWS settings say.

@@ -9,7 +9,8 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoCredentialsError, PartialCredentialsError
 
 from backhaul.depot.store.s3.bucket import client_of
-from backhaul.depot.store.s3.place import PlaceRefused, PlaceUnreachable, S3Place
+from backhaul.depot.store.s3.place import S3Place
+from backhaul.depot.store.unusable import PlaceRefused, PlaceUnreachable
 
 _WORDS = {
     "NoSuchBucket": "there is no such bucket",

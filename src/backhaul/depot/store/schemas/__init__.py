@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-_LATEST = {"sqlite": 9}
+_LATEST = {"sqlite": 9, "postgresql": 1}
 
 
 def missing(database: str, version: int) -> Iterator[tuple[int, str]]:
@@ -18,3 +18,9 @@ def missing(database: str, version: int) -> Iterator[tuple[int, str]]:
         raise RuntimeError(f"the depot's data is of version {version}; this program knows up to {latest}")
     for number in range(version + 1, latest + 1):
         yield number, (Path(__file__).parent / database / f"{number}.sql").read_text(encoding="utf-8")
+
+
+def statements(script: str) -> Iterator[str]:
+    """The statements of a script, for a database that takes one at a time. No text in a script has a semicolon."""
+    bare = "\n".join(line for line in script.splitlines() if not line.lstrip().startswith("--"))
+    return (statement for statement in bare.split(";") if statement.strip())
