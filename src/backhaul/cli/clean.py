@@ -73,7 +73,7 @@ def command(
     clearing = Clearing(tuple(verdicts), finished)
     if as_json:
         print(json.dumps(clearing.as_json(), ensure_ascii=False))
-    show_clearing(clearing)
+    show_clearing(clearing, carried=choices["carried"])
     ctx.exit(clearing.exit_code)
 
 

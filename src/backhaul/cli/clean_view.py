@@ -15,16 +15,22 @@ _HEADING = {
     Fate.DELETED: ("green", "deleted", "the receipt beside each is kept"),
     Fate.PROVEN: ("yellow", "can go", "proved here and confirmed by the server: backhaul clean deletes them"),
 }
+_BY_CARRIED_RECEIPTS = (
+    "proved by receipts that were carried here, no server was asked: backhaul clean --carried deletes them"
+)
 
 
-def show_clearing(clearing: Clearing, console: Console = STDERR) -> None:
-    """Print the verdict in one line, then the runs, those that stay grouped by the reason."""
+def show_clearing(clearing: Clearing, console: Console = STDERR, *, carried: bool = False) -> None:
+    """Print the verdict in one line, then the runs, those that stay grouped by the reason.
+
+    `carried`: they were judged by receipts that were carried here, and by no server.
+    """
     console.print(f"[bold]{_verdict(clearing)}[/]", soft_wrap=True)
     for path in clearing.finished:
         console.print(f"  an interrupted deletion was brought to its end: {_shown(path)}", soft_wrap=True)
     for fate in _HEADING:
         if runs := clearing.of(fate):
-            _show_going(fate, runs, console)
+            _show_going(fate, runs, console, carried=carried)
     reasons: dict[str, list[Verdict]] = {}
     for run in clearing.of(Fate.KEPT):
         reasons.setdefault(f"{run.error.message}\n{run.error.next}" if run.error else "", []).append(run)
@@ -44,8 +50,10 @@ def _verdict(clearing: Clearing) -> str:
     return f"{number} {'run' if number == 1 else 'runs'}: {', '.join(told) or 'nothing to do'}"
 
 
-def _show_going(fate: Fate, runs: Sequence[Verdict], console: Console) -> None:
+def _show_going(fate: Fate, runs: Sequence[Verdict], console: Console, *, carried: bool) -> None:
     colour, heading, meaning = _HEADING[fate]
+    if carried and fate is Fate.PROVEN:
+        meaning = _BY_CARRIED_RECEIPTS
     console.print(f"\n[bold {colour}]{heading}[/]  [dim]{meaning}[/]", soft_wrap=True)
     for run in runs:
         console.print(f"{size(run.frees):>11}  {_shown(run.directory.path)}", soft_wrap=True)
