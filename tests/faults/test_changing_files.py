@@ -22,13 +22,13 @@ def test_a_file_that_changes_once_goes_in_its_new_version(
     async def rewrite(exchange: Exchange) -> web.StreamResponse:
         if not exchange.seen.body.startswith(b"saved"):
             return await exchange.forward(exchange.seen.body)
-        saved.write_bytes(b"another version " * 1000)
+        saved.write_bytes(b"another version " * 2000)
         return await reset(exchange)
 
     proxy.always("put", rewrite)
     done = backhaul.to(proxy.url).sync(healthy, "-p", project)
     assert (done.exit_code, done.only["quarantined"]) == (0, [])
-    assert held(depot.data, project, "healthy").files["saved.txt"] == b"another version " * 1000
+    assert held(depot.data, project, "healthy").files["saved.txt"] == b"another version " * 2000
 
 
 def test_a_file_that_changes_all_the_time_is_quarantined(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import getpass
 import os
 import signal
@@ -180,6 +181,8 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        # What is there by now stays for good: the garbage collector need not look through it again and again.
+        gc.freeze()
         if self._on_ready and not self.should_exit:
             self._on_ready(self._url)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from google.protobuf import json_format
@@ -15,6 +16,8 @@ class Environment:
     def __init__(self) -> None:
         self._merged = EnvironmentRecord()
         self._seen = False
+        # What is made of it is asked for several times a run, and takes long to make.
+        self._members: dict[str, Any] | None = None
 
     def apply(self, data: bytes) -> None:
         """Take the bytes of record type 26.
@@ -29,6 +32,7 @@ class Environment:
         if record.os or record.python or record.HasField("cpu") or record.cpu_count or record.writer_id:
             self._seen = True
         self._merged.MergeFrom(record)
+        self._members = None
 
     @property
     def program(self) -> str | None:
@@ -44,10 +48,14 @@ class Environment:
         """The object for `_wandb.e`: the environment by the writer's id. None when the log has no environment."""
         if not self._seen:
             return None
-        return {self._merged.writer_id or "recorded": json_format.MessageToDict(self._merged)}
+        return {self._merged.writer_id or "recorded": self._as_dict()}
 
     def metadata_json(self) -> bytes | None:
         """The content of `wandb-metadata.json`, or None when the log has no environment."""
         if not self._seen:
             return None
-        return json_format.MessageToJson(self._merged, indent=2, ensure_ascii=False).encode()
+        return json.dumps(self._as_dict(), indent=2, ensure_ascii=False).encode()
+
+    def _as_dict(self) -> dict[str, Any]:
+        self._members = json_format.MessageToDict(self._merged) if self._members is None else self._members
+        return self._members

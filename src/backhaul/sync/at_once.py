@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 # A run waits for the network most of the time: over a round trip of 50 ms so many keep a core at work.
-MOST_RUNS = 64
-# A run needs its ledger, its log and what it has of files, and a connection or two; the rest is the process's own.
+MOST_RUNS = 128
+# The files of a run go together, and more of them at once only helps a run that is alone.
+_CONNECTIONS_PER_RUN = 2
+# A run needs its ledger, its log, its connections and what it sends over one of them; the rest is the process's own.
 _DESCRIPTORS_PER_RUN = 5
 _DESCRIPTORS_OF_OUR_OWN = 60
 
@@ -20,6 +22,11 @@ def runs_at_once(most: int = MOST_RUNS) -> int:
     if allowed == resource.RLIM_INFINITY:
         return most
     return max(1, min(most, (allowed - _DESCRIPTORS_OF_OUR_OWN) // _DESCRIPTORS_PER_RUN))
+
+
+def connections_at_once() -> int:
+    """How many connections may be open; so many as keep the runs from waiting for one another."""
+    return _CONNECTIONS_PER_RUN * runs_at_once()
 
 
 class Budget:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from backhaul.sync.at_once import runs_at_once
+from backhaul.sync.at_once import connections_at_once
 from backhaul.sync.depot_folder import default_data_folder
 from backhaul.sync.destination import Destination
 from backhaul.sync.local_depot import running_depot
@@ -56,7 +56,7 @@ class Connection:
         """The server; its connections are closed when the block ends."""
         settings = self.settings
         http = HttpTransport(
-            connections=runs_at_once(),
+            connections=connections_at_once(),
             progress_timeout=self.timeout,
             http_proxy=settings.http_proxy,
             https_proxy=settings.https_proxy,

@@ -169,7 +169,7 @@ class Delivery:
         self.outcome.damage = maker.reader.damage
         self.outcome.quarantined += quarantined(ledger.record(self._key, lines_entry(self.outcome.local)))
         payloads = self._payloads(ledger, held)
-        await payloads.prepare(maker.rows, console_text, made_from_log=False)
+        await asyncio.to_thread(payloads.prepare, maker.rows, console_text, made_from_log=False)
         files, artifacts = await payloads.send(address, maker.rows, None)
         self._set_aside(maker)
         expected = Expected(self.end, None, None, "{}", files, artifacts, finished=False, followed=True)
@@ -222,15 +222,14 @@ class Delivery:
         The run is told before its first line and, unless the log was read to its end by then, again at the end. The
         last lines wait a moment for the files, so as to go with the end in one request.
         """
-        batch = await asyncio.to_thread(maker.next)
-        assert batch is not None, "a log has a batch, if an empty one"
         payloads = self._payloads(ledger, held)
+        batch, names = await asyncio.to_thread(_read, maker, payloads)
         await tail.of(batch)
-        address, targets = await self._open(batch, maker, payloads)
+        address, targets = await self._open(maker, names)
         sender = self._line_sender(ledger, address, tail)
         last = await sender.send_all_but_the_last(batch, maker)
         if last is not batch:
-            address, targets = await self._open(last, maker, payloads)
+            address, targets = await self._open(maker, await asyncio.to_thread(_prepared, maker, payloads))
         sending = asyncio.create_task(payloads.send(address, maker.rows, targets))
         try:
             await asyncio.wait([sending], timeout=_A_MOMENT)
@@ -255,13 +254,8 @@ class Delivery:
             self.end, sender.last_row, summary, rows.config_json(), files, artifacts, finished, followed
         )
 
-    async def _open(
-        self, batch: Batch, maker: BatchMaker, payloads: PayloadDelivery
-    ) -> tuple[RunAddress, Sequence[UploadTarget] | None]:
-        """Tell the destination of the run; at the end of the log, ask as well where its files are to go."""
-        names = []
-        if batch.is_last:
-            names = await payloads.prepare(maker.rows, maker.console_text, made_from_log=not maker.recording)
+    async def _open(self, maker: BatchMaker, names: Sequence[str]) -> tuple[RunAddress, Sequence[UploadTarget] | None]:
+        """Tell the destination of the run as far as it was read, and ask where these files of it are to go."""
         upsert = upsert_of(self.run.identity, maker.rows, self.destination, self.address)
         # Should a server fail because of the files, a further try without them tells.
         tries = iter([names])
@@ -274,6 +268,18 @@ class Delivery:
         self.outcome.quarantined += set_aside(maker.rows)
         if maker.reader.tear is not None and not maker.recording:
             self.outcome.notes.append(maker.reader.tear.sentence)
+
+
+def _read(maker: BatchMaker, payloads: PayloadDelivery) -> tuple[Batch, list[str]]:
+    """The first lines; when they are all, the names of the files as well: many a short run needs one thread once."""
+    batch = maker.next()
+    assert batch is not None, "a log has a batch, if an empty one"
+    return batch, _prepared(maker, payloads) if batch.is_last else []
+
+
+def _prepared(maker: BatchMaker, payloads: PayloadDelivery) -> list[str]:
+    """The names of the files that the destination lacks, now that the log is read to its end."""
+    return payloads.prepare(maker.rows, maker.console_text, made_from_log=not maker.recording)
 
 
 def _exit_code(maker: BatchMaker) -> int | None:

@@ -40,9 +40,9 @@ class PayloadDelivery:
     key: str
     uploader: Uploader
 
-    async def prepare(self, rows: Rows, console_text: ConsoleText, *, made_from_log: bool) -> list[str]:
+    def prepare(self, rows: Rows, console_text: ConsoleText, *, made_from_log: bool) -> list[str]:
         """See `Uploader.prepare`."""
-        return await self.uploader.prepare(rows, console_text, made_from_log=made_from_log)
+        return self.uploader.prepare(rows, console_text, made_from_log=made_from_log)
 
     async def send(
         self, address: RunAddress, rows: Rows, targets: Sequence[UploadTarget] | None

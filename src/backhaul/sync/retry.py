@@ -132,7 +132,9 @@ class Retrier:
 
     async def _once(self, request: Callable[[], Awaitable[Result]]) -> Result:
         """Send once; the deadline ends even a request that hangs."""
-        limit = asyncio.timeout(None if self.deadline is None else self.deadline - self.clock())
+        if self.deadline is None:
+            return await request()
+        limit = asyncio.timeout(self.deadline - self.clock())
         try:
             async with limit:
                 return await request()

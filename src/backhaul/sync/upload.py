@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from backhaul.errors import (
     BackhaulError,
@@ -15,7 +16,7 @@ from backhaul.errors import (
     UnreadableFile,
 )
 from backhaul.runs.inspect import Inspection
-from backhaul.runs.payloads import Digest, Payload, recorded_payloads, saved_folders
+from backhaul.runs.payloads import Digest, Payload, blocks_of, digest_of, recorded_payloads, saved_folders
 from backhaul.runs.rows import Rows
 from backhaul.sync.console_text import ConsoleText
 from backhaul.sync.digests import Digests
@@ -31,6 +32,8 @@ from backhaul.wire.remote import RemoteFile, RunAddress, UploadTarget
 from backhaul.wire.server import Server
 
 _NAMES_AT_ONCE = 200
+# Bytes of a file that is read whole before it is sent.
+_SHORT = 16 << 10
 # A file that is written to all the time would otherwise be sent for ever.
 _MOST_VERSIONS = 4
 _SUMMARY, _CONFIG, _METADATA, _OUTPUT = "wandb-summary.json", "config.yaml", "wandb-metadata.json", "output.log"
@@ -62,21 +65,19 @@ class Uploader:
     def __post_init__(self) -> None:
         self._slots = asyncio.Semaphore(self.options.uploads)
 
-    async def prepare(self, rows: Rows, console_text: ConsoleText, *, made_from_log: bool = True) -> list[str]:
+    def prepare(self, rows: Rows, console_text: ConsoleText, *, made_from_log: bool = True) -> list[str]:
         """Find the files and look at the first of them; the names of those that the destination lacks.
 
-        Without `made_from_log` only recorded files count: the others are a later fragment's, or not yet whole.
+        Without `made_from_log` only recorded files count: the others are a later fragment's, or not yet whole. It reads
+        from the disk, so that it belongs in a thread.
         """
-        await asyncio.to_thread(self._prepare, rows, console_text, made_from_log)
-        return [payload.name for payload, _ in self._lacking(self._first)]
-
-    def _prepare(self, rows: Rows, console_text: ConsoleText, made_from_log: bool) -> None:
         wanted = self._wanted(rows, console_text)
         self._payloads = [payload for payload in wanted if made_from_log or payload.name not in MADE_FROM_LOG]
         self.outcome.files_local = len(self._payloads)
         for name in saved_folders(self.run.directory.files, rows.files):
             self.outcome.notes.append(f"The run saved {name}, which is a folder; of it goes what was saved by name.")
         self._first = self._digested(self._payloads[:_NAMES_AT_ONCE])
+        return [payload.name for payload, _ in self._lacking(self._first)]
 
     async def upload(
         self, address: RunAddress, targets: Sequence[UploadTarget] | None, ledger: Ledger, key: str
@@ -187,8 +188,14 @@ class Uploader:
         """A payload as it is now; `digest` is that of one which has its content in memory."""
         if payload.path is None:
             return digest, payload.content
-        version = await asyncio.to_thread(self.digests.of, payload)
-        return version, FileSlice(payload.path, 0, version.size)
+        return await asyncio.to_thread(self._version_on_disk, payload, payload.path)
+
+    def _version_on_disk(self, payload: Payload, path: Path) -> tuple[Digest, bytes | FileSlice]:
+        version = self.digests.of(payload)
+        if version.size <= _SHORT and len(content := next(blocks_of(payload), b"")) <= _SHORT:
+            # Read in one go, so that it is one version, whatever becomes of the file while it is sent.
+            return digest_of(Payload(payload.name, content=content)), content
+        return version, FileSlice(path, 0, version.size)
 
     def _quarantine(self, what: str, error: BackhaulError) -> None:
         self.outcome.quarantined.append(Quarantined(what, error.message, error.next))

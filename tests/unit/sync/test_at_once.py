@@ -20,7 +20,7 @@ def limit() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("limit")
-@pytest.mark.parametrize(("descriptors", "runs"), [(1024, MOST_RUNS), (256, 39), (70, 2), (20, 1)])
+@pytest.mark.parametrize(("descriptors", "runs"), [(1024, MOST_RUNS), (512, 90), (256, 39), (70, 2), (20, 1)])
 def test_fewer_runs_go_together_where_few_files_may_be_open(descriptors: int, runs: int) -> None:
     """And one goes in any case."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
