@@ -6,17 +6,16 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from backhaul.depot import Place
 from backhaul.depot.artifact import Artifact
 from backhaul.depot.manifests import Manifests
 from backhaul.depot.model import EVENTS, HISTORY, OUTPUT, Run
-from backhaul.depot.store.folder import FolderBlobs
 from backhaul.depot.store.interface import SETTLED_AFTER
-from backhaul.depot.store.opening import open_store
 from backhaul.depot.store.sql_store import SqlStore
 from backhaul.depot.sweep import Sweep
 
@@ -66,21 +65,21 @@ class Held:
         return {"history": len(self.history), "events": len(self.events), "output": len(self.output)}
 
 
-def held(data: Path, project: str, run_id: str, entity: str = ENTITY) -> Held:
-    """What the depot over `data` holds of a run. Fails when there is none."""
-    found = held_or_none(data, project, run_id, entity)
+def held(place: Path | Place, project: str, run_id: str, entity: str = ENTITY) -> Held:
+    """What the depot over `place` holds of a run. Fails when there is none."""
+    found = held_or_none(place, project, run_id, entity)
     assert found is not None, f"the depot has no run {entity}/{project}/{run_id}"
     return found
 
 
-def held_or_none(data: Path, project: str, run_id: str, entity: str = ENTITY) -> Held | None:
-    """What the depot over `data` holds of a run, or None."""
-    with _store(data) as store:
+def held_or_none(place: Path | Place, project: str, run_id: str, entity: str = ENTITY) -> Held | None:
+    """What the depot over `place` holds of a run, or None."""
+    with _store(place) as store:
         run = store.run(entity, project, run_id)
         if run is None:
             return None
         streams = [dict(store.lines(run.id, stream)) for stream in (HISTORY, EVENTS, OUTPUT)]
-        blobs = FolderBlobs(data / "blobs")
+        blobs = _place(place).open_blobs()
         files = {file.name: blobs.read(file.blob) for file in store.files(run.id)}
         alerts = store._database.read(
             lambda c: c.execute("SELECT count(*) FROM alerts WHERE run_id = ?", (run.id,)).fetchone()[0]
@@ -110,24 +109,25 @@ def truncate(data: Path, project: str, run_id: str, lines: int, entity: str = EN
         store.truncate(run.id, HISTORY, lines)
 
 
-def sweep(data: Path) -> None:
+def sweep(place: Path | Place) -> None:
     """Let an hour pass for all bytes that lie there, and the depot's sweep look twice, as it does then."""
-    for path in (data / "blobs").rglob("*"):
+    for path in (_place(place).data / "blobs").rglob("*"):
         os.utime(path, (time.time() - SETTLED_AFTER - 1,) * 2)
-    with _store(data) as store:
-        blobs = FolderBlobs(data / "blobs")
+    with _store(place) as store:
+        blobs = _place(place).open_blobs()
         sweep = Sweep(store, blobs, Manifests(blobs), time.time)
         for _ in range(2):
             sweep.tick(whole=True)
 
 
 @contextmanager
-def _store(data: Path) -> Iterator[SqlStore]:
-    store = open_store(data / "depot.sqlite")
-    try:
+def _store(place: Path | Place) -> Iterator[SqlStore]:
+    with closing(SqlStore(_place(place).open_database())) as store:
         yield store
-    finally:
-        store.close()
+
+
+def _place(place: Path | Place) -> Place:
+    return place if isinstance(place, Place) else Place(place)
 
 
 def _without_time(line: str) -> str:

@@ -77,7 +77,8 @@ class _Network:
     def arguments(self) -> list[object]:
         """What `backhaul` is given to pass everything on."""
         entity = ["--from-entity", "tester"]
-        return ["depot", "forward", "--data", self.near.data, "--to", self.way.url, *entity]
+        database = ["--db", self.near.database] if self.near.database else []
+        return ["depot", "forward", "--data", self.near.data, *database, "--to", self.way.url, *entity]
 
     def forward(self) -> Finished:
         """Pass on what is there now."""
@@ -85,12 +86,15 @@ class _Network:
 
     def inside_and_outside(self, run: str) -> tuple[Held, Held]:
         """The run as both depots hold it."""
-        return held(self.near.data, "relay", run), held(self.far.data, "relay", run)
+        return held(self.near.place, "relay", run), held(self.far.place, "relay", run)
 
 
-@pytest.fixture
-def network(start_depot: StartDepot, isolated_env: dict[str, str], tmp_path: Path) -> Iterator[_Network]:
-    near, far = start_depot(tmp_path / "near"), start_depot(tmp_path / "far")
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.soak)])
+def network(
+    request: pytest.FixtureRequest, start_depot: StartDepot, isolated_env: dict[str, str], tmp_path: Path
+) -> Iterator[_Network]:
+    database = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
+    near, far = start_depot(tmp_path / "near", database=database), start_depot(tmp_path / "far")
     with FaultProxy(far.url) as way:
         yield _Network(near, far, way, isolated_env, tmp_path)
 
@@ -159,7 +163,7 @@ def test_a_run_that_goes_on_is_sent_as_far_as_it_is(network: _Network) -> None:
         program.stdin.write("on\n")
         program.stdin.flush()
         assert program.stdout.readline() == "told\n"
-        _until(lambda: held(network.near.data, "relay", "long").history, "the depot has rows")
+        _until(lambda: held(network.near.place, "relay", "long").history, "the depot has rows")
         assert network.forward().exit_code == 5
         _, there = network.inside_and_outside("long")
         assert (len(there.rows), there.run.state) == (10, "running")

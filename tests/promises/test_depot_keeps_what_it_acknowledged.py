@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from contextlib import closing
 from pathlib import Path
 from random import Random
@@ -10,6 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from backhaul.depot import Place
+
+from ..balancer import Balancer
 from ..depot_client import Client
 from ..depot_contents import sweep
 from ..depot_load import Writer, load
@@ -33,18 +37,72 @@ def _killed_under_load(start_depot: StartDepot, data: Path, seed: int, rounds: i
             writer.check(client)
         again.kill()
         sweep(data)
-        _check_store(data)
+        _check_database(data)
+        _check_blobs(again.place)
     return writers
 
 
-def _check_store(data: Path) -> None:
-    """The database is sound, and what it names are all the bytes that there are."""
+def _check_database(data: Path) -> None:
     with closing(sqlite3.connect(data / "depot.sqlite")) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
-        tables = "SELECT blob FROM files UNION ALL SELECT blob FROM contents UNION ALL SELECT blob FROM manifests"
-        named = sorted(blob for (blob,) in connection.execute(tables) if blob)
-    assert sorted(path.name for path in (data / "blobs").rglob("*") if path.is_file()) == named
+
+
+def _check_blobs(place: Place) -> None:
+    """What the store names are all the bytes that there are, each once."""
+    tables = "SELECT blob FROM files UNION ALL SELECT blob FROM contents UNION ALL SELECT blob FROM manifests"
+    with closing(place.open_database()) as database:
+        named = sorted(blob for (blob,) in database.read(lambda c: c.execute(tables).fetchall()) if blob)
+    assert sorted(path.name for path in (place.data / "blobs").rglob("*") if path.is_file()) == named
+
+
+def _one_of_several_killed(start_depot: StartDepot, place: Place, seed: int, rounds: int) -> list[Writer]:
+    """So many times: load on three depots over one database, SIGKILL to one, look through each of the others."""
+    random = Random(seed)
+    writers = [Writer(seed, number) for number in range(_WRITERS)]
+    depots = [start_depot(place.data, database=place.database) for _ in range(2)]
+    with Balancer(*(depot.url for depot in depots)) as balancer:
+        for _ in range(rounds):
+            depots.append(start_depot(place.data, database=place.database))
+            balancer.add(depots[-1].url)
+
+            def kill() -> None:
+                depots.pop(0).kill()
+                threading.Event().wait(random.uniform(0.0, 1.0))  # those of its writers are away, the others go on
+                balancer.cut()
+
+            load(Client(balancer.url, depots[0].api_key), writers, random.uniform(0.05, 1.5), kill)
+            balancer.mend()
+            for writer in writers:
+                for depot in depots:
+                    writer.check(Client(depot.url, depot.api_key))
+        assert all(balancer.served.values()), balancer.served
+    for depot in depots:
+        depot.stop()
+    sweep(place)
+    _check_blobs(place)
+    return writers
+
+
+def test_nothing_acknowledged_is_lost_or_doubled_by_a_kill_of_one_of_several(
+    tmp_path: Path, start_depot: StartDepot, postgres_url: str
+) -> None:
+    """Whichever depot acknowledged it, all others have it; what was in doubt is brought again by way of another."""
+    place = Place(tmp_path / "depot", database=postgres_url)
+    writers = _one_of_several_killed(start_depot, place, seed=1, rounds=2)
+    assert sum(writer.acknowledged for writer in writers) > 20
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("seed", range(3))
+def test_nothing_acknowledged_is_lost_or_doubled_by_many_kills_of_one_of_several(
+    tmp_path: Path, start_depot: StartDepot, postgres_url: str, seed: int
+) -> None:
+    """The same, three times ten kills over a store that grows."""
+    place = Place(tmp_path / "depot", database=postgres_url)
+    writers = _one_of_several_killed(start_depot, place, seed=200 + seed, rounds=10)
+    print(f"seed {seed}: {sum(writer.acknowledged for writer in writers)} requests acknowledged")
 
 
 def test_nothing_acknowledged_is_lost_or_doubled_by_a_kill(tmp_path: Path, start_depot: StartDepot) -> None:
