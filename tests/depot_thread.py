@@ -17,10 +17,14 @@ from .depot_client import Client
 
 @contextmanager
 def served_depot(
-    data: Path, reach: Reach | None = None, max_file_size: int | None = None, blobs: S3Place | None = None
+    data: Path,
+    reach: Reach | None = None,
+    max_file_size: int | None = None,
+    blobs: S3Place | None = None,
+    database: str | None = None,
 ) -> Iterator[Client]:
     """A client of a depot that is configured as `Depot.run` does it; it ends with the block."""
-    depot = Depot(Place(data, blobs), entity="tester", max_file_size=max_file_size)
+    depot = Depot(Place(data, blobs, database), entity="tester", max_file_size=max_file_size)
     server = uvicorn.Server(depot._config(reach or Reach()))
     sock = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=server.run, args=([sock],))

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from backhaul.cli.depot_forward import command as forward_command
+from backhaul.cli.depot_migrate import command as migrate_command
 from backhaul.cli.depot_place import blobs_options, direct_options, place_arguments, place_of, place_options
 from backhaul.cli.depot_user import user
 from backhaul.cli.parent import end_with_parent
@@ -138,6 +139,7 @@ def _told(place: Place) -> Iterator[None]:
 
 command.add_command(user)
 command.add_command(forward_command)
+command.add_command(migrate_command)
 
 
 @command.command("key")

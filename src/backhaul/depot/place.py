@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backhaul.depot.keys import Secrets
-from backhaul.depot.store import Blobs, Keeping, folders
+from backhaul.depot.store import Blobs, Keeping, folders, unfinished
 from backhaul.depot.store.database import Database
 from backhaul.depot.store.folder import FolderBlobs
 from backhaul.depot.store.interface import Arrivals, Clock
@@ -93,4 +93,6 @@ class Place:
             folders.make(self.data)
             return Secrets.in_folder(self.data)
         with closing(self.open_database()) as database:
+            if database.read(unfinished.mark_of):
+                raise RuntimeError(unfinished.WORDS)
             return Secrets(lambda name, fresh: shared(database, name, fresh))

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import BinaryIO, cast
 
 from backhaul.depot.model import Blob
+from backhaul.depot.store import unfinished
 from backhaul.depot.store.interface import BROUGHT_AFTER, SETTLED_AFTER, Clock
 from backhaul.depot.store.leaving import Leaving
 from backhaul.depot.store.s3.bucket import Bucket, Found, Pending
@@ -21,6 +22,7 @@ from backhaul.depot.store.s3.place import S3Place
 from backhaul.depot.store.s3.probe import probe
 from backhaul.depot.store.s3.reading import ObjectReader
 from backhaul.depot.store.s3.writing import Draft
+from backhaul.depot.store.unusable import PlaceRefused
 from backhaul.depot.threads import in_blob_thread
 
 _HAND_OVER = 1 << 20  # bytes gathered before a thread hashes them
@@ -39,9 +41,15 @@ class S3Blobs:
         self._leaving = Leaving(clock)
 
     @classmethod
-    def at(cls, place: S3Place) -> S3Blobs:
-        """The blobs at a place that was tried. Raises PlaceRefused or PlaceUnreachable when it cannot be used."""
-        return cls(Bucket(place), probe(place))
+    def at(cls, place: S3Place, moving: bool = False) -> S3Blobs:
+        """The blobs at a place that was tried. Raises PlaceRefused or PlaceUnreachable when it cannot be used.
+
+        Only for those who are `moving` a depot there can it be used before that has ended.
+        """
+        blobs = cls(Bucket(place), probe(place))
+        if not moving and blobs.bucket.head(unfinished.NAME):
+            raise PlaceRefused(f"{place}: {unfinished.WORDS}")
+        return blobs
 
     async def receive(self, chunks: AsyncIterator[bytes], accept: Accept, keep: Keep) -> Blob:
         """See `Blobs`. A store that does not take it is refused with 503."""
