@@ -62,6 +62,7 @@ def test_a_tutorial_does_what_it_says(reader: Reader, page: Path) -> None:
         ("```sh\nfalse\ntrue\n```", "ended with 1"),
         ("<!-- exits: 6 -->\n```sh\ntrue\n```", "ended with 0"),
         ("<!-- until Ctrl-C -->\n```console\n$ echo one\none two\n```", "ended after"),
+        ("```sh\nsudo true\n```", "not for a test"),
         ("<!-- skipped -->\n```sh\ntrue\n```", "says nothing that a test understands"),
     ],
 )
