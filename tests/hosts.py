@@ -222,7 +222,8 @@ class Recorder:
             )
 
         with self._changed:
-            assert self._changed.wait_for(came, timeout), self.seen
+            told = [(each["host"], each["kind"], each["path"].partition("?")[0]) for each in self.seen]
+            assert self._changed.wait_for(came, timeout), told
 
     def answer_all(self) -> None:
         """From now on everybody is answered."""

@@ -22,7 +22,7 @@ from ..hosts import Host, Recorder, Site, a_site, postgres_at, tools
 from ..renamed_run import renamed
 from ..watching import Watching
 
-_LEASE = 6
+_LEASE = 12
 _KINDS = ("locks", "nolocks", "readonly")
 _DEPOT = """
 import sys
@@ -108,6 +108,8 @@ class Cluster:
         """End everything that was started."""
         for watching in self._watching:
             watching.kill()
+            # Shown when the test has failed.
+            print("\n".join(map(str, watching.events)), end="\n\n")
         self._process.terminate()
         self._process.communicate(timeout=20)
         subprocess.run(["umount", "--lazy", self.folder / "shared" / "locks"], check=True)
