@@ -5,6 +5,7 @@
     benchmarks/depot.py intake --lines 100      one part; requests of 100 lines
     benchmarks/depot.py chart                   charts and keys of a run of a million rows
     benchmarks/depot.py list                    pages of a project of 100,000 runs
+    benchmarks/depot.py intake --db URL --depots 2             everything but files in PostgreSQL, two processes
     benchmarks/depot.py --data DIR              the data stay there, and are found again
     benchmarks/depot.py intake upload --url URL --key KEY      another server that speaks W&B
 
@@ -30,7 +31,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from depot_reading import chart, lists, make_runs
-from depot_server import ENTITY, Server, at_once, own_depot, send
+from depot_server import ENTITY, PostgresServer, Server, at_once, own_depot, send
+
+from backhaul.depot import Place
 
 _DISTINCT_ROWS = 20_000
 _MIB = 1 << 20
@@ -60,7 +63,7 @@ def intake(server: Server, options: argparse.Namespace) -> None:
         server.open_run(project, f"run-{number}")
 
     def work(number: int) -> None:
-        connection = server.connect()
+        connection = server.connect(number)
         for turn in range(requests):
             body = (
                 b'{"files":{"wandb-history.jsonl":{"offset":%d,"content":%s},"wandb-summary.json":{"offset":0,'
@@ -74,13 +77,16 @@ def intake(server: Server, options: argparse.Namespace) -> None:
             send(connection, "POST", path, body, server.headers | {"Content-Type": "application/json"})
         connection.close()
 
-    before = server.cpu()
+    database = PostgresServer(options.db) if options.db else None
+    before, base = server.cpu(), database.cpu() if database else 0
     seconds = at_once(options.clients, work)
     lines = options.clients * requests * options.lines
     size = sum(map(len, rows)) / len(rows)
     print(
         f"intake    {lines / seconds:12,.0f} lines/s   {lines:,} of {size:.0f} bytes, {options.lines} a request,"
-        f" {options.clients} clients, {seconds:.2f} s; server {server.cpu() - before:.2f} s of processor time"
+        f" {options.clients} clients, {seconds:.2f} s: {options.clients * requests / seconds:,.0f} requests/s;"
+        f" server {server.cpu() - before:.2f} s of processor time"
+        + (f", database {database.cpu() - base:.2f} s" if database else "")
     )
     _check_lines(server, project, options.clients, requests * options.lines)
 
@@ -92,6 +98,23 @@ def _check_lines(server: Server, project: str, clients: int, wanted: int) -> Non
         found = server.query(text, p=project, e=ENTITY, r=f"run-{number}")["project"]["run"]["historyLineCount"]
         if found != wanted:
             print(f"          run-{number} has {found} lines instead of {wanted}")
+
+
+def opening(server: Server, options: argparse.Namespace) -> None:
+    """Runs that begin, from several clients at once, in one project."""
+    project = f"opening-{time.time_ns()}"
+    count = 250
+
+    def work(number: int) -> None:
+        for turn in range(count):
+            server.open_run(project, f"run-{number}-{turn}", number)
+
+    before = server.cpu()
+    seconds = at_once(options.clients, work)
+    print(
+        f"opening   {options.clients * count / seconds:12,.0f} runs/s    {options.clients * count:,} runs,"
+        f" {options.clients} clients, {seconds:.2f} s; server {server.cpu() - before:.2f} s of processor time"
+    )
 
 
 def upload(server: Server, options: argparse.Namespace) -> None:
@@ -187,6 +210,7 @@ def _keep_bare(connection: socket.socket, path: Path, left: int) -> None:
 
 PARTS: dict[str, Callable[[Server, argparse.Namespace], None]] = {
     "intake": intake,
+    "opening": opening,
     "upload": upload,
     "chart": chart,
     "list": lists,
@@ -203,6 +227,8 @@ def main() -> None:
     parser.add_argument("--metrics", type=int, default=3, help="metrics a row, beside step and times (%(default)s)")
     parser.add_argument("--runs", type=int, default=100_000, help="runs in the project that is listed (%(default)s)")
     parser.add_argument("--data", type=Path, help="the depot's folder; default: a temporary one")
+    parser.add_argument("--db", help="keep everything but files in this PostgreSQL database")
+    parser.add_argument("--depots", type=int, default=1, help="processes over that database (%(default)s)")
     parser.add_argument("--url", help="measure this server instead of a depot of its own")
     parser.add_argument("--key", default="", help="the API key there")
     options = parser.parse_args()
@@ -211,9 +237,10 @@ def main() -> None:
         if options.url:
             _measure(Server(options.url, options.key), options)
         else:
+            place = Place(options.data, database=options.db)
             if "list" in (options.parts or PARTS):
-                make_runs(options.data, options.runs)
-            with own_depot(options.data) as server:
+                make_runs(place, options.runs)
+            with own_depot(place, options.depots) as server:
                 _measure(server, options)
 
 

@@ -6,18 +6,17 @@ import argparse
 import json
 import math
 import random
-import sqlite3
 import time
 from collections.abc import Callable
-from pathlib import Path
+from contextlib import closing
 from typing import Any
 from urllib.parse import urlencode
 
 from depot_server import ENTITY, Server, send
 
-from backhaul.depot.place import DATABASE
+from backhaul.depot import Place
 from backhaul.depot.store import runs
-from backhaul.depot.store.sqlite import SqliteDatabase
+from backhaul.depot.store.database import Connection
 
 _PROJECT = "many"
 _TIMES = 7  # each question is asked so often; the first answer and the middle one of the others are told
@@ -95,22 +94,18 @@ def lists(server: Server, _options: argparse.Namespace) -> None:
         _told(server, f"page      {name}", lambda wanted=wanted: _asked(server, cookie, page, wanted))
 
 
-def make_runs(data: Path, count: int) -> None:
+def make_runs(place: Place, count: int) -> None:
     """Finished runs, written straight into a store that no depot has open; those that are there stay."""
-    data.mkdir(exist_ok=True)
     chance = random.Random(1)
     now = time.time()
 
-    def write(connection: sqlite3.Connection) -> None:
+    def write(connection: Connection) -> None:
         home = runs.make_project(connection, ENTITY, _PROJECT, now)
         (have,) = connection.execute("SELECT count(*) FROM runs WHERE project_id = ?", (home.id,)).fetchone()
         connection.executemany(_INSERT, (_row(chance, home.id, number, now) for number in range(have, count)))
 
-    database = SqliteDatabase(data / DATABASE)
-    try:
+    with closing(place.open_database()) as database:
         database.write(write)
-    finally:
-        database.close()
 
 
 def _row(chance: random.Random, project_id: int, number: int, now: float) -> tuple[Any, ...]:

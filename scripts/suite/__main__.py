@@ -24,6 +24,7 @@ def _arguments() -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(prog="scripts/conformance", description=__doc__)
     parser.add_argument("checkout", type=Path, help="a checkout of the wandb repository, at a release's tag")
     parser.add_argument("--work", type=Path, help="keeps the environment here for the next time")
+    parser.add_argument("--db", metavar="URL", help="an empty PostgreSQL database for the depot")
     parser.add_argument("--sdk", help="the release to install; by default the one that the checkout names")
     parser.add_argument("--table", type=Path, help="where the table goes (default: standard output)")
     parser.add_argument("--workers", default="2", help="how many tests run side by side")
@@ -44,7 +45,7 @@ def main() -> int:
         python = tree.environment(args.checkout.resolve(), work, args.sdk)
         folder = tree.lay_out(args.checkout.resolve(), work)
         results = Path(temporary) / "results.jsonl"
-        with running_backend(Path(temporary) / "depot") as backend:
+        with running_backend(Path(temporary) / "depot", args.db) as backend:
             _run(python, folder, results, backend.environment(), args.workers, rest)
         found = table.read(results)
     if not found:

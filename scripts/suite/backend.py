@@ -1,7 +1,7 @@
 """A depot for the suite, and the small service through which the suite makes its users.
 
-As a program (`python -m suite.backend FOLDER`) it is the depot process itself: it prints both ports, and ends with
-SIGTERM. The service is for tests alone: it asks nobody for a key.
+As a program (`python -m suite.backend FOLDER [DATABASE]`) it is the depot process itself: it prints both ports, and
+ends with SIGTERM. The service is for tests alone: it asks nobody for a key.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class Backend:
 
 
 @contextmanager
-def running_backend(data: Path) -> Iterator[Backend]:
-    """A depot over a new folder, in a process of its own, for as long as the block lasts."""
-    command = [sys.executable, "-m", "suite.backend", str(data)]
+def running_backend(data: Path, database: str | None = None) -> Iterator[Backend]:
+    """A depot over a new folder (and a database), in a process of its own, for as long as the block lasts."""
+    command = [sys.executable, "-m", "suite.backend", str(data), *([database] if database else [])]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
@@ -77,7 +77,8 @@ def _carry_out(depot: Depot, path: str, body: dict[str, Any]) -> bool:
 
 
 def _main() -> None:
-    depot = Depot(Place(Path(sys.argv[1])), entity="operator")
+    data, database = (*sys.argv[1:], None)[:2]
+    depot = Depot(Place(Path(str(data)), database=database), entity="operator")
     service = _service(depot)
     Thread(target=service.serve_forever, daemon=True).start()
 

@@ -92,8 +92,8 @@ def test_documentation_agrees_with_the_code(check_docs: ModuleType) -> None:
         (_replace("docs/reference/json.md", "`quarantined`", "quarantined"), "the key quarantined is not told"),
         (_replace(_COMMANDS, "`--deadline SECONDS`", "`--deadline MINUTES`"), "SECONDS follows it, told is MINUTES"),
         (
-            _replace(_COMMANDS, "1 to 256; 128 by default", "1 to 256"),
-            "`backhaul sync` --jobs: its default 128 is not told",
+            _replace(_COMMANDS, "1 to 256; 64 by default", "1 to 256"),
+            "`backhaul sync` --jobs: its default 64 is not told",
         ),
         (_replace(_COMMANDS, "`USR1` by default", "by default"), "`backhaul run` --drain-on: its default USR1 is not"),
         (_replace(_COMMANDS, "`link-media`, `signal`", "`signal`"), "`backhaul run` --on-disk: link-media is not told"),

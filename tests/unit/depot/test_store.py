@@ -18,7 +18,7 @@ from backhaul.depot.digester import digest
 from backhaul.depot.model import HISTORY, OUTPUT, Blob, Delivery, Run, RunEdit
 from backhaul.depot.refusal import Refused
 from backhaul.depot.store.lines import pack
-from backhaul.depot.store.opening import open_store
+from backhaul.depot.store.opening import open_database, open_store
 from backhaul.depot.store.sql_store import SqlStore
 from backhaul.depot.store.sqlite import SqliteDatabase
 
@@ -192,12 +192,13 @@ def test_a_full_disk_is_told_and_passes(tmp_path: Path) -> None:
     assert names == ["y"]
 
 
-def test_a_closed_database_says_so(tmp_path: Path) -> None:
-    """After closing, a write is refused with 503 instead of waiting for ever."""
-    database = SqliteDatabase(tmp_path / "d.sqlite")
-    database.close()
+def test_a_closed_database_says_so(database: Path | str) -> None:
+    """After closing, a write is refused with 503 instead of waiting for ever; closing it again does nothing."""
+    opened = open_database(database)
+    opened.close()
+    opened.close()
     with pytest.raises(Refused) as refused:
-        database.write(lambda c: c.execute("SELECT 1"))
+        opened.write(lambda c: c.execute("SELECT 1"))
     assert refused.value.status == 503
 
 

@@ -18,6 +18,9 @@ class Dialect:
     locking: str
     """Behind a SELECT: its rows are held until the transaction ends."""
 
+    passing_over: str
+    """The same, but rows that others hold are not waited for: they are left out."""
+
     time: str
     """A text such as 2026-09-21T14:13:20Z of the seconds since 1970."""
 
@@ -55,6 +58,7 @@ def _itself(value: Any) -> Any:
 
 SQLITE = Dialect(
     locking="",  # there is one writer
+    passing_over="",
     time="strftime('%Y-%m-%dT%H:%M:%SZ', CAST({} AS INTEGER), 'unixepoch')",
     listed="json_group_array({})",
     columns=(

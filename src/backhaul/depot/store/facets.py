@@ -28,21 +28,27 @@ Facet = tuple[str, Any]
 
 
 def refresh(connection: Connection, most: int, project_id: int | None = None) -> bool:
-    """Files what changed of at most that many runs; whether some are left."""
+    """Files what changed of at most that many runs; whether some are left.
+
+    Of one project, what others are writing or filing is waited for: whoever asks must find what was told before. Of
+    all it is left to them: that is done at leisure.
+    """
+    dialect = connection.dialect
+    locking = dialect.passing_over if project_id is None else dialect.locking
     stale = connection.execute(
         f"SELECT id, project_id, config, summary, tags, {', '.join(_PLAIN)} FROM runs"
-        f" WHERE {_STALE}{_of_project(project_id)} ORDER BY id LIMIT :most{connection.dialect.locking}",
+        f" WHERE {_STALE}{_of_project(project_id)} ORDER BY id LIMIT :most{locking}",
         {"project": project_id, "most": most},
     ).fetchall()
     for run_id, home, config, summary, tags, *plain in stale:
         values = dict(zip((_NAMES.get(name, name) for name in _PLAIN), plain, strict=True))
         wanted = set(_of_run(config, summary, tags, values))
         _replace(connection, run_id, home, wanted)
-    return are_stale(connection, project_id)
+    return len(stale) == most if project_id is None else are_stale(connection, project_id)
 
 
-def are_stale(connection: Connection, project_id: int | None) -> bool:
-    """Whether some run (of the project) changed since its facets were filed."""
+def are_stale(connection: Connection, project_id: int) -> bool:
+    """Whether some run of the project changed since its facets were filed."""
     query = f"SELECT 1 FROM runs WHERE {_STALE}{_of_project(project_id)} LIMIT 1"
     return connection.execute(query, {"project": project_id}).fetchone() is not None
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.string import StrDumper
 
 from backhaul.depot.refusal import Refused
@@ -18,8 +20,17 @@ _MOST = 20
 """For each process: more would wait for each other in the server. It allows 100 in all, unless told otherwise."""
 
 _PATIENCE = 30.0  # seconds until a connection is free
-_CONNECT_WITHIN = 10
+_ENDING_WITHIN = 10.0  # seconds for what is under way when the depot stops
 _PREPARED = 300  # statements that the server keeps ready, for each connection
+
+# A server that is there no more is noticed in half a minute, not in the two hours of the system; seconds, milliseconds.
+_LIMITS: dict[str, Any] = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 4,
+    "tcp_user_timeout": 30_000,
+}
 
 # An answer of 200 means durable, whatever the server's own default. Locks of a process that was cut off from the server
 # in the middle of a transaction end after a minute, and nobody waits longer for a lock than a client for an answer.
@@ -38,7 +49,7 @@ class Pool:
         self._address = address
         self._idle: list[Raw] = []
         self._lock = threading.Lock()
-        self._free = threading.BoundedSemaphore(_MOST)
+        self._free = threading.Semaphore(_MOST)
         self._closed = False
 
     @contextmanager
@@ -60,15 +71,17 @@ class Pool:
             self._free.release()
 
     def close(self) -> None:
-        """Waits for the transactions that are under way, then closes all connections."""
+        """Waits a while for the transactions that are under way, then closes all connections. Nothing begins after."""
+        if self._closed:
+            return
         self._closed = True
-        for _ in range(_MOST):
-            self._free.acquire()
+        until = time.monotonic() + _ENDING_WITHIN
+        ended = [self._free.acquire(timeout=max(0.0, until - time.monotonic())) for _ in range(_MOST)]
         with self._lock:
             idle, self._idle = self._idle, []
         for raw in idle:
             raw.close()
-        for _ in range(_MOST):
+        for _ in filter(None, ended):  # whoever waits is told
             self._free.release()
 
     def _begin(self, begin: bytes) -> Raw:
@@ -91,14 +104,14 @@ class Pool:
             return self._idle.pop() if self._idle else None
 
     def _put_back(self, raw: Raw) -> None:
-        if raw.closed or raw.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+        if self._closed or raw.closed or raw.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
             raw.close()
             return
         with self._lock:
             self._idle.append(raw)
 
     def _connect(self) -> Raw:
-        raw = psycopg.connect(self._address, autocommit=True, connect_timeout=_CONNECT_WITHIN)
+        raw = psycopg.connect(**(_LIMITS | conninfo_to_dict(self._address)), autocommit=True)
         raw.prepared_max = _PREPARED
         raw.adapters.register_dumper(str, StrDumper)  # a text is a text, also where the statement leaves it open
         raw.execute(_SETTINGS)

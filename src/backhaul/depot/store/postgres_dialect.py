@@ -37,6 +37,7 @@ def _lacking(value: float) -> int:
 
 POSTGRESQL = Dialect(
     locking=" FOR NO KEY UPDATE",
+    passing_over=" FOR NO KEY UPDATE SKIP LOCKED",
     time="to_char(to_timestamp(trunc({})) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')",
     listed="CAST(coalesce(json_agg({}), '[]') AS TEXT)",
     columns="SELECT table_name FROM information_schema.columns WHERE table_schema = current_schema AND column_name = ?",
