@@ -9,6 +9,8 @@ from google.protobuf import json_format
 
 from backhaul.wandblog.schema import DecodeError, EnvironmentRecord
 
+_MAPS = ("disk", "slurm")
+
 
 class Environment:
     """What the run was recorded on; later non-empty fields replace earlier ones."""
@@ -57,5 +59,8 @@ class Environment:
         return json.dumps(self._as_dict(), indent=2, ensure_ascii=False).encode()
 
     def _as_dict(self) -> dict[str, Any]:
-        self._members = json_format.MessageToDict(self._merged) if self._members is None else self._members
+        if self._members is None:
+            members = json_format.MessageToDict(self._merged)
+            # Of maps, protobuf has another order in each process.
+            self._members = members | {name: dict(sorted(members[name].items())) for name in _MAPS if name in members}
         return self._members

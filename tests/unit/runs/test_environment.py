@@ -59,3 +59,16 @@ def test_without_a_record_there_is_no_metadata() -> None:
         None,
         (None, None),
     )
+
+
+def test_several_disks_and_variables_are_told_in_one_order() -> None:
+    """The file made of them has the same bytes in every process, so that it is sent once, and proved later."""
+    names = ["/", "/home", "/data", "/scratch", "/a", "/b", "/c"]
+    record = EnvironmentRecord(os="Linux")
+    for name in names:
+        record.disk[name].total = 1
+        record.slurm[name] = "x"
+    environment = Environment()
+    environment.apply(record.SerializeToString())
+    told = json.loads(environment.metadata_json() or b"")
+    assert (list(told["disk"]), list(told["slurm"])) == (sorted(names), sorted(names))
