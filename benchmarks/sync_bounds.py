@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 """What a sync needs as a run grows, and after it was cut: `backhaul sync` into a depot on loopback.
 
-Usage: .venv/bin/python benchmarks/sync_bounds.py resume [--rows 200000]
+Usage: .venv/bin/python benchmarks/sync_bounds.py resume [--rows 200000] [--keep-log DIR | --rows-alone]
                                                   lines [--rows 250000 500000 1000000]
                                                   memory [--megabytes 100 2000]
                                                   artifact [--megabytes 1000]
 
-`resume` kills a sync when nine tenths of its lines are acknowledged, and holds the one after it against a whole sync.
+`resume` kills a sync when nine tenths of its lines are acknowledged, and holds the one after it against a whole sync:
+of a run that the installed SDK records (into DIR, or that lies there), or, a third as long, of rows without summaries.
 `lines` sends runs of so many rows of one metric and as many console lines. `memory` sends runs whose logs are so long.
 `artifact` holds a run with one artifact of that size against one MD5 pass over the same file plus its plain upload to
-the same depot. All logs but the artifact's are written with Backhaul's own writer, after a run of the installed SDK.
+the same depot. All other logs are written with Backhaul's own writer, after a run of the installed SDK.
 """
 
 from __future__ import annotations
@@ -28,9 +29,10 @@ from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
-from sync_one import _Depot, _environment
+from sync_one import _Depot, _environment, _recorded
 
 from backhaul.wandblog import LogReader, LogWriter
 from backhaul.wandblog.schema import HistoryRecord, Record
@@ -79,6 +81,9 @@ def _arguments() -> argparse.Namespace:
     what = parser.add_subparsers(required=True)
     resume = what.add_parser("resume")
     resume.add_argument("--rows", type=int, default=200_000)
+    resume.add_argument("--metrics", type=int, default=10)
+    resume.add_argument("--keep-log", type=Path, help="record into this folder, or use the run that lies there")
+    resume.add_argument("--rows-alone", action="store_true", help="a log of rows, as no SDK of today writes it")
     resume.set_defaults(work=_resume)
     lines = what.add_parser("lines")
     lines.add_argument("--rows", type=int, nargs="+", default=[250_000, 500_000, 1_000_000])
@@ -115,9 +120,12 @@ class Bench:
         records = [record.data for record in LogReader(template)]
         with (run / f"run-{name}.wandb").open("wb") as file:
             writer = LogWriter(file)
+            number = 0
             for data in records:
                 for made in _grown(data, name, rows, metrics, text, console=console):
-                    writer.write(made)
+                    number += 1
+                    made.num = number
+                    writer.write(made.SerializeToString())
         template.unlink()
         return run
 
@@ -142,23 +150,23 @@ class Bench:
         return Figures(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
-def _grown(data: bytes, name: str, rows: int, metrics: int, text: int, *, console: bool) -> Iterator[bytes]:
+def _grown(data: bytes, name: str, rows: int, metrics: int, text: int, *, console: bool) -> Iterator[Any]:
     """A record of the template; in the place of its one row, all rows and console lines."""
     record = Record.FromString(data)
     kind = record.WhichOneof("record_type")
     if kind == "run":
         record.run.run_id = name
-        yield record.SerializeToString()
+        yield record
     elif kind == "history":
         for step in range(rows):
             yield _row(step, metrics, text)
             if console:
                 yield _console_line(step)
     else:
-        yield data
+        yield record
 
 
-def _row(step: int, metrics: int, text: int) -> bytes:
+def _row(step: int, metrics: int, text: int) -> Any:
     history = HistoryRecord()
     history.item.add(nested_key=["_step"], value_json=str(step).encode())
     history.item.add(nested_key=["_timestamp"], value_json=str(1.7e9 + step).encode())
@@ -166,18 +174,23 @@ def _row(step: int, metrics: int, text: int) -> bytes:
         history.item.add(nested_key=[f"metric/{number}"], value_json=str((step + 1) / (number + 7)).encode())
     if text:
         history.item.add(nested_key=["text"], value_json=f'"{step:0{text}}"'.encode())
-    return bytes(Record(history=history.SerializeToString()).SerializeToString())
+    return Record(history=history.SerializeToString())
 
 
-def _console_line(step: int) -> bytes:
+def _console_line(step: int) -> Any:
     record = Record()
     record.output_raw.timestamp.seconds = 1_700_000_000 + step
     record.output_raw.line = f"step {step} of many\n"
-    return bytes(record.SerializeToString())
+    return record
 
 
 def _resume(bench: Bench, arguments: argparse.Namespace) -> None:
-    run = bench.run_of("resumed", arguments.rows, metrics=10)
+    if arguments.rows_alone:
+        run = bench.run_of("resumed", arguments.rows, metrics=arguments.metrics)
+    else:
+        recorded = _recorded(bench.folder / "long", arguments)
+        run = bench.folder / "resumed" / recorded.name
+        shutil.copytree(recorded, run, ignore=shutil.ignore_patterns("logs", "*.synced", "*.backhaul*"))
     whole = bench.synced(run, "whole")
     _forget(run)
     first = bench.start(run, "cut")
@@ -193,7 +206,7 @@ def _resume(bench: Bench, arguments: argparse.Namespace) -> None:
 
 
 def _forget(run: Path) -> None:
-    for left in (*run.glob("*.backhaul"), *run.glob("*.synced")):
+    for left in (*run.glob("*.backhaul*"), *run.glob("*.synced")):
         left.unlink()
 
 

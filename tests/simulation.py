@@ -2,8 +2,9 @@
 
 The engine's own code runs in it (delivery, numbering, retries, ledger, read-back) against a server, a disk and a clock
 that exist in memory only. Every request may fail before or after the server did what was asked, or be the last thing
-that the process did; every write of the ledger may fail, stay half done, or be lost with the power. The server shows
-its counts late, and may come back from a backup. Whatever happens, the sync is started again, as a user would.
+that the process did; every write of the ledger may fail, stay half done, or be lost with the power, and so may that of
+a checkpoint. The server shows its counts late, and may come back from a backup. Whatever happens, the sync is started
+again, as a user would.
 
 Where ledgers may get lost as a whole, a backup is what the server held at one moment. In the other lives a backup may
 have every stream of another moment. Both together leave no way to tell what a console line is: a server that has
@@ -23,14 +24,17 @@ import selectors
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 from unittest import mock
 
 from backhaul.errors import ConnectionLost, RateLimited, ServerUnavailable, TimedOut
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.inspect import Inspection, inspect
 from backhaul.runs.rows import NUMBERED, Stream
+from backhaul.sync.checkpoint import Checkpoint
+from backhaul.sync.checkpoints import Checkpoints
 from backhaul.sync.delivery import Delivery
 from backhaul.sync.destination import Destination
 from backhaul.sync.digests import Digests
@@ -38,6 +42,7 @@ from backhaul.sync.ledger_lock import LedgerLock
 from backhaul.sync.mishap import told
 from backhaul.sync.options import SyncOptions
 from backhaul.sync.outcome import Outcome, RunState
+from backhaul.sync.progress import Progress
 from backhaul.sync.reporter import Reporter
 from backhaul.sync.retry import Retrier
 from backhaul.sync.size_limit import SizeLimit
@@ -51,6 +56,8 @@ Result = TypeVar("Result")
 
 _TO = Destination("http://simulated", entity="tester", project="p")
 _ROWS, _EVENTS = 6, 2
+# The log is read so many bytes at a time, so that there are checkpoints all along a log of one kilobyte.
+_READ, _LOOKAHEAD = 70, 110
 # So late servers may show what they acknowledged (seconds).
 _LATE = 4.0
 _MOST_SESSIONS = 400
@@ -120,6 +127,17 @@ class Disk:
                 del self.files[path]
                 continue
             file.content = file.content[: self.chance.randint(file.durable, len(file.content))]
+
+    def hurt_checkpoints(self, folder: Path) -> None:
+        """Nobody synced the checkpoints in that folder: the power may take a part of one, or leave an older one."""
+        for path in sorted(folder.glob("*.backhaul.*")):
+            throw, content = self.chance.random(), path.read_bytes()
+            if throw < 0.2:
+                path.unlink()
+            elif throw < 0.4:
+                path.write_bytes(content[: self.chance.randint(0, len(content))])
+            elif throw < 0.6:
+                path.write_bytes(bytes(len(content)))
 
     def strike(self) -> None:
         """Maybe fail, maybe die."""
@@ -403,7 +421,10 @@ def live_through(seed: int, parts: Sequence[Inspection], state: Path) -> None:
     disk = Disk(chance, chance.choice([0.0, 0.02, 0.1]), chance.random() < 0.5)
     server = SimulatedServer(chance, disk, chance.choice([0.02, 0.1, 0.3]))
     ever_verified = False
-    with mock.patch("backhaul.sync.ledger.LedgerLock", lambda path: cast(LedgerLock, _SimulatedLock(disk, path))):
+    _forget_checkpoints(parts)
+    with contextlib.ExitStack() as stack:
+        for door in _doors(disk):
+            stack.enter_context(door)
         for session in range(_MOST_SESSIONS):
             if session == _MOST_SESSIONS // 2:
                 server.faults = disk.faults = 0.0
@@ -412,6 +433,8 @@ def live_through(seed: int, parts: Sequence[Inspection], state: Path) -> None:
             _judge(server, outcomes, parts)
             if not disk.alive and chance.random() < 0.5:
                 disk.power_off()
+                for part in parts:
+                    disk.hurt_checkpoints(part.directory.path)
             if [outcome.state for outcome in outcomes] == [RunState.VERIFIED] * len(parts):
                 break
             # Who was told that all is there is not asked about backups that are older.
@@ -421,6 +444,64 @@ def live_through(seed: int, parts: Sequence[Inspection], state: Path) -> None:
         else:
             raise AssertionError(f"not home after {_MOST_SESSIONS} syncs: {outcomes[-1].error}")
     _judge_end(server)
+
+
+def _doors(disk: Disk) -> Iterator[contextlib.AbstractContextManager[object]]:
+    """What leads from the engine to this world's disk, and to short steps through the log."""
+    yield mock.patch("backhaul.sync.ledger.LedgerLock", lambda path: cast(LedgerLock, _SimulatedLock(disk, path)))
+    yield mock.patch("backhaul.sync.delivery.Checkpoints", partial(_SimulatedCheckpoints, disk))
+    for name in ("framing._FIRST_READ", "framing._READ"):
+        yield mock.patch(f"backhaul.wandblog.{name}", _READ)
+    for name in ("framing.LOOKAHEAD", "detour.LOOKAHEAD"):
+        yield mock.patch(f"backhaul.wandblog.{name}", _LOOKAHEAD)
+    for name in ("LEAST_BYTES_BETWEEN", "_TIMES_ITS_SIZE"):
+        yield mock.patch(f"backhaul.sync.checkpoint.{name}", 0)
+
+
+class _SimulatedCheckpoints(Checkpoints):
+    """Checkpoints on a disk that may fail, or take the process with it, before and after everything that is done."""
+
+    # What the last sessions have gone on from, for whoever wants to know that they did.
+    taken_up: ClassVar[int] = 0
+
+    def __init__(self, disk: Disk, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._disk = disk
+
+    def load(self, progress: Progress) -> Checkpoint | None:
+        self._strike()
+        found = super().load(progress)
+        type(self).taken_up += found is not None
+        return found
+
+    def write(self, checkpoint: Checkpoint) -> None:
+        if self._strike():
+            super().write(checkpoint)
+            self._strike()
+
+    def keep(self, progress: Progress) -> None:
+        if self._strike():
+            super().keep(progress)
+            self._strike()
+
+    def remove(self) -> None:
+        super().remove()
+        self._strike()
+
+    def _strike(self) -> bool:
+        """Maybe die; maybe fail as a disk without room does, False then."""
+        try:
+            self._disk.strike()
+        except OSError:
+            super().remove()
+            return False
+        return True
+
+
+def _forget_checkpoints(parts: Sequence[Inspection]) -> None:
+    for part in parts:
+        for path in part.directory.path.glob("*.backhaul.*"):
+            path.unlink()
 
 
 def _session(chance: random.Random, server: SimulatedServer, parts: Sequence[Inspection], state: Path) -> list[Outcome]:

@@ -17,6 +17,7 @@ from ..command import Backhaul, end, kill, marker_of
 from ..conftest import DepotProcess
 from ..depot_contents import held
 from ..fault_proxy import FaultProxy
+from ..short_steps import short_steps
 
 Follow = Callable[[], subprocess.Popen[str]]
 
@@ -177,3 +178,27 @@ def test_without_live_each_sync_of_a_growing_run_sends_what_is_new(
     numbers = [number for stream, number, _ in proxy.lines() if stream == "wandb-history.jsonl"]
     assert numbers == list(range(600))
     assert held(depot.data, project, "alive").run.state == "finished"
+
+
+def test_a_long_run_is_not_read_from_its_start_in_each_round(
+    backhaul: Backhaul, depot: DepotProcess, proxy: FaultProxy, project: str, job: Job, tmp_path: Path
+) -> None:
+    """A round goes on near where the one before it ended; only the last one holds all of the log against its digest."""
+    command = short_steps(backhaul.to(proxy.url), tmp_path / "notes")
+    for _ in range(3):
+        job.log()
+    following = command.start("sync", job.run, "-p", project, "--json", "--live", "--live-every", "0.5")
+    for rows in (800, 1000, 1200):
+        # What the SDK has not written yet may be missing; what is there, this round has read to its end.
+        _wait_for_row(proxy, rows - 40)
+        job.log()
+    job.finish()
+    done = end(following, timeout=60)
+    assert (done.exit_code, done.only["state"]) == (0, "verified"), done.stderr
+    assert [row["loss"] for row in held(depot.data, project, "alive").rows] == list(range(1400))
+    starts = [number for what, number in command.notes if what == "from"]
+    assert len(set(starts)) >= 2
+    assert starts == sorted(starts)
+    assert starts[0] > 100_000
+    assert [what for what, _ in command.notes].count("hash") == 1
+    assert command.notes[-2:][0][0] == "hash"

@@ -16,11 +16,12 @@ from backhaul.runs.content_places import ContentPlaces, content_places
 from backhaul.runs.directory import RunDirectory, is_run_directory_name
 from backhaul.runs.open_files import files_open_for_writing
 from backhaul.runs.payloads import dangling, recorded_payloads
+from backhaul.sync.checkpoints import SUFFIXES
 
 # What the SDK keeps for its own use, and no sync sends.
 _OF_THE_SDK = frozenset({"logs", "tmp"})
 _BESIDE_THE_LOG = ("", ".synced", ".syncstate", ".backhaul")
-_PASSING = (".part", ".backhaul.new", ".backhaul.owner", ".recording")
+_PASSING = (".part", ".backhaul.new", ".backhaul.owner", ".recording", *(".backhaul" + suffix for suffix in SUFFIXES))
 _PATTERN = frozenset("*?[")
 _RUNS, _PAYLOADS = "wandb", "payloads"
 

@@ -10,12 +10,14 @@ from pathlib import Path
 
 from backhaul.errors import UnreadableFile
 from backhaul.runs.directory import RunDirectory
+from backhaul.sync.checkpoints import SUFFIXES
 
 # What the SDK keeps for its own use, and sends to no server: its debug logs, and code on its way to an artifact.
 _OF_THE_SDK = frozenset({"logs", "tmp"})
-# What lies beside a log: W&B's marker and state, the ledger, the ledger's owner and successor.
+# What lies beside a log: W&B's marker and state, the ledger, the ledger's owner and successor, its checkpoint.
 _LEDGER = ".backhaul"
-_BESIDE_THE_LOG = ("", ".synced", ".syncstate", ".backhaul", ".backhaul.owner", ".backhaul.new")
+_OF_THE_LEDGER = tuple(_LEDGER + suffix for suffix in ("", ".owner", ".new", *SUFFIXES))
+_BESIDE_THE_LOG = ("", ".synced", ".syncstate", *_OF_THE_LEDGER)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,16 @@ from backhaul.runs.keytree import (
     is_json,
     merge_value,
     plain_members,
+    plain_tree,
     remove_value,
     set_value,
     to_json,
+    tree_of,
     with_earlier,
 )
 from backhaul.runs.metrics import MetricDefinitions
 from backhaul.runs.telemetry import Telemetry
+from backhaul.wandblog.state import State
 
 # libyaml's writer, which most installations of PyYAML have, needs a tenth of the time.
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
@@ -39,6 +42,14 @@ class Config:
             if key != "_wandb" and isinstance(entry, dict) and "value" in entry:
                 self._earlier[key] = json.dumps(entry["value"], ensure_ascii=False).encode()
 
+    def state(self) -> State:
+        """What was taken so far of this log."""
+        return {"tree": plain_tree(self._tree)}
+
+    def restore(self, state: State) -> None:
+        """Go on from a `state()`."""
+        self._tree = tree_of(state["tree"])
+
     def apply(self, config: Any) -> None:
         """Take one ConfigRecord: updates (objects are merged), then removals. What is not JSON is passed over."""
         for item in config.update:
@@ -49,8 +60,7 @@ class Config:
 
     def to_json(self, telemetry: Telemetry, metrics: MetricDefinitions, environment: Environment) -> str:
         """The whole config as UpsertBucket takes it: `{"key": {"value": …}, …, "_wandb": {"value": {…}}}`."""
-        self._add_internal(telemetry, metrics, environment)
-        whole = with_earlier(self._tree, self._earlier)
+        whole = with_earlier(self._with_internal(telemetry, metrics, environment), self._earlier)
         members = (encode_key(key) + b':{"value":' + _raw(value) + b"}" for key, value in whole.items())
         return (b"{" + b",".join(members) + b"}").decode()
 
@@ -59,7 +69,8 @@ class Config:
         content = json.loads(self.to_json(telemetry, metrics, environment))
         return yaml.dump(content, Dumper=_DUMPER, sort_keys=True, indent=4, allow_unicode=True, encoding="utf-8")
 
-    def _add_internal(self, telemetry: Telemetry, metrics: MetricDefinitions, environment: Environment) -> None:
+    def _with_internal(self, telemetry: Telemetry, metrics: MetricDefinitions, environment: Environment) -> Tree:
+        """The tree, and in it what W&B keeps for itself."""
         values: dict[str, Any] = {
             "cli_version": telemetry.cli_version or None,
             "python_version": telemetry.python_version or None,
@@ -67,11 +78,14 @@ class Config:
             "m": metrics.config_value(),
             "e": environment.config_value(),
         }
-        recorded = self._tree.get("_wandb")
+        tree, recorded = dict(self._tree), self._tree.get("_wandb")
+        if isinstance(recorded, dict):
+            tree["_wandb"] = dict(recorded)
         for key, value in values.items():
             # A log that was made of what a server holds has these in its config already, and no records for them.
             if value or (value is not None and not (isinstance(recorded, dict) and key in recorded)):
-                set_value(self._tree, ("_wandb", key), json.dumps(value, ensure_ascii=False).encode())
+                set_value(tree, ("_wandb", key), json.dumps(value, ensure_ascii=False).encode())
+        return tree
 
 
 def _raw(value: Any) -> bytes:

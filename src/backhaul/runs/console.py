@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass
 from datetime import datetime
 from typing import Any
 
 from backhaul.runs.moment import moment
+from backhaul.wandblog.state import State
 
 HEIGHT = 32
 MAX_LINE_LENGTH = 4096
@@ -78,6 +79,23 @@ class Console:
         self._terminals = {"": _Terminal("", self), "ERROR ": _Terminal("ERROR ", self)}
         self._now = (0, 0)
 
+    def state(self) -> State:
+        """What may still change, once all final lines were taken. Of a line that cannot, only its place matters."""
+        places = {id(line): place for place, line in enumerate(self._window)}
+        return {
+            "window": [astuple(line) for line in self._window],
+            "terminals": {level: each.state(places) for level, each in self._terminals.items()},
+            "now": list(self._now),
+        }
+
+    def restore(self, state: State) -> None:
+        """Go on from a `state()`."""
+        self._window = [ConsoleLine(*line) for line in state["window"]]
+        for level, each in self._terminals.items():
+            each.restore(state["terminals"][level], self._window)
+        seconds, nanos = state["now"]
+        self._now = seconds, nanos
+
     def write(self, record: Any) -> None:
         """Take an OutputRecord (0.10 to 0.12) or OutputRawRecord (0.13 on)."""
         self._now = (record.timestamp.seconds, record.timestamp.nanos)
@@ -119,6 +137,17 @@ class _Terminal:
         self._x = 0
         self._y = 0
         self._escape = ""
+
+    def state(self, places: Mapping[int, int]) -> State:
+        """The terminal; of its lines the `places`, by the line's identity, in the window of those that may change."""
+        view = [places.get(id(line)) for line in self._view]
+        return {"view": view, "x": self._x, "y": self._y, "escape": self._escape}
+
+    def restore(self, state: State, window: Sequence[ConsoleLine]) -> None:
+        """Go on from a `state()` with the lines of this window."""
+        closed = ConsoleLine(self._level, 0, 0)
+        self._view = [closed if place is None else window[place] for place in state["view"]]
+        self._x, self._y, self._escape = state["x"], state["y"], state["escape"]
 
     def write(self, text: str) -> None:
         """Take text as the program wrote it; an escape sequence may go on in the next write."""

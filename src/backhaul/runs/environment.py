@@ -8,6 +8,7 @@ from typing import Any
 from google.protobuf import json_format
 
 from backhaul.wandblog.schema import DecodeError, EnvironmentRecord
+from backhaul.wandblog.state import State, bytes_of, text_of
 
 _MAPS = ("disk", "slurm")
 
@@ -20,6 +21,15 @@ class Environment:
         self._seen = False
         # What is made of it is asked for several times a run, and takes long to make.
         self._members: dict[str, Any] | None = None
+
+    def state(self) -> State:
+        """What was taken so far."""
+        return {"merged": text_of(self._merged.SerializeToString(deterministic=True)), "seen": self._seen}
+
+    def restore(self, state: State) -> None:
+        """Go on from a `state()`."""
+        self._merged, self._seen = EnvironmentRecord.FromString(bytes_of(state["merged"])), state["seen"]
+        self._members = None
 
     def apply(self, data: bytes) -> None:
         """Take the bytes of record type 26.

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from backhaul.runs.keytree import Tree, is_json, merge_value, to_json
 from backhaul.wandblog.schema import DecodeError, HistoryRecord
+from backhaul.wandblog.state import State
 
 if TYPE_CHECKING:
     from backhaul.runs.plain_rows import PlainLine
@@ -42,6 +43,16 @@ class HistoryRows:
         self.next_step = starting_step
         self.last_step: int | None = None
         self.set_aside: list[SetAside] = []
+
+    def state(self) -> State:
+        """What the next line depends on, and what was set aside so far."""
+        told = [[item.what, item.reason] for item in self.set_aside]
+        return {"next_step": self.next_step, "last_step": self.last_step, "set_aside": told}
+
+    def restore(self, state: State) -> None:
+        """Go on from a `state()`."""
+        self.next_step, self.last_step = state["next_step"], state["last_step"]
+        self.set_aside[:] = [SetAside(what, reason) for what, reason in state["set_aside"]]
 
     def lines(self, records: Sequence[bytes]) -> Iterator[str]:
         """The lines of HistoryRecords, given as their bytes; those that `line` has none for are left out."""

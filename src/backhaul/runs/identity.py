@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
+
+from backhaul.wandblog.state import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +31,19 @@ class RunIdentity:
     start_nanos: int = 0
     resumes: bool = False
 
+    def state(self) -> State:
+        """The identity in values that JSON has, for `identity_from`."""
+        return asdict(self)
+
     @property
     def start_time(self) -> float:
         """When recording began, in Unix seconds; 0 when the log does not say."""
         return (self.start_seconds or 0) + self.start_nanos / 1e9
+
+
+def identity_from(state: State) -> RunIdentity:
+    """The identity that gave this state."""
+    return RunIdentity(**{**state, "tags": tuple(state["tags"])})
 
 
 def identity_of(run: Any) -> RunIdentity:

@@ -85,6 +85,22 @@ def _member(key: str, value: Any) -> bytes:
     return encode_key(key) + b":" + raw
 
 
+def plain_tree(tree: Tree) -> dict[str, Any]:
+    """The tree in values that JSON has, whatever bytes are in it, for `tree_of`."""
+    return {
+        key: plain_tree(value) if isinstance(value, dict) else value.decode(errors="surrogateescape")
+        for key, value in tree.items()
+    }
+
+
+def tree_of(plain: dict[str, Any]) -> Tree:
+    """The tree that `plain_tree` was given."""
+    return {
+        key: tree_of(value) if isinstance(value, dict) else value.encode(errors="surrogateescape")
+        for key, value in plain.items()
+    }
+
+
 def encode_key(key: str) -> bytes:
     """A key as a JSON string."""
     return encode_basestring(key).encode()

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from backhaul.wandblog.state import State
+
 _OPTIONS = {"step_sync": 1, "hidden": 2, "defined": 3}
 # `best` and `copy` are never sent by the official client.
 _SUMMARY = {"min": 1, "max": 2, "mean": 3, "last": 5, "none": 6, "first": 8}
@@ -27,6 +29,21 @@ class MetricDefinitions:
 
     def __init__(self) -> None:
         self._metrics: dict[tuple[str, bool], _Definition] = {}
+
+    def state(self) -> State:
+        """What was defined so far."""
+        told = [
+            [name, is_glob, each.step, sorted(each.options), sorted(each.summary), each.goal]
+            for (name, is_glob), each in self._metrics.items()
+        ]
+        return {"metrics": told}
+
+    def restore(self, state: State) -> None:
+        """Go on from a `state()`."""
+        self._metrics = {
+            (name, is_glob): _Definition(step, set(options), set(summary), goal)
+            for name, is_glob, step, options, summary, goal in state["metrics"]
+        }
 
     def apply(self, record: Any) -> None:
         """Take one MetricRecord. One that the SDK made by expanding a glob is not sent and is passed over."""

@@ -6,21 +6,23 @@ lines under the same numbers, in every process and however often.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 from backhaul.runs.config import Config
 from backhaul.runs.console import Console
 from backhaul.runs.environment import Environment
 from backhaul.runs.events import event_line
 from backhaul.runs.history import MAX_LINE_BYTES, HistoryRows, SetAside
-from backhaul.runs.identity import RunIdentity, identity_of, updated
+from backhaul.runs.identity import RunIdentity, identity_from, identity_of, updated
 from backhaul.runs.metrics import MetricDefinitions
 from backhaul.runs.summary import Summary, SummaryOfHistory
 from backhaul.runs.telemetry import Telemetry
 from backhaul.wandblog import Batch
+from backhaul.wandblog.schema import AlertRecord, ArtifactRecord
+from backhaul.wandblog.state import State, bytes_of, text_of
 
 
 class Stream(StrEnum):
@@ -45,11 +47,15 @@ class Exit:
 
 @dataclass(slots=True)
 class Pending:
-    """Lines made and not yet taken: `first` is the number of the first one, `size` their length in characters."""
+    """Lines made and not yet taken: `first` is the number of the first one, `size` their length in characters.
+
+    `last` is the newest line that was taken.
+    """
 
     first: int = 0
     lines: list[str] = field(default_factory=list)
     size: int = 0
+    last: str | None = None
 
     @property
     def next(self) -> int:
@@ -64,8 +70,27 @@ class Pending:
     def take(self) -> tuple[int, list[str]]:
         """Hand over the lines with the number of the first of them."""
         taken = self.first, self.lines
-        self.first, self.lines, self.size = self.next, [], 0
+        self.first, self.last = self.next, self.newest
+        self.lines, self.size = [], 0
         return taken
+
+    @property
+    def newest(self) -> str | None:
+        """The line made last."""
+        return self.lines[-1] if self.lines else self.last
+
+    def begin_with(self, line: str | None, number: int) -> None:
+        """Go on with the line of that number; the `line` before it, if there is one, is made once more."""
+        self.first, self.last, self.lines, self.size = number, None, [], 0
+        if line is not None:
+            self.first -= 1
+            self.add(line)
+
+
+class _Stateful(Protocol):
+    def state(self) -> State: ...
+
+    def restore(self, state: State) -> None: ...
 
 
 class Rows:
@@ -103,6 +128,50 @@ class Rows:
         """Keep what an earlier part has set and this log does not; `config` and `summary` as servers have them."""
         self.config.go_on_from(config)
         self._summary.go_on_from(summary)
+
+    def state(self) -> State:
+        """What was taken so far, but for `go_on_from` and the lines: of these the numbers, and the last row."""
+        return {
+            "identity": self.identity.state(),
+            "lines": {stream.name.lower(): self.pending[stream].next for stream in NUMBERED},
+            "last_row": self.pending[Stream.HISTORY].newest,
+            "parts": {name: part.state() for name, part in self._parts()},
+            "files": list(self.files),
+            "artifacts": [text_of(each.SerializeToString()) for each in self.artifacts],
+            "alerts": [text_of(each.SerializeToString()) for each in self.alerts],
+            "exit": self.exit and [self.exit.code, self.exit.complete],
+            "preempting": self.preempting,
+            "recorded_by_python_engine": self.recorded_by_python_engine,
+            "summary_of_history": self._summary_of_history and self._summary_of_history.state(),
+        }
+
+    def restore(self, state: State) -> None:
+        """Go on from a `state()`. The last row is made once more, as whoever compares it with a server's needs it."""
+        self.identity = identity_from(state["identity"])
+        for stream in NUMBERED:
+            last = state["last_row"] if stream is Stream.HISTORY else None
+            self.pending[stream].begin_with(last, state["lines"][stream.name.lower()])
+        for name, part in self._parts():
+            part.restore(state["parts"][name])
+        self.files = dict.fromkeys(state["files"])
+        self.artifacts = [ArtifactRecord.FromString(bytes_of(each)) for each in state["artifacts"]]
+        self.alerts = [AlertRecord.FromString(bytes_of(each)) for each in state["alerts"]]
+        self.exit = Exit(*state["exit"]) if state["exit"] else None
+        self.preempting = state["preempting"]
+        self.recorded_by_python_engine = state["recorded_by_python_engine"]
+        if state["summary_of_history"] is not None:
+            self._summary_of_history = SummaryOfHistory()
+            self._summary_of_history.restore(state["summary_of_history"])
+
+    def _parts(self) -> Iterator[tuple[str, _Stateful]]:
+        """What keeps a state of its own."""
+        yield "history", self.history
+        yield "telemetry", self.telemetry
+        yield "metrics", self.metrics
+        yield "environment", self.environment
+        yield "config", self.config
+        yield "summary", self._summary
+        yield "console", self._console
 
     def take(self, batch: Batch) -> None:
         """Take the next records; types that no server is told about are passed over.

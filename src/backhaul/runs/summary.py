@@ -9,20 +9,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import astuple, dataclass
 from typing import Any
 
 from backhaul.runs.keytree import (
     Tree,
     is_json,
     plain_members,
+    plain_tree,
     remove_value,
     set_value,
     to_json,
+    tree_of,
     with_earlier,
 )
 from backhaul.runs.metrics import MetricDefinitions
 from backhaul.runs.plain_items import is_path, labels, plain_items
 from backhaul.wandblog.schema import DecodeError, SummaryRecord
+from backhaul.wandblog.state import State, bytes_of, text_of
 
 _MOST_WAITING_BYTES = 256 << 10
 
@@ -42,6 +46,22 @@ class Summary:
         """Keep, of an earlier part's summary, the keys that the log does not set."""
         for key, value in plain_members(earlier).items():
             self._earlier[key] = json.dumps(value, ensure_ascii=False).encode()
+
+    def state(self) -> State:
+        """What was taken so far of this log, in the parts in which it is kept: they decide the order of the keys."""
+        return {
+            "from_records": self.from_records,
+            "waiting": [text_of(each) for each in self._waiting],
+            "flat": dict(self._flat),
+            "tree": plain_tree(self._tree),
+        }
+
+    def restore(self, state: State) -> None:
+        """Go on from a `state()`."""
+        self.from_records = state["from_records"]
+        self._waiting = dict.fromkeys(map(bytes_of, state["waiting"]))
+        self._waiting_bytes = sum(map(len, self._waiting))
+        self._flat, self._tree = dict(state["flat"]), tree_of(state["tree"])
 
     def apply(self, summary: bytes) -> None:
         """Take one SummaryRecord, given as its bytes: its updates, then its removals; void if it does not decode.
@@ -133,6 +153,16 @@ class SummaryOfHistory:
         self._last: dict[str, Any] = {}
         self._numbers: dict[str, _Aggregate] = {}
 
+    def state(self) -> State:
+        """What was taken so far."""
+        numbers = {key: astuple(each) for key, each in self._numbers.items()}
+        return {"last": dict(self._last), "numbers": numbers}
+
+    def restore(self, state: State) -> None:
+        """Go on from a `state()`."""
+        self._last = dict(state["last"])
+        self._numbers = {key: _Aggregate(*each) for key, each in state["numbers"].items()}
+
     def add(self, line: str) -> None:
         """Take one history line."""
         for key, value in json.loads(line).items():
@@ -155,11 +185,14 @@ class SummaryOfHistory:
             yield key, wanted if wanted and numbers is not None else last
 
 
+@dataclass(slots=True)
 class _Aggregate:
-    def __init__(self) -> None:
-        self.count = 0
-        self.total = 0.0
-        self.first = self.last = self.min = self.max = 0.0
+    count: int = 0
+    total: float = 0.0
+    first: float = 0.0
+    last: float = 0.0
+    min: float = 0.0
+    max: float = 0.0
 
     def add(self, value: float) -> None:
         if not self.count:

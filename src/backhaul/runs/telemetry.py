@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from backhaul.wandblog.fields import fields
+from backhaul.wandblog.state import State
 
 _PYTHON_VERSION, _CLI_VERSION = 4, 5
 _IMPORTS_INIT, _IMPORTS_FINISH, _FEATURE, _ENV, _LABEL, _DEPRECATED = 1, 2, 3, 8, 9, 10
@@ -34,6 +35,18 @@ class Telemetry:
     def cli_version(self) -> str:
         """The SDK that recorded the run, or an empty text."""
         return self._texts.get(_CLI_VERSION, "")
+
+    def state(self) -> State:
+        """What was taken so far."""
+        flags = {str(number): sorted(flags) for number, flags in self._flags.items()}
+        texts = {str(number): text for number, text in self._texts.items()}
+        return {"flags": flags, "texts": texts, "label": dict(self._label)}
+
+    def restore(self, state: State) -> None:
+        """Go on from a `state()`."""
+        self._flags = {int(number): set(flags) for number, flags in state["flags"].items()}
+        self._texts = {int(number): text for number, text in state["texts"].items()}
+        self._label = dict(state["label"])
 
     def apply(self, data: bytes) -> None:
         """Take the bytes of one TelemetryRecord. Fields of another shape than expected are passed over."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from backhaul.runs.identity import RunIdentity
 from backhaul.runs.rows import NUMBERED, Rows, Stream
+from backhaul.sync.checkpoint import Captures, Checkpoint
 from backhaul.sync.console_text import ConsoleText
 from backhaul.wandblog import LogReader
 
@@ -22,13 +23,15 @@ _FEW = 300
 class Batch:
     """Consecutive lines per stream. `first` and `lines` count within the fragment, not on the server.
 
-    `position` is the byte of the log up to which it has been read; `is_last` says that this is its end.
+    `position` is the byte of the log up to which it has been read; `is_last` says that this is its end. No line before
+    `checkpoint` comes after this batch.
     """
 
     first: Mapping[Stream, int]
     lines: Mapping[Stream, list[str]]
     position: int = 0
     is_last: bool = False
+    checkpoint: Checkpoint | None = None
 
     @property
     def next(self) -> dict[Stream, int]:
@@ -102,12 +105,13 @@ class Batch:
 
 @dataclass(slots=True)
 class BatchMaker:
-    """Reads one log from its start and cuts its lines into batches.
+    """Reads one log from its start, or from a checkpoint, and cuts its lines into batches.
 
     A pure function of the log: made again, in any process, the same lines have the same numbers; only where one batch
     ends and the next begins is free. `console_text` receives the plain text of the console (the content of
-    `output.log`). `recording` says that the log goes on: console lines that may still change are then held back. After
-    the last batch `rows` and `reader` tell the rest.
+    `output.log`); that before `start` is in it already, and the first batch has the last row before `start` once more.
+    `recording` says that the log goes on: console lines that may still change are then held back. With `captures`
+    checkpoints are taken. After the last batch `rows` and `reader` tell the rest.
     """
 
     log: Path
@@ -117,6 +121,8 @@ class BatchMaker:
     console_text: ConsoleText
     batch_bytes: int = BATCH_BYTES
     recording: bool = False
+    start: Checkpoint | None = None
+    captures: Captures | None = None
     rows: Rows = field(init=False)
     reader: LogReader = field(init=False)
     _batches: Iterator[Batch] = field(init=False)
@@ -124,7 +130,12 @@ class BatchMaker:
 
     def __post_init__(self) -> None:
         self.rows = Rows(self.identity, structured_console=self.structured, starting_step=self.starting_step)
-        self.reader = LogReader(self.log)
+        reader = None
+        if self.start is not None:
+            reader, rows = self.start.states()
+            self.rows.restore(rows)
+        watch = None if self.captures is None else self.captures.log.take
+        self.reader = LogReader(self.log, reader, watch)
         self._batches = self._cut()
 
     def next(self) -> Batch | None:
@@ -133,24 +144,32 @@ class BatchMaker:
 
     def _cut(self) -> Iterator[Batch]:
         rows = self.rows
-        for records in self.reader.batches():
-            rows.take(records)
-            self._position = records.offsets[-1]
+        for window in self.reader.windows():
+            for records in window:
+                rows.take(records)
+                self._position = records.offsets[-1]
+            self._take_text()
+            if self.captures is not None:
+                self.captures.look(self.reader, rows, self.console_text.size)
             if rows.size >= self.batch_bytes:
                 yield self._take()
         rows.finish(recording=self.recording)
+        self._take_text()
         yield self._take(is_last=True)
+
+    def _take_text(self) -> None:
+        if self.rows.output_text:
+            self.console_text.write("\n".join([*self.rows.output_text, ""]).encode())
+            self.rows.output_text.clear()
 
     def _take(self, *, is_last: bool = False) -> Batch:
         taken = {stream: pending.take() for stream, pending in self.rows.pending.items()}
-        for line in self.rows.output_text:
-            self.console_text.write(line.encode() + b"\n")
-        self.rows.output_text.clear()
         return Batch(
             {stream: first for stream, (first, _) in taken.items()},
             {stream: lines for stream, (_, lines) in taken.items()},
             self._position,
             is_last,
+            None if self.captures is None else self.captures.newest,
         )
 
 

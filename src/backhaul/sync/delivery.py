@@ -14,12 +14,14 @@ from backhaul.runs.life import Life, life_of
 from backhaul.runs.rows import NUMBERED, Stream
 from backhaul.sync.address import address_of
 from backhaul.sync.batch import Batch, BatchMaker, End
+from backhaul.sync.checkpoint import Captures, Checkpoint
+from backhaul.sync.checkpoints import Checkpoints
 from backhaul.sync.console_text import ConsoleText
 from backhaul.sync.destination import Destination
 from backhaul.sync.digests import Digests
 from backhaul.sync.ledger import Ledger
 from backhaul.sync.line_sender import LineSender, quarantined, set_aside
-from backhaul.sync.log_digest import sha256_of
+from backhaul.sync.log_digest import Beginning, LogDigest, sha256_of
 from backhaul.sync.numbering import Numbering
 from backhaul.sync.options import SyncOptions
 from backhaul.sync.outcome import Outcome, RunState
@@ -50,7 +52,8 @@ class Delivery:
     `after` is where the fragment of the same run before it ends at the destination, `later` are the fragments after it.
     Every method that talks to the server goes through the retrier; every acknowledgement is in the ledger before the
     next thing happens. `end` tells where this fragment ends, once it is delivered. `address` is where the run is,
-    `stamp` the log as it lay there when it was read; both None until known.
+    `stamp` the log as it lay there when it was read; both None until known. `beginning` is what an earlier delivery of
+    the same growing run knows of its log.
     """
 
     run: Inspection
@@ -63,6 +66,7 @@ class Delivery:
     digests: Digests
     after: Mapping[Stream, int] | None = None
     later: Sequence[Inspection] = ()
+    beginning: Beginning = field(default_factory=Beginning)
     outcome: Outcome = field(init=False)
     end: Mapping[Stream, int] = field(default_factory=no_lines)
     address: RunAddress | None = None
@@ -82,12 +86,23 @@ class Delivery:
             progress = ledger.progress(self._key)
             # A receipt that was carried here closes a ledger that knows of no line: then the destination is asked.
             if progress.begun and progress.verified == stamp and not self.options.force:
+                Checkpoints(self.run, ledger.path, ConsoleText()).remove()
                 return self._known_as_verified(progress)
             self.reporter.started(self.run)
             self.outcome.state = RunState.SENDING
-            console_text = stack.enter_context(ConsoleText())
-            await self._send(ledger, stamp, console_text, life)
+            checkpoints = self._checkpoints(ledger, stack.enter_context(ConsoleText()), life)
+            try:
+                await self._send(ledger, stamp, checkpoints, life)
+            finally:
+                self.beginning.know(checkpoints.log)
+            if self.outcome.state is RunState.VERIFIED:
+                checkpoints.remove()
         return self.outcome
+
+    def _checkpoints(self, ledger: Ledger, console_text: ConsoleText, life: Life) -> Checkpoints:
+        """Those of the run; before it is proved, all of its log is held against them."""
+        known = self.beginning.look(self.run.directory.log)
+        return Checkpoints(self.run, ledger.path, console_text, known if life.goes_on else None)
 
     def _opened(self) -> tuple[Ledger, Life, LogStamp]:
         log = self.run.directory.log
@@ -122,57 +137,55 @@ class Delivery:
         self.end = {stream: progress.base[stream] + progress.lines[stream] for stream in NUMBERED}
         return self.outcome
 
-    async def _send(self, ledger: Ledger, stamp: LogStamp, console_text: ConsoleText, life: Life) -> None:
+    async def _send(self, ledger: Ledger, stamp: LogStamp, checkpoints: Checkpoints, life: Life) -> None:
         recording = life.goes_on
-        digest = asyncio.create_task(asyncio.to_thread(sha256_of, self.run.directory.log, stamp.size))
         numbering = self._numbering()
-        try:
-            status = await numbering.status()
-            held = status.files if status is not None else ()
-            progress = await numbering.begin(ledger, self._key, status)
-            self.outcome.remote = progress.lines
-            end = await numbering.overtaken_at(status, progress)
-            if end is not None:
-                self.end = end
-                await self._send_overtaken(ledger, progress, console_text, stamp, await digest, held)
-                return
-            maker = self._maker(progress, console_text, recording=recording)
-            tail = numbering.tail_check(status, progress)
-            if status is not None and (self.run.identity.resumes or self.after is not None):
-                maker.rows.go_on_from(status.config, status.summary)
-            address, expected = await self._send_all(ledger, maker, held, tail)
-            self.outcome.state = RunState.SENT
-            if recording:
-                log = self.run.directory.log
-                raise StillRecording(f"{log} is still being written ({life.because}); what is whole was sent.")
-            if self.options.live and life.because:
-                self.outcome.notes.append(life.because)
-            await self._proof().give(ledger, self._key, address, expected, stamp, await digest)
-        finally:
-            digest.cancel()
+        status = await numbering.status()
+        held = status.files if status is not None else ()
+        progress = await numbering.begin(ledger, self._key, status)
+        self.outcome.remote = progress.lines
+        start = await asyncio.to_thread(checkpoints.load, progress) if checkpoints.is_worth_a_look else None
+        end = await numbering.overtaken_at(status, progress, start)
+        maker = self._maker(progress, checkpoints.console_text, start, recording=recording and end is None)
+        if end is not None:
+            self.end = end
+            await self._send_overtaken(ledger, progress, maker, stamp, held)
+            return
+        tail = numbering.tail_check(status, progress)
+        if status is not None and (self.run.identity.resumes or self.after is not None):
+            maker.rows.go_on_from(status.config, status.summary)
+        address, expected = await self._send_all(ledger, maker, checkpoints, held, tail)
+        self.outcome.state = RunState.SENT
+        if recording:
+            log = self.run.directory.log
+            raise StillRecording(f"{log} is still being written ({life.because}); what is whole was sent.")
+        if self.options.live and life.because:
+            self.outcome.notes.append(life.because)
+        digest = await self._digest(maker, stamp)
+        await self._proof().give(ledger, self._key, address, expected, stamp, digest)
+
+    async def _digest(self, maker: BatchMaker, stamp: LogStamp) -> str:
+        """SHA-256 of the log as it was when the delivery began: known from reading, unless it has grown since."""
+        if maker.captures is not None and maker.captures.log.size == stamp.size:
+            return maker.captures.log.hexdigest()
+        return await asyncio.to_thread(sha256_of, self.run.directory.log, stamp.size)
 
     async def _send_overtaken(
-        self,
-        ledger: Ledger,
-        progress: Progress,
-        console_text: ConsoleText,
-        stamp: LogStamp,
-        digest: str,
-        held: Sequence[RemoteFile],
+        self, ledger: Ledger, progress: Progress, maker: BatchMaker, stamp: LogStamp, held: Sequence[RemoteFile]
     ) -> None:
         """Deliver what is only this fragment's: config, summary and end of the run are the later fragments' by now."""
         address = await address_of(self.run.identity, self.destination, progress, self.server, self.retrier)
         self.outcome.entity, self.outcome.project = address.entity, address.project
-        maker = self._maker(progress, console_text)
         while (batch := await asyncio.to_thread(maker.next)) is not None:
             self.outcome.local = batch.next
         self.outcome.damage = maker.reader.damage
         self.outcome.quarantined += quarantined(ledger.record(self._key, lines_entry(self.outcome.local)))
         payloads = self._payloads(ledger, held)
-        await asyncio.to_thread(payloads.prepare, maker.rows, console_text, made_from_log=False)
+        await asyncio.to_thread(payloads.prepare, maker.rows, maker.console_text, made_from_log=False)
         files, artifacts = await payloads.send(address, maker.rows, None)
         self._set_aside(maker)
         expected = Expected(self.end, None, None, "{}", files, artifacts, finished=False, followed=True)
+        digest = await self._digest(maker, stamp)
         await self._proof().give(ledger, self._key, address, expected, stamp, digest)
 
     def _proof(self) -> Proof:
@@ -189,7 +202,9 @@ class Delivery:
     def _numbering(self) -> Numbering:
         return Numbering(self.run, self.destination, self.server, self.options, self.retrier, self.after, self.later)
 
-    def _line_sender(self, ledger: Ledger, address: RunAddress, tail: TailCheck) -> LineSender:
+    def _line_sender(
+        self, ledger: Ledger, address: RunAddress, tail: TailCheck, checkpoints: Checkpoints
+    ) -> LineSender:
         return LineSender(
             self.run,
             address,
@@ -201,9 +216,13 @@ class Delivery:
             self.size_limit,
             self.outcome,
             tail,
+            checkpoints,
         )
 
-    def _maker(self, progress: Progress, console_text: ConsoleText, *, recording: bool = False) -> BatchMaker:
+    def _maker(
+        self, progress: Progress, console_text: ConsoleText, start: Checkpoint | None, *, recording: bool
+    ) -> BatchMaker:
+        log = LogDigest() if start is None else start.log.copy()
         return BatchMaker(
             self.run.directory.log,
             self.run.identity,
@@ -212,10 +231,17 @@ class Delivery:
             console_text,
             self.options.batch_bytes,
             recording,
+            start,
+            Captures(self.run.identity.run_id, progress.starting_step, log),
         )
 
     async def _send_all(
-        self, ledger: Ledger, maker: BatchMaker, held: Sequence[RemoteFile], tail: TailCheck
+        self,
+        ledger: Ledger,
+        maker: BatchMaker,
+        checkpoints: Checkpoints,
+        held: Sequence[RemoteFile],
+        tail: TailCheck,
     ) -> tuple[RunAddress, Expected]:
         """Send the run; returns where it is, and what the destination must then hold.
 
@@ -226,7 +252,7 @@ class Delivery:
         batch, names = await asyncio.to_thread(_read, maker, payloads)
         await tail.of(batch)
         address, targets = await self._open(maker, names)
-        sender = self._line_sender(ledger, address, tail)
+        sender = self._line_sender(ledger, address, tail, checkpoints)
         last = await sender.send_all_but_the_last(batch, maker)
         if last is not batch:
             address, targets = await self._open(maker, await asyncio.to_thread(_prepared, maker, payloads))

@@ -32,6 +32,7 @@ from backhaul.sync.destination import Destination
 from backhaul.sync.digests import Digests
 from backhaul.sync.follower import Follower, is_to_be_followed
 from backhaul.sync.fragments import Chain, fragments_by_run
+from backhaul.sync.log_digest import Beginning
 from backhaul.sync.mishap import mishap_of, told
 from backhaul.sync.options import SyncOptions
 from backhaul.sync.outcome import Outcome
@@ -157,11 +158,11 @@ class Engine:
         slots: asyncio.Semaphore,
     ) -> Delivery:
         """Deliver a fragment; with `live` again and again for as long as it grows."""
-        follower = Follower(self.options, self.reporter)
+        follower, beginning = Follower(self.options, self.reporter), Beginning()
         while True:
             async with slots, self._memory.hold(min(run.size, _MOST_OF_ONE)):
                 began = time.monotonic()
-                delivery = self._delivery(run, deadline, after, later)
+                delivery = self._delivery(run, deadline, after, later, beginning)
                 self._outcomes[run.directory.log] = delivery.outcome
                 await self._one(delivery)
             if not self.options.live:
@@ -181,6 +182,7 @@ class Engine:
         deadline: float | None,
         after: Mapping[Stream, int] | None,
         later: Sequence[Inspection],
+        beginning: Beginning,
     ) -> Delivery:
         retrier = Retrier(self.options.patience, deadline, on_wait=partial(self.reporter.waiting, run))
         unasked = run.directory.log in self._unasked
@@ -195,6 +197,7 @@ class Engine:
             self._digests,
             after,
             later,
+            beginning,
         )
 
     async def _one(self, delivery: Delivery) -> None:

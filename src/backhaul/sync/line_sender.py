@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from backhaul.errors import BackhaulError, BadRequest, ServerUnavailable, TooLarge
 from backhaul.runs.inspect import Inspection
 from backhaul.runs.rows import NUMBERED, Rows, Stream
 from backhaul.sync.batch import Batch, BatchMaker, End
+from backhaul.sync.checkpoints import Checkpoints
 from backhaul.sync.ledger import Ledger
 from backhaul.sync.outcome import Outcome, Quarantined
 from backhaul.sync.progress import Progress, Refusal, completed_entry, lines_entry, no_lines, refused_entry, taken_entry
@@ -59,6 +60,7 @@ class LineSender:
     limit: SizeLimit
     outcome: Outcome
     tail: TailCheck
+    checkpoints: Checkpoints
     last_row: str | None = None
 
     async def send_all_but_the_last(self, batch: Batch, maker: BatchMaker) -> Batch:
@@ -85,6 +87,7 @@ class LineSender:
         """Send what the destination lacks of these lines; returns what is left, which is nothing."""
         await self.tail.of(batch)
         await self._send_again(batch)
+        await self._write_checkpoint(batch)
         await self._send(batch.without(self._progress.lines))
         return batch.without(batch.next)
 
@@ -95,6 +98,7 @@ class LineSender:
         """
         await self.tail.of(batch)
         await self._send_again(batch)
+        await self._write_checkpoint(batch)
         lacking = batch.without(self._progress.lines)
         body = await _made(lacking, lambda: end.body(lacking.files(self._progress.base)))
         if self.limit.allows(len(body)) and await self._refusal_of(lacking, body) is None:
@@ -103,6 +107,11 @@ class LineSender:
         # Which part of it is refused, if any is, shows when they go one by one.
         await self._send(lacking)
         return await self._send_end(end)
+
+    async def _write_checkpoint(self, batch: Batch) -> None:
+        """Before the lines are sent, so that nothing but a name has to be given once they are acknowledged."""
+        if self.checkpoints.is_news(batch.checkpoint):
+            await asyncio.to_thread(self.checkpoints.write, batch.checkpoint)
 
     async def _send_end(self, end: End) -> str | None:
         nothing = _no_lines()
@@ -190,8 +199,12 @@ class LineSender:
     async def _acknowledged(self, batch: Batch, *more: dict[str, object]) -> None:
         lines = {stream: max(self._progress.lines[stream], batch.next[stream]) for stream in NUMBERED}
         # What is to be known of these lines comes first: cut by a power failure, they must not count without it.
-        await asyncio.to_thread(self.ledger.record, self.key, *more, lines_entry(lines))
+        await asyncio.to_thread(self._record, *more, lines_entry(lines))
         self.outcome.remote = lines
+
+    def _record(self, *entries: Mapping[str, object]) -> None:
+        """Keep that lines were acknowledged; what is acknowledged need not be read again."""
+        self.checkpoints.keep(self.ledger.record(self.key, *entries))
 
 
 async def _made(batch: Batch, body: Callable[[], bytes]) -> bytes:

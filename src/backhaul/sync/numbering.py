@@ -12,6 +12,7 @@ from backhaul.runs.inspect import Inspection
 from backhaul.runs.rows import NUMBERED, Stream
 from backhaul.sync.address import address_of
 from backhaul.sync.batch import Batch, BatchMaker
+from backhaul.sync.checkpoint import Checkpoint
 from backhaul.sync.console_text import ConsoleText
 from backhaul.sync.destination import Destination
 from backhaul.sync.first_contact import counts_of, overlaps, settle, still_held
@@ -26,6 +27,8 @@ from backhaul.wire.server import Server
 
 # The streams whose lines tell when they were recorded.
 _TIMED = (Stream.HISTORY, Stream.EVENTS)
+# Little at a time: often the first lines tell.
+_BATCH_BYTES = 64 << 10
 
 
 @dataclass(slots=True)
@@ -105,11 +108,13 @@ class Numbering:
         tail = None if self.options.force or self.later else server_tail(status, progress)
         return TailCheck(tail, partial(self._own_lines, Stream.HISTORY))
 
-    async def overtaken_at(self, status: RunStatus | None, progress: Progress) -> dict[Stream, int] | None:
+    async def overtaken_at(
+        self, status: RunStatus | None, progress: Progress, start: Checkpoint | None = None
+    ) -> dict[Stream, int] | None:
         """Where the fragment ends, if all its lines are at the destination and newer ones after them.
 
         Those are the later fragments', or of a part of the run that is not here. Rows after ours that are not newer are
-        somebody else's doing, and a difference.
+        somebody else's doing, and a difference. The log is read from `start` on.
         """
         held = counts_of(status)
         known = {stream: progress.base[stream] + progress.lines[stream] for stream in _TIMED}
@@ -117,17 +122,22 @@ class Numbering:
             return None
         if not self.later and not any(progress.lines[stream] for stream in _TIMED):
             return None
-        end, last = await asyncio.to_thread(self._end_of, progress)
-        if any(held[stream] < end[stream] for stream in NUMBERED) or any(known[each] < end[each] for each in _TIMED):
+        most = {stream: min(held[stream], known.get(stream, held[stream])) for stream in NUMBERED}
+        found = await asyncio.to_thread(self._end_within, most, progress, start)
+        if found is None:
             return None
+        end, last = found
         return end if self.later or await self._is_in_place(status, last) else None
 
-    def _end_of(self, progress: Progress) -> tuple[dict[Stream, int], str | None]:
-        """Where the fragment's lines end, and its last row."""
+    def _end_within(
+        self, most: Mapping[Stream, int], progress: Progress, start: Checkpoint | None = None
+    ) -> tuple[dict[Stream, int], str | None] | None:
+        """Where the fragment's lines end, and its last row; None, as soon as it shows, when one goes beyond `most`."""
         end, last = dict(progress.base), None
-        for batch in self._batches(self.run, progress.starting_step):
-            for stream in NUMBERED:
-                end[stream] += len(batch.lines[stream])
+        for batch in self._batches(self.run, progress.starting_step, start):
+            end = {stream: progress.base[stream] + count for stream, count in batch.next.items()}
+            if any(end[stream] > count for stream, count in most.items()):
+                return None
             last = next(reversed(batch.lines[Stream.HISTORY]), last)
         return end, last
 
@@ -137,9 +147,13 @@ class Numbering:
         So it is with a run that was online when its process was killed: the last rows came to the server, and not to
         the disk.
         """
-        end, last = await asyncio.to_thread(self._end_of, Progress())
         held = counts_of(status)
-        if status is None or held[Stream.HISTORY] < end[Stream.HISTORY] or not await self._is_in_place(status, last):
+        most = {Stream.HISTORY: held[Stream.HISTORY]}
+        found = await asyncio.to_thread(self._end_within, most, Progress()) if status is not None else None
+        if status is None or found is None:
+            return None
+        end, last = found
+        if not await self._is_in_place(status, last):
             return None
         return {stream: min(end[stream], held[stream]) for stream in _TIMED} | {Stream.OUTPUT: 0}
 
@@ -165,8 +179,10 @@ class Numbering:
             for batch in self._batches(run):
                 yield from batch.lines[stream]
 
-    def _batches(self, run: Inspection, starting_step: int = 0) -> Iterator[Batch]:
+    def _batches(self, run: Inspection, starting_step: int = 0, start: Checkpoint | None = None) -> Iterator[Batch]:
         with ConsoleText() as nowhere:
-            maker = BatchMaker(run.directory.log, run.identity, False, starting_step, nowhere, self.options.batch_bytes)
+            maker = BatchMaker(
+                run.directory.log, run.identity, False, starting_step, nowhere, _BATCH_BYTES, start=start
+            )
             while (batch := maker.next()) is not None:
                 yield batch

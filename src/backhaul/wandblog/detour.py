@@ -24,6 +24,15 @@ class Detour:
         self._salvage = salvage.Search()
         self._bad_block = self._bad_chunks = 0
 
+    @property
+    def effort(self) -> tuple[int, int, int, int]:
+        """The last block with a bad chunk, and how many it had; the last block that was searched, and its budget."""
+        return self._bad_block, self._bad_chunks, self._salvage.block, self._salvage.budget
+
+    @effort.setter
+    def effort(self, effort: tuple[int, ...]) -> None:
+        self._bad_block, self._bad_chunks, self._salvage.block, self._salvage.budget = effort
+
     def is_worth_a_look(self, offset: int) -> bool:
         """Whether the bad chunk at `offset` is looked at by itself; False in a block that has too many of them."""
         block = offset // BLOCK_SIZE

@@ -8,7 +8,7 @@ page that is missing, and a second log in the same file are all read without a c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 from isal import isal_zlib
@@ -28,6 +28,7 @@ from backhaul.wandblog.chunk import (
 from backhaul.wandblog.damage import Damage, DamageKind
 from backhaul.wandblog.detour import Detour
 from backhaul.wandblog.grid import ALIGNED, Grid
+from backhaul.wandblog.mark import Mark
 from backhaul.wandblog.raw import RawBatch, RawRecord
 from backhaul.wandblog.salvage import mended_type
 from backhaul.wandblog.window import LOOKAHEAD, Window
@@ -35,6 +36,9 @@ from backhaul.wandblog.window import LOOKAHEAD, Window
 # Small enough that a window and its records stay in the processor's cache and in memory that is used again: 2 MiB at a
 # time take a quarter longer.
 _FIRST_READ, _READ = 256 << 10, 512 << 10
+
+# Is told an offset, and the bytes that were read there.
+Watch = Callable[[int, bytes], None]
 
 
 class Framing:
@@ -46,16 +50,26 @@ class Framing:
     numbers show it (`LogReader` looks at them). After damage, reading goes on at the next true chunk.
 
     `start` is where a chunk begins, `base` where the block grid begins (modulo the block size) as far as is known, and
-    `stop` the byte at which the file is taken to end.
+    `stop` the byte at which the file is taken to end. `watch` is shown what is read, in order.
     """
 
     def __init__(
-        self, file: BinaryIO, *, start: int = len(FILE_HEADER), base: int | None = None, stop: int | None = None
+        self,
+        file: BinaryIO,
+        *,
+        start: int = len(FILE_HEADER),
+        base: int | None = None,
+        stop: int | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self.size = start
+        self._watch = watch
         self._file = file
         self._start = start
         self._stop = stop
+        self._seen = start
+        self._at_end = False
+        self._wanted = _FIRST_READ
         self._grid = Grid(base or ALIGNED)
         self._assembly = Assembly(self._grid)
         self._detour = Detour(self._grid)
@@ -65,6 +79,22 @@ class Framing:
         """The ranges that gave no record, as far as reading has come."""
         return self._assembly.losses.found
 
+    def mark(self) -> Mark | None:
+        """The place behind the last batch, once there was one, for `go_on_from`.
+
+        None where a record or damage is begun, and behind the last window, whose end may be another one tomorrow.
+        """
+        if self._at_end or not self._assembly.is_idle:
+            return None
+        return Mark(self._start, self._seen, self._grid.base, tuple(self.damage), self._detour.effort)
+
+    def go_on_from(self, mark: Mark) -> None:
+        """Begin there instead of at `start`, with the windows that there would have been."""
+        self._start, self._seen = mark.offset, mark.seen
+        self._wanted = mark.seen - mark.offset + _READ
+        self._grid.base, self._detour.effort = mark.base, mark.effort
+        self.damage[:] = mark.damage
+
     def __iter__(self) -> Iterator[RawRecord]:
         for batch in self.batches():
             yield from map(RawRecord, batch.offsets, batch.datas)
@@ -72,21 +102,22 @@ class Framing:
     def batches(self) -> Iterator[RawBatch]:
         """The same, many at a time."""
         self._file.seek(self._start)
-        data, offset, wanted = b"", self._start, _FIRST_READ
-        while True:
-            room = wanted if self._stop is None else max(0, self._stop - offset - len(data))
+        data, wanted = b"", self._wanted
+        while not self._at_end:
+            room = wanted if self._stop is None else max(0, self._stop - self._start - len(data))
             more = _read(self._file, min(wanted, room))
-            at_end, wanted = len(more) < wanted, _READ
+            self._at_end, wanted = len(more) < wanted, _READ
+            if self._watch is not None:
+                self._watch(self._start + len(data), more)
             data += more
-            records, position = self._chunks(Window(data, offset, at_end))
+            records, position = self._chunks(Window(data, self._start, self._at_end))
+            self._seen = self._start + len(data)
+            self._start += position
+            data = data[position:]
             if records.offsets:
                 yield records
-            offset += position
-            data = data[position:]
-            if at_end:
-                break
-        self._assembly.finish(offset, data)
-        self.size = offset + len(data)
+        self._assembly.finish(self._start, data)
+        self.size = self._start + len(data)
 
     def _chunks(self, window: Window) -> tuple[RawBatch, int]:
         """The records of `window`, and the position up to which it is used up."""

@@ -13,18 +13,21 @@ _BLOCKS_TO_TRY = 8
 
 
 class Grid:
-    """The block grid of a file, as far as it is known: whoever meets a block's end says so."""
+    """The block grid of a file, as far as it is known: whoever meets a block's end says so.
+
+    `base` is where it starts, modulo the block size.
+    """
 
     def __init__(self, base: int) -> None:
-        self._base = base
+        self.base = base
 
     def learn(self, end: int) -> None:
         """A block ends, and the next one starts, at offset `end`."""
-        self._base = end % BLOCK_SIZE
+        self.base = end % BLOCK_SIZE
 
     def room(self, offset: int) -> int:
         """Bytes from `offset` to the end of its block, 1 to the block size."""
-        return BLOCK_SIZE - (offset - self._base) % BLOCK_SIZE
+        return BLOCK_SIZE - (offset - self.base) % BLOCK_SIZE
 
 
 def grid_base(file: BinaryIO) -> int:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from backhaul.wandblog.damage import Damage, DamageKind, DamageList
+from backhaul.wandblog.state import State, damages_of, plain_damages
 
 # More gaps than a file that is of any use can have. Later ones count with the last, and none is filled any more.
 MOST_GAPS = 10_000
@@ -53,6 +54,26 @@ class Numbering:
         self._foreign_from: int | None = None
         self._foreign_expected = 0
         self._repeated_below = 0
+
+    def state(self) -> State:
+        """What the numbers have told so far."""
+        return {
+            "expected": self.expected,
+            "gaps": [[gap.after, gap.before, gap.numbers.start, gap.numbers.stop] for gap in self._gaps],
+            "foreign": plain_damages(self._foreign.found),
+            "foreign_from": self._foreign_from,
+            "foreign_expected": self._foreign_expected,
+            "repeated_below": self._repeated_below,
+        }
+
+    def restore(self, state: State) -> None:
+        """Go on from a `state()`."""
+        self.expected = state["expected"]
+        self._gaps = [_Gap(after, before, range(*numbers)) for after, before, *numbers in state["gaps"]]
+        self._foreign.found = damages_of(state["foreign"])
+        self._foreign_from = state["foreign_from"]
+        self._foreign_expected = state["foreign_expected"]
+        self._repeated_below = state["repeated_below"]
 
     def place(
         self, offset: int, number: int, previous: int, *, is_header: bool = False, is_own_run: bool = False

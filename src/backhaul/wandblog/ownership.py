@@ -15,11 +15,12 @@ from backhaul.wandblog.damage import Damage, DamageKind, DamageList, without_ove
 from backhaul.wandblog.numbering import Numbering, Place
 from backhaul.wandblog.raw import RawBatch
 from backhaul.wandblog.record import UNDECODABLE, Batch, LogRecord
+from backhaul.wandblog.state import State, bytes_of, damages_of, plain_damages, text_of
 
 # Records of these types change how those behind them are taken.
 _LANDMARKS = frozenset({"header", "run", "exit", UNDECODABLE})
 # A page that stands in the file a second time is looked for this far back: some 4 MiB.
-_RECENT_BATCHES = 8
+RECENT_BATCHES = 8
 
 
 class Ownership:
@@ -40,12 +41,39 @@ class Ownership:
         self._set_asides = DamageList()
         self._held: LogRecord | None = None
         self._held_end = self._before_held = 0
-        self._recent: deque[RawBatch] = deque(maxlen=_RECENT_BATCHES)
+        self._recent: deque[RawBatch] = deque(maxlen=RECENT_BATCHES)
         self._copies: dict[bytes, int] | None = None
+
+    def state(self) -> State:
+        """What is known of the log between two batches; the last `RECENT_BATCHES` have to be remembered beside it."""
+        held = self._held and [self._held.offset, text_of(self._held.data), self._held_end, self._before_held]
+        return {
+            "has_exit": self.has_exit,
+            "producer": self.producer,
+            "last_offset": self.last_offset,
+            "run": text_of(self._run),
+            "numbering": self._numbering.state(),
+            "set_asides": plain_damages(self._set_asides.found),
+            "held": held,
+        }
+
+    def restore(self, state: State) -> None:
+        """Go on from a `state()`."""
+        self.has_exit, self.producer, self.last_offset = state["has_exit"], state["producer"], state["last_offset"]
+        self._run = bytes_of(state["run"])
+        self._numbering.restore(state["numbering"])
+        self._set_asides.found = damages_of(state["set_asides"])
+        if state["held"] is not None:
+            offset, data, self._held_end, self._before_held = state["held"]
+            (self._held,) = Batch.of(RawBatch([offset], [bytes_of(data)]))
+
+    def remember(self, raw: RawBatch) -> None:
+        """These records come before those that will be taken; a page of them may stand there again."""
+        self._recent.append(raw)
 
     def take(self, raw: RawBatch) -> Iterator[Batch]:
         """The records of the next batch that are the log's."""
-        self._recent.append(raw)
+        self.remember(raw)
         self._copies = None
         yield from self._own(Batch.of(raw), raw)
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO
 
 from backhaul.errors import UnreadableFile
 from backhaul.wandblog.chunk import FILE_HEADER
 from backhaul.wandblog.damage import Damage, DamageKind
-from backhaul.wandblog.framing import Framing
+from backhaul.wandblog.framing import Framing, Watch
 from backhaul.wandblog.identify import check_header, is_log_header
-from backhaul.wandblog.ownership import Ownership
+from backhaul.wandblog.mark import Mark, Trail
+from backhaul.wandblog.ownership import RECENT_BATCHES, Ownership
+from backhaul.wandblog.raw import RawBatch
 from backhaul.wandblog.record import Batch, LogRecord
+from backhaul.wandblog.state import State
 from backhaul.wandblog.tear import Tear, tear_of
 
 _HEAD = 512
@@ -40,15 +43,22 @@ class LogReader:
     `end`: how the log ends. `size`: bytes in the file. `damage`: what gave no record, in file order. `producer`: the
     SDK version that the header record names, empty for the Python engine, None when no header record was read.
     `notes`: what else a user may want to know.
+
+    With `state`, what `state()` of another reader gave, the records behind that place are read, as if those before it
+    had been read too. Then the log must begin with the bytes that were seen up to there. Raises what `NOT_A_STATE`
+    lists for what is no state. `watch` is shown the bytes that are read, in order; of some it is shown a part twice.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, state: State | None = None, watch: Watch | None = None) -> None:
         self.path = path
         self.end = LogEnd.EMPTY
         self.size = 0
         self.damage: list[Damage] = []
         self.producer: str | None = None
         self.notes: list[str] = []
+        self._begin = None if state is None else _Begin.of(state)
+        self._watch = watch
+        self._state: Callable[[], State | None] = lambda: None
 
     def __iter__(self) -> Iterator[LogRecord]:
         return chain.from_iterable(self.batches())
@@ -72,26 +82,46 @@ class LogReader:
 
     def batches(self) -> Iterator[Batch]:
         """The same records, many at a time; none of the batches is empty."""
+        return chain.from_iterable(self.windows())
+
+    def windows(self) -> Iterator[list[Batch]]:
+        """The same batches, those of one stretch of the file together: between two of them there is a `state`."""
         try:
             with self.path.open("rb") as file:
-                yield from (batch for batch in self._read(file) if batch.offsets)
+                for batches in self._read(file):
+                    yield [batch for batch in batches if batch.offsets]
         except OSError as error:
             raise UnreadableFile(f"{self.path} cannot be read: {error.strerror or error}") from error
 
-    def _read(self, file: BinaryIO) -> Iterator[Batch]:
+    def state(self) -> State | None:
+        """What reading has come to behind the last window, for a reader that goes on from there; None at some places.
+
+        `seen` in it is the size of the log's beginning of which it is a function.
+        """
+        return self._state()
+
+    def _read(self, file: BinaryIO) -> Iterator[Iterable[Batch]]:
         head = file.read(_HEAD)
         self.size = len(head)
+        if self._watch is not None:
+            self._watch(0, head)
         if not check_header(self.path, head):
             return
         self._note_header(head)
         self.end = LogEnd.HEADER_ONLY
-        framing = Framing(file, start=len(FILE_HEADER) if is_log_header(head) else 0)
+        framing = Framing(file, start=len(FILE_HEADER) if is_log_header(head) else 0, watch=self._watch)
         own = Ownership(framing.damage)
-        for raw in framing.batches():
-            yield from own.take(raw)
+        raws, trail = framing.batches(), Trail(RECENT_BATCHES)
+        self._state = lambda: _state_of(framing, own, trail)
+        if self._begin is not None:
+            trail = self._begin.go_on(framing, own, raws)
+            self.producer = own.producer
+        for raw in raws:
+            trail.go_on(framing.mark())
+            yield own.take(raw)
             self.producer = own.producer
         self.size = framing.size
-        yield from own.finish(self.size)
+        yield own.finish(self.size)
         self._finish(own)
 
     def _finish(self, own: Ownership) -> None:
@@ -128,3 +158,38 @@ class LogReader:
                 f"The log's format version is {version}, newer than any that is known (0): it is read as version 0, "
                 "and record types that are not known are passed over."
             )
+
+
+def _state_of(framing: Framing, own: Ownership, trail: Trail) -> State | None:
+    here = framing.mark()
+    if here is None:
+        return None
+    mark, batches = trail.start()
+    return {"seen": here.seen, "mark": mark and mark.plain(), "batches": batches, "ownership": own.state()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Begin:
+    """From where to read: `batches` behind a mark, None for the file's start, the state is that of `ownership`."""
+
+    mark: Mark | None
+    batches: int
+    ownership: State
+
+    @classmethod
+    def of(cls, state: State) -> _Begin:
+        """What a reader's state says. Raises what `NOT_A_STATE` lists."""
+        mark = None if state["mark"] is None else Mark.of_plain(state["mark"])
+        Ownership([]).restore(state["ownership"])
+        return cls(mark, int(state["batches"]), state["ownership"])
+
+    def go_on(self, framing: Framing, own: Ownership, raws: Iterator[RawBatch]) -> Trail:
+        """Read again what has to be remembered, from the mark up to the state's place."""
+        if self.mark is not None:
+            framing.go_on_from(self.mark)
+        own.restore(self.ownership)
+        trail = Trail(RECENT_BATCHES, self.mark)
+        for raw in islice(raws, self.batches):
+            own.remember(raw)
+            trail.go_on(framing.mark())
+        return trail

@@ -66,11 +66,14 @@ def by_own_length(window: bytes, position: int, limit: int) -> int | None:
 
 
 class Search:
-    """Looks for true chunks from front to back of one file, in time linear in its size, whatever the bytes are."""
+    """Looks for true chunks from front to back of one file, in time linear in its size, whatever the bytes are.
+
+    In block number `block`, the last one that was searched, `budget` bytes of checksums may still be made.
+    """
 
     def __init__(self) -> None:
-        self._block = -1
-        self._budget = 0
+        self.block = -1
+        self.budget = 0
 
     def next_true_chunk(self, window: bytes, start: int, stop: int, offset: int) -> int | None:
         """The first position in ``[start, stop)`` at which a true chunk starts that lies wholly in `window`, or None.
@@ -79,8 +82,8 @@ class Search:
         """
         while start < stop:
             block, inside = divmod(offset + start, BLOCK_SIZE)
-            if block != self._block:
-                self._block, self._budget = block, _CHECKSUM_BYTES_PER_BLOCK
+            if block != self.block:
+                self.block, self.budget = block, _CHECKSUM_BYTES_PER_BLOCK
             behind = min(start + BLOCK_SIZE - inside, stop)
             found = self._in_block(window, start, behind)
             if found is not None:
@@ -92,8 +95,8 @@ class Search:
         for match in _TYPE_BYTE.finditer(window, start + _TYPE_AT, min(stop + _TYPE_AT, len(window))):
             position = match.start() - _TYPE_AT
             length = window[position + 4] | window[position + 5] << 8
-            self._budget -= length + _COST_OF_LOOKING
-            if self._budget < 0:
+            self.budget -= length + _COST_OF_LOOKING
+            if self.budget < 0:
                 return None
             if is_true_chunk(window, position, len(window)):
                 return position

@@ -12,7 +12,15 @@ from typing import Any
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
-__all__ = ["ArtifactRecord", "DecodeError", "EnvironmentRecord", "HistoryRecord", "Record", "SummaryRecord"]
+__all__ = [
+    "AlertRecord",
+    "ArtifactRecord",
+    "DecodeError",
+    "EnvironmentRecord",
+    "HistoryRecord",
+    "Record",
+    "SummaryRecord",
+]
 
 
 def _load_pool() -> descriptor_pool.DescriptorPool:
@@ -36,3 +44,4 @@ SummaryRecord = _message("SummaryRecord")
 HistoryRecord = _message("HistoryRecord")
 EnvironmentRecord = _message("EnvironmentRecord")
 ArtifactRecord = _message("ArtifactRecord")
+AlertRecord = _message("AlertRecord")

@@ -77,5 +77,5 @@ def _matters(change: Change, path: str) -> bool:
     """A log that has grown or come, a folder that has come, a command file; not what Backhaul itself writes."""
     name = path.rpartition("/")[2]
     if change is Change.added:
-        return not name.endswith((".backhaul", ".synced"))
+        return not name.endswith(".synced") and ".wandb.backhaul" not in name
     return name.endswith((".wandb", ".command"))
