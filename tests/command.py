@@ -63,11 +63,15 @@ class Backhaul:
         return self("sync", path, "--json", *arguments, timeout=timeout, prefix=prefix)
 
     def start(
-        self, *arguments: object, new_session: bool = False, stdin: IO[str] | None = None
+        self,
+        *arguments: object,
+        new_session: bool = False,
+        stdin: IO[str] | None = None,
+        prefix: tuple[str, ...] = (),
     ) -> subprocess.Popen[str]:
         """Start and come back at once; `stdin` is its keyboard."""
         return subprocess.Popen(
-            self._line(arguments),
+            [*prefix, *self._line(arguments)],
             env=self.env,
             cwd=self.cwd,
             stdin=stdin,

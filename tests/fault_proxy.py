@@ -154,6 +154,7 @@ class FaultProxy:
 
     target: str
     tls: ssl.SSLContext | None = None
+    host: str = "localhost"
     seen: list[Seen] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -176,7 +177,7 @@ class FaultProxy:
     @property
     def url(self) -> str:
         """Where the client is to be sent."""
-        return f"{'https' if self.tls else 'http'}://localhost:{self._port}"
+        return f"{'https' if self.tls else 'http'}://{self.host}:{self._port}"
 
     def on(self, kind: str, fault: Fault, *, skip: int = 0, times: float = 1) -> None:
         """Meet requests of `kind` with `fault`: the first `skip` pass, then `times` are met."""
@@ -218,7 +219,7 @@ class FaultProxy:
         app.router.add_route("*", "/{path:.*}", self._handle)
         runner = web.AppRunner(app, shutdown_timeout=0, handler_cancellation=True)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=self.tls)
+        site = web.TCPSite(runner, self.host.replace("localhost", "127.0.0.1"), 0, ssl_context=self.tls)
         await site.start()
         self._port = runner.addresses[0][1]
         try:

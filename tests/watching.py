@@ -18,8 +18,8 @@ Start = Callable[..., "Watching"]
 class Watching:
     """A watcher that runs. `events` is everything it has logged so far."""
 
-    def __init__(self, backhaul: Backhaul, *arguments: object) -> None:
-        self.process = backhaul.start("watch", *arguments, "--log-json")
+    def __init__(self, backhaul: Backhaul, *arguments: object, prefix: tuple[str, ...] = ()) -> None:
+        self.process = backhaul.start("watch", *arguments, "--log-json", prefix=prefix)
         self.events: list[dict[str, Any]] = []
         self._lines: queue.Queue[str | None] = queue.Queue()
         self._reader = threading.Thread(target=self._read)
@@ -28,7 +28,10 @@ class Watching:
     def until(self, event: str, timeout: float = 60, **facts: Any) -> dict[str, Any]:
         """The next event of this name that has these facts."""
         while True:
-            line = self._lines.get(timeout=timeout)
+            try:
+                line = self._lines.get(timeout=timeout)
+            except queue.Empty:
+                raise AssertionError(f"no {event} {facts} within {timeout:g} s: {self.events}") from None
             assert line is not None, f"it has ended without {event} {facts}: {self.events}"
             assert line.startswith("{"), line
             document = json.loads(line)

@@ -28,7 +28,7 @@ class NotTheSame(Exception):
 def build(root: Path, out: Path) -> Built:
     """Build both of the checkout `root` into `out`, with their checksums. Raises NotTheSame."""
     out.mkdir(parents=True, exist_ok=True)
-    epoch = _epoch(root)
+    epoch = epoch_of(root)
     with tempfile.TemporaryDirectory() as scratch:
         fresh = Path(scratch, "dist")
         _hatchling(root, fresh, epoch, "sdist", "wheel")
@@ -65,7 +65,7 @@ def _hatchling(root: Path, out: Path, epoch: str, *targets: str) -> None:
     subprocess.run(command, cwd=root, env=os.environ | {"SOURCE_DATE_EPOCH": epoch}, check=True, stdout=sys.stderr)
 
 
-def _epoch(root: Path) -> str:
+def epoch_of(root: Path) -> str:
     """The time that the archives tell (Unix seconds): what the environment says, else that of the last commit."""
     if "SOURCE_DATE_EPOCH" in os.environ:
         return os.environ["SOURCE_DATE_EPOCH"]

@@ -77,20 +77,22 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        from importlib.metadata import version
+if not TYPE_CHECKING:
+    # A checker would take every name for one that is there.
+    def __getattr__(name: str) -> Any:
+        if name == "__version__":
+            from importlib.metadata import version
 
-        return version("backhaul")
-    if name == "sync":
-        # The package itself, which can be called: the import system binds it here under this name.
-        return import_module("backhaul.sync")
-    if name not in _HOMES:
-        raise AttributeError(f"module 'backhaul' has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name)
-    # From now on the name is found without coming here.
-    globals()[name] = value
-    return value
+            return version("backhaul")
+        if name == "sync":
+            # The package itself, which can be called: the import system binds it here under this name.
+            return import_module("backhaul.sync")
+        if name not in _HOMES:
+            raise AttributeError(f"module 'backhaul' has no attribute {name!r}")
+        value = getattr(import_module(_HOMES[name]), name)
+        # From now on the name is found without coming here.
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

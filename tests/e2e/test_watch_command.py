@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -17,14 +16,13 @@ import pytest
 
 from backhaul.unattended.queue.entry import QueueState
 from backhaul.unattended.queue.opening import open_queue
-from backhaul.wandblog import LogReader, LogWriter
-from backhaul.wandblog.schema import Record
 
-from ..command import Backhaul, copy_of, id_of, log_of, marker_of
+from ..command import Backhaul, copy_of, id_of, marker_of
 from ..conftest import DepotProcess
 from ..depot_contents import held
 from ..fault_proxy import FaultProxy, reset, stall
 from ..postgres import postgres_server, postgres_url
+from ..renamed_run import renamed
 from ..watching import Start, Watching
 
 __all__ = ["postgres_server", "postgres_url"]
@@ -205,7 +203,7 @@ def test_of_two_workers_one_is_killed_and_every_run_is_delivered_once(
 ) -> None:  # fmt: skip
     """They share a queue in PostgreSQL; the one dies by SIGKILL with runs in its hand."""
     source = copy_of("0.18.7", jobs.parent / "source")
-    runs = [_renamed(source, jobs / "wandb", f"twin{number:02}") for number in range(12)]
+    runs = [renamed(source, jobs / "wandb", f"twin{number:02}") for number in range(12)]
     proxy.always("file_stream", stall)
     options = (jobs, "--queue", postgres_url, "--lease", "3", "-j", "3")
     stuck = start(*options, by=backhaul.to(proxy.url))
@@ -243,17 +241,3 @@ def test_wrong_settings_are_told_before_anything_begins(backhaul: Backhaul, jobs
     done = backhaul("watch", jobs, "--queue", "mysql://x", "--log-json")
     assert (done.exit_code, '"queue-place"' in done.stderr) == (4, True)
     assert backhaul("watch", jobs, "--bwlimit", "much").exit_code == 2
-
-
-def _renamed(source: Path, folder: Path, run_id: str) -> Path:
-    """A copy of a run directory that is another run."""
-    copy = Path(shutil.copytree(source, folder / f"offline-run-20261122_195633-{run_id}"))
-    log_of(copy).unlink()
-    with (copy / f"run-{run_id}.wandb").open("wb") as file:
-        writer = LogWriter(file)
-        for raw in LogReader(log_of(source)):
-            record = Record.FromString(raw.data)
-            if record.WhichOneof("record_type") == "run":
-                record.run.run_id = run_id
-            writer.write(record.SerializeToString())
-    return copy

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import sys
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import click
@@ -61,7 +60,7 @@ class _LazyGroup(click.Group):
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(version("backhaul"), prog_name="backhaul")
+@click.version_option(package_name="backhaul", prog_name="backhaul")
 def cli() -> None:
     """Bring offline Weights & Biases runs home: every run, every row, with proof."""
 

@@ -11,7 +11,7 @@ import click
 
 from backhaul.cli.line_options import timeout_option
 from backhaul.unattended.choices import Choices
-from backhaul.unattended.disk_guard import Action, Thresholds
+from backhaul.unattended.disk_guard import CHOICES, Action, Thresholds
 from backhaul.unattended.job import JobEnd, JobNotStarted, leave_like
 from backhaul.unattended.job_environment import is_wrapped
 from backhaul.unattended.order import Target
@@ -32,7 +32,7 @@ class _Signal(click.ParamType[int]):
 
 _SIGNAL = _Signal()
 _PERCENT = click.FloatRange(min=0, max=100)
-_ON_DISK = [str(action) for action in Action if action is not Action.WARN]
+_ON_DISK = [str(action) for action in CHOICES]
 
 
 @click.command("run", context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False})

@@ -43,8 +43,12 @@ class Action(StrEnum):
     SYNC = "sync"
     CLEAN = "clean"
     LINK_MEDIA = "link-media"
+    COPY_MEDIA = "copy-media"
     SIGNAL = "signal"
 
+
+CHOICES = tuple(action for action in Action if action not in (Action.WARN, Action.COPY_MEDIA))
+"""What a user may choose; the others follow from it."""
 
 # What need not or must not be done again.
 _ONCE = frozenset({Action.SIGNAL, Action.LINK_MEDIA})
@@ -82,7 +86,8 @@ class DiskGuard:
         """What to do after this reading.
 
         A warning comes once when the first threshold is passed or the disk will soon be full, the actions when the
-        second is passed and again every `again_after` seconds while that lasts; a signal to the job comes once.
+        second is passed and again every `again_after` seconds while that lasts; a signal to the job comes once. When it
+        is over, media files that were linked may be copied again.
         """
         self._remember(reading)
         full_in = time_to_full(self._readings)
@@ -94,6 +99,8 @@ class DiskGuard:
         if reading.fullest >= limits.act:
             actions += self._due(reading.at)
         elif reading.fullest < limits.act - _OVER_BELOW:
+            if self._acted_at is not None and Action.LINK_MEDIA in limits.actions:
+                actions.append(Action.COPY_MEDIA)
             self._acted_at = None
         if not filling and reading.fullest < limits.warn - _OVER_BELOW:
             self._warned = False

@@ -90,4 +90,5 @@ def wait_for_notice(cloud: Aws | Gcp | Azure) -> Notice:
 
 def _tell_disk(disk: GuardedFolders, tell: Tell) -> None:
     for filling in disk.look():
-        tell({"event": "disk", "text": str(filling), "actions": [str(action) for action in filling.actions]})
+        actions = [str(action) for action in filling.actions]
+        tell({"event": "disk", "text": str(filling), "folder": os.fspath(filling.folder), "actions": actions})

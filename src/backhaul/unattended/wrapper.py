@@ -21,6 +21,7 @@ from backhaul.unattended.errand import Errand
 from backhaul.unattended.job import Job, JobEnd, has_terminal
 from backhaul.unattended.job_environment import environment_of_the_job
 from backhaul.unattended.lookout import Lookout
+from backhaul.unattended.media_switch import MediaSwitch
 from backhaul.unattended.order import Order, clean_command
 from backhaul.unattended.ranks import rank_of
 from backhaul.unattended.signals import PASSED_ON, Signals
@@ -66,6 +67,7 @@ class _Wrapper:
         self._lookout: Lookout | None = None
         self._job: Job | None = None
         self._job_env = environment_of_the_job(env)
+        self._media: MediaSwitch | None = None
         self._since = time.time()
         self._checked = False
         self._seen: dict[str, None] = {}
@@ -79,9 +81,18 @@ class _Wrapper:
 
     def run(self, command: Sequence[str]) -> JobEnd:
         """See `run` of this module."""
+        try:
+            return self._run(command)
+        finally:
+            if self._media:
+                self._media.remove()
+
+    def _run(self, command: Sequence[str]) -> JobEnd:
         with self._voice.harmless("look out"):
             self._lookout = Lookout.start(self._watching().look, own_group=self._own_group)
             self._wait(lambda: self._checked, time.monotonic() + _CHECKS_WITHIN)
+        with self._voice.harmless("get ready to link media files"):
+            self._have_a_switch()
         job = self._job = Job.start(command, self._job_env, own_group=self._own_group)
         with self._voice.harmless("leave its files to the job"):
             _let_go_of((0, 1) if self._voice.is_on_standard_error else (0, 1, 2))
@@ -208,16 +219,26 @@ class _Wrapper:
                     self._errands.append(partial(self._start_sync, _LONG_ERRAND))
                 case Action.CLEAN if self._acts:
                     self._errands.append(self._start_cleaning)
-                case Action.LINK_MEDIA:
-                    self._link_media()
+                case Action.LINK_MEDIA | Action.COPY_MEDIA:
+                    with self._voice.harmless("tell wandb about it"):
+                        self._see_to_media(Action(action), event["folder"])
                 case Action.SIGNAL if self._job:
                     self._job.warn(self._choices.disk_signal)
 
-    def _link_media(self) -> None:
-        if self._job is None:
+    def _have_a_switch(self) -> None:
+        """Where media files may have to be linked later, have the job listen; not if that is settled already."""
+        if Action.LINK_MEDIA in self._choices.thresholds.actions and not _LINKED_MEDIA.keys() & self._job_env.keys():
+            self._media = MediaSwitch.make()
+            self._job_env = self._media.environment(self._job_env)
+
+    def _see_to_media(self, action: Action, disk: str) -> None:
+        if self._job is None and action is Action.LINK_MEDIA:
             self._job_env = {**_LINKED_MEDIA, **self._job_env}
-        else:
-            self._voice.say("wandb can only be told at a job's start to link media files instead of copying them")
+        elif self._media:
+            linked = self._media.links
+            self._media.link(disk) if action is Action.LINK_MEDIA else self._media.copy(disk)
+            if self._media.links != linked:
+                self._voice.say(f"from now on media files are {'copied again' if linked else 'linked, not copied'}")
 
     # Errands
 

@@ -19,7 +19,9 @@ _TO = Destination("http://there", entity="e", project="p")
 _ID = "abc"
 
 
-def _part(folder: Path, began: int, run_id: str = _ID, kind: str = "offline-run") -> Inspection:
+def _part(
+    folder: Path, began: int, run_id: str = _ID, kind: str = "offline-run", *, resumes: bool = False
+) -> Inspection:
     home = folder / f"{kind}-20260101_0000{began:02}-{run_id}"
     home.mkdir(parents=True)
     log = home / f"run-{run_id}.wandb"
@@ -27,6 +29,7 @@ def _part(folder: Path, began: int, run_id: str = _ID, kind: str = "offline-run"
         record = Record(num=1)
         record.run.run_id = run_id
         record.run.start_time.seconds = began
+        record.run.resume = resumes
         LogWriter(file).write(record.SerializeToString())
     return inspect(RunDirectory(home, log))
 
@@ -57,11 +60,15 @@ def _receipted(log: Path, state: Path, name: str = f"{_ID}-0123456789ab.json") -
 
 
 def test_a_part_counts_where_it_got_its_receipt(tmp_path: Path) -> None:
-    """In a folder of its own; not one of another run, not one that is gone, not one that lies beside as well."""
+    """In a folder of its own, if the later part resumes; not one of another run, not one that is gone."""
     state = tmp_path / "state"
     named, beside = _part(tmp_path, 20), _part(tmp_path, 21)
-    far, another = _part(tmp_path / "far", 30), _part(tmp_path / "far", 31, run_id=f"{_ID}-x")
-    for run in (beside, far, another):
+    far, another = _part(tmp_path / "far", 30, resumes=True), _part(tmp_path / "far", 31, run_id=f"{_ID}-x")
+    # Before the named one, which does not say that it goes on; behind it, and does not say so itself.
+    earlier, namesake = _part(tmp_path / "far", 10), _part(tmp_path / "far", 32)
+    for number, run in enumerate((earlier, namesake)):
+        _receipted(run.directory.log, state, f"{_ID}-0123456789b{number}.json")
+    for run in (beside, far, another, earlier, namesake):
         _sent(run, state)
     _receipted(far.directory.log, state)
     _receipted(beside.directory.log, state, f"{_ID}-0123456789ac.json")

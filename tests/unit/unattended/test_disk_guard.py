@@ -87,3 +87,11 @@ def test_nothing_is_done_below_the_thresholds_and_something_is_at_the_second(ste
         elif not acted:
             assert Action.SYNC in actions
         acted = used >= 0.95 or (acted and used >= 0.93)
+
+
+def test_linked_media_are_copied_again_when_there_is_room() -> None:
+    """Once, and only where they were linked."""
+    readings = [_at(step, used) for step, used in enumerate((0.5, 0.96, 0.94, 0.9, 0.5))]
+    judged = _judged(readings, actions=(Action.LINK_MEDIA,), warn=1.0, soon=0.0)
+    assert judged == [(), (Action.LINK_MEDIA,), (), (Action.COPY_MEDIA,), ()]
+    assert _judged(readings, actions=(Action.SYNC,), warn=1.0, soon=0.0)[3] == ()

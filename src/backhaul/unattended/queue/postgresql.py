@@ -24,14 +24,14 @@ except ImportError as error:  # pragma: no cover - the tests have it
 _CONNECT_WITHIN = 10
 # Seconds. A host may lose the network in the middle of a transaction: it is told so by then, and the server takes the
 # turn from it, so that all the others go on.
-_DEAD_AFTER = 20
+_DEAD_AFTER = 10
 _IDLE_AT_MOST = 10
 _TURN_WITHIN = 60
 _LIVELY: dict[str, Any] = {
     "connect_timeout": _CONNECT_WITHIN,
     "keepalives": 1,
     "keepalives_idle": 5,
-    "keepalives_interval": 5,
+    "keepalives_interval": 2,
     "keepalives_count": 3,
     "tcp_user_timeout": _DEAD_AFTER * 1000,
 }

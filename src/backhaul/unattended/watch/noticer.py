@@ -59,14 +59,18 @@ class Noticer:
         began = self.clock()
         asked, wrong = self._take_commands()
         found, errors = self.scan(self.folders)
+        asked_at = self.clock()
         known = {item.entry.log: item for item in self.queue.items() if item.entry.host in ("", self.host)}
+        answered_at = self.clock()
         entries = self._judged(self._to_judge(found, known, began), known)
+        # Looking is what burdens the disk. A queue that cannot be reached for a while is no reason to look seldom.
+        seconds = self.clock() - began - (answered_at - asked_at)
         self.queue.add(entries)
         self._forget(found, known)
         states = {log: item.state for log, item in known.items()} | {entry.log: entry.state for entry in entries}
         recording = sum(state is QueueState.RECORDING for state in states.values())
         news = [entry for entry in entries if entry.log not in known or known[entry.log].state is not entry.state]
-        return Noticed(news, asked, [*wrong, *errors], self.clock() - began, len(found), recording)
+        return Noticed(news, asked, [*wrong, *errors], seconds, len(found), recording)
 
     def _to_judge(self, found: Mapping[Path, Seen], known: Mapping[Path, Item], now: float) -> dict[Path, RunDirectory]:
         changed = {
