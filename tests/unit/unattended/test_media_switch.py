@@ -68,6 +68,18 @@ def test_a_broken_one_fails_as_it_would_without_us(switch: MediaSwitch, tmp_path
     assert ours == (theirs[0], theirs[1].splitlines()[-2:], theirs[2])
 
 
+def test_the_places_are_those_of_the_sdk(switch: MediaSwitch) -> None:
+    """Both decide there whether to link, by the run's setting as it then is."""
+    script = """
+import inspect
+from wandb.sdk.data_types.base_types.media import Media
+from wandb.sdk.data_types.eval_table import _media_ces
+for function in Media.bind_to_run, _media_ces._place_media_file_in_run:
+    print("allow_media_symlink" in inspect.getsource(function), hasattr(function, "__wrapped__"))
+"""
+    assert _python(switch, script) == ("True True\n" * 2, "", 0)
+
+
 def test_a_module_that_is_not_what_we_know_is_left_as_it_is(switch: MediaSwitch, tmp_path: Path) -> None:
     """A release without the class, one that cannot be imported, and a run without the setting."""
     name = "wandb.sdk.data_types.base_types.media"

@@ -15,11 +15,11 @@ import sys
 import weakref
 
 _FLAG = os.environ.get("BACKHAUL_LINK_MEDIA")
-# Where wandb (0.26 on; the second from 0.31 on) looks whether to link, on its way into these functions. Both take the
-# run as their second argument. Source: `base_types/media.py` and `eval_table/_media_ces.py` of the SDK.
+# Where wandb (0.26 on; the second from 0.31 on) looks whether to link: in these functions. Both take the run as their
+# second argument. Source: `base_types/media.py` and `eval_table/_media_ces.py` in `wandb/sdk/data_types`.
 _PLACES = {
     "wandb.sdk.data_types.base_types.media": ("Media", "bind_to_run"),
-    "wandb.sdk.eval_table._media_ces": (None, "_place_media_file_in_run"),
+    "wandb.sdk.data_types.eval_table._media_ces": (None, "_place_media_file_in_run"),
 }
 # Runs that link because of us; those that do because their script asked for it stay as they are.
 _told = weakref.WeakSet()
