@@ -101,10 +101,10 @@ class PostgresServer:
 
 
 @contextmanager
-def own_depot(place: Place, count: int = 1) -> Iterator[Server]:
+def own_depot(place: Place, count: int = 1, options: Sequence[str] = ()) -> Iterator[Server]:
     """A depot as users start it, in a process of its own; or several, where they share a database."""
     program = Path(sys.executable).with_name("backhaul")
-    command = [program, "depot", "--port", "0", "--data", place.data, "--entity", ENTITY]
+    command = [program, "depot", "--port", "0", "--data", place.data, "--entity", ENTITY, *options]
     env = os.environ | ({"BACKHAUL_DEPOT_DB": place.database} if place.database else {})
     with ExitStack() as stack:
         urls, processes = [], []

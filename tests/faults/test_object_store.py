@@ -17,7 +17,7 @@ from ..object_store import Answer, Asked, Door, Fault, refusal
 if TYPE_CHECKING:
     from tests.conftest import StartDepot
 
-_LARGE = bytes(range(256)) * (20 << 12)  # 20 MiB: goes to the store in parts
+_LARGE = bytes(range(256)) * (9 << 12)  # 9 MiB: goes to the store in parts
 
 
 def _broken(_asked: Asked) -> Answer | None:
@@ -40,8 +40,7 @@ def client(door: Door, tmp_path: Path) -> Iterator[Client]:
         yield made
 
 
-@pytest.mark.parametrize("fault", _FAULTS)
-@pytest.mark.parametrize("method", ["PUT", "POST"])
+@pytest.mark.parametrize(("fault", "method"), [("unavailable", "POST"), ("denied", "PUT"), ("broken", "PUT")])
 def test_a_store_that_fails_is_told_as_503_and_the_old_file_stays(
     client: Client, door: Door, fault: str, method: str
 ) -> None:

@@ -7,7 +7,7 @@ import hashlib
 import os
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,14 @@ from backhaul.depot.model import Blob
 from backhaul.depot.refusal import Refused
 from backhaul.depot.store import Blobs
 from backhaul.depot.store.folder import FolderBlobs
-from backhaul.depot.store.interface import SETTLED_AFTER
+from backhaul.depot.store.interface import BROUGHT_AFTER, SETTLED_AFTER
 from backhaul.depot.store.leaving import GRACE
 from backhaul.depot.store.s3.blobs import S3Blobs
 from backhaul.depot.store.s3.bucket import Bucket
 
 from ...object_store import BUCKET, Door
 
-_LARGE = bytes(range(256)) * (20 << 12)  # 20 MiB: an object in parts
+_LARGE = bytes(range(256)) * (9 << 12)  # 9 MiB: an object in parts
 
 
 @dataclass
@@ -149,6 +149,18 @@ def test_only_what_has_been_there_for_an_hour_is_settled(house: House) -> None:
     found = {name for start in "0123456789abcdef" for name in house.blobs.settled_names(start)}
     assert (found, young.name in house.left()) == ({old.name}, True)
     assert old.name in house.blobs.settled_names(old.name[0])
+
+
+def test_parts_of_which_nothing_came_for_long_are_removed(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not so those that still come, however long ago they were begun; what clients bring has more time."""
+    blobs = S3Blobs(Bucket(door.place()), plain_etags=True)
+    uploads = {name: blobs.bucket.begin(name) for name in ("0" * 32, "1" * 32, "2a2.0")}  # moto: begun in 2010
+    blobs.bucket.put_part("1" * 32, uploads["1" * 32], 1, b"", "1B2M2Y8AsgTpgAmY7PhCfg==")
+    ages = {"2a2.0": BROUGHT_AFTER - 1}
+    monkeypatch.setattr(blobs.bucket, "pending", lambda real=blobs.bucket.pending: (
+        replace(each, age=ages.get(each.name, each.age)) for each in real()))  # fmt: skip
+    blobs.clear_stalled()
+    assert {each.name for each in blobs.bucket.pending()} == {"1" * 32, "2a2.0"}
 
 
 def test_a_blob_that_is_gone_cannot_be_read_and_may_be_destroyed_again(house: House) -> None:

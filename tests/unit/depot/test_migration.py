@@ -63,7 +63,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Writer]:
     """A folder with what a client made, and what an operator did; and the client's own record of it."""
     folder, writer = tmp_path_factory.mktemp("filled"), Writer(11, 3)
     with served_depot(folder) as client:
-        for request in writer.requests(20):
+        for request in writer.requests(14):
             request.send(client)
             request.effect(writer.record)
         writer.doubt = None
@@ -127,7 +127,7 @@ def test_every_table_is_moved_or_made_anew(tmp_path: Path) -> None:
         assert {name for (name,) in database.execute(query)} == {*tables.ORDER, *tables.MADE_ANEW}
 
 
-@pytest.mark.parametrize("after", [0, 6, 23])
+@pytest.mark.parametrize("after", [6, *(pytest.param(number, marks=pytest.mark.soak) for number in (0, 1, 12, 23))])
 def test_a_move_that_is_interrupted_goes_on(house: House, after: int) -> None:
     """Nobody works at the half of it; the same command brings the rest."""
     told: list[str] = []
@@ -170,7 +170,7 @@ def test_a_move_that_ends_in_the_middle_of_a_table_goes_on_behind_its_last_row(
     house.check_moved()
 
 
-@pytest.mark.parametrize("method", ["PUT", "GET"])
+@pytest.mark.parametrize("method", ["PUT", pytest.param("GET", marks=pytest.mark.soak)])
 def test_a_store_that_fails_in_the_middle_is_temporary(house: House, door: Door, method: str) -> None:
     """What arrived stays, and the same command goes on."""
     seen = 0

@@ -17,7 +17,7 @@ from backhaul.depot.model import Blob
 from backhaul.depot.store import unfinished
 from backhaul.depot.store.interface import BROUGHT_AFTER, SETTLED_AFTER, Clock
 from backhaul.depot.store.leaving import Leaving
-from backhaul.depot.store.s3.bucket import Bucket, Found, Pending
+from backhaul.depot.store.s3.bucket import Bucket
 from backhaul.depot.store.s3.place import S3Place
 from backhaul.depot.store.s3.probe import probe
 from backhaul.depot.store.s3.reading import ObjectReader
@@ -129,17 +129,17 @@ class S3Blobs:
 
     def settled_names(self, start: str) -> set[str]:
         """See `Blobs`."""
-        return {each.name for each in self.bucket.found(start) if _is_settled(each)}
+        return {each.name for each in self.bucket.found(start) if each.age > _patience(each.name)}
 
     def clear_stalled(self) -> None:
         """See `Blobs`."""
         for each in self.bucket.pending():
-            if _is_settled(each):
+            if each.age > _patience(each.name) < self.bucket.quiet_for(each):
                 self.bucket.abort(each.name, each.upload)
 
 
-def _is_settled(each: Found | Pending) -> bool:
-    return each.age > (BROUGHT_AFTER if "." in each.name else SETTLED_AFTER)
+def _patience(name: str) -> float:
+    return BROUGHT_AFTER if "." in name else SETTLED_AFTER
 
 
 def _name() -> str:

@@ -57,7 +57,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """Parts on their way to become the object `name`; `age` is in seconds since something of them came."""
+    """Parts on their way to become the object `name`; `age` is in seconds since the first was asked for."""
 
     name: str
     upload: str
@@ -148,17 +148,18 @@ class Bucket:
             )
             now = _now_of(answer)
             for each in answer.get("Uploads", ()):
-                yield self._pending(self._name(each["Key"]), each["UploadId"], now - each["Initiated"].timestamp())
+                yield Pending(self._name(each["Key"]), each["UploadId"], now - each["Initiated"].timestamp())
             if not answer.get("IsTruncated"):
                 return
             more = {"KeyMarker": answer["NextKeyMarker"], "UploadIdMarker": answer["NextUploadIdMarker"]}
 
-    def _pending(self, name: str, upload: str, begun: float) -> Pending:
+    def quiet_for(self, pending: Pending) -> float:
+        """Seconds since a part of the upload came, or since it was begun."""
         try:
-            ages = [part.age for part in self.parts(name, upload).values()]
+            ages = [part.age for part in self.parts(pending.name, pending.upload).values()]
         except Missing:
             ages = []
-        return Pending(name, upload, min([begun, *ages]))
+        return min([pending.age, *ages])
 
     def _ask(self, call: Callable[..., Any], name: str, **more: Any) -> Any:
         return _answer(call, Bucket=self.place.bucket, Key=self.place.prefix + name, **more)
