@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ..command import Backhaul, marker_of, record
+from backhaul.wandblog import LogReader, LogWriter
+from backhaul.wandblog.schema import Record
+
+from ..command import Backhaul, log_of, marker_of, record
 from ..conftest import DepotProcess
 from ..depot_contents import held
 
@@ -47,3 +50,33 @@ def test_a_later_sync_sends_what_was_left_out(
     assert held(depot.data, project, "choosy").files["big.bin"] == bytes(200_000)
     assert marker_of(run).exists()
     assert backhaul.sync(run, "-p", project, "--only-artifacts", "x", "--no-artifacts").exit_code == 2
+
+
+_OF_A_LATER_RELEASE = bytes.fromhex("da0503616263")  # field 91 of a record, three bytes long
+
+
+def test_records_of_a_later_release_are_told_and_keep_the_run_from_counting_as_whole(
+    backhaul: Backhaul, depot: DepotProcess, sdk_env: dict[str, str], project: str, tmp_path: Path
+) -> None:
+    """All that is known arrives; two records of an unknown kind are named, nothing is marked, and `clean` keeps it."""
+    (run,) = record('import wandb\nwith wandb.init(id="later") as run:\n    run.log({"x": 1})', tmp_path / "a", sdk_env)
+    log = log_of(run)
+    records = [each.message for each in LogReader(log)]
+    with log.open("wb") as file:
+        writer = LogWriter(file)
+        for number, each in enumerate([*records[:-1], *[None] * 2, records[-1]], 1):
+            known = Record() if each is None else each
+            known.num = number
+            writer.write(known.SerializeToString() + (_OF_A_LATER_RELEASE if each is None else b""))
+        file.seek(6)
+        file.write(b"\x01")
+
+    done = backhaul.sync(run, "-p", project)
+    assert (done.exit_code, done.only["state"], done.only["damage"]) == (0, "verified", []), done.stderr
+    assert done.only["left_out"] == ["records of unknown kinds: 2"]
+    assert "format version is 1" in done.only["notes"][0]
+    assert [row["x"] for row in held(depot.data, project, "later").rows] == [1]
+    assert not marker_of(run).exists()
+    assert "records of unknown kinds: 2" in backhaul("sync", run, "-p", project).stderr
+    assert backhaul("clean", run, "-p", project, "--yes").exit_code != 2
+    assert log.exists()

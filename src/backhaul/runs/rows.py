@@ -113,6 +113,8 @@ class Rows:
         self.alerts: list[Any] = []
         self.exit: Exit | None = None
         self.preempting = False
+        # Records of kinds that were added to the format since.
+        self.unknown = 0
         self.recorded_by_python_engine = True
         self.set_aside = self.history.set_aside
         self.output_text: list[str] = []
@@ -141,6 +143,7 @@ class Rows:
             "alerts": [text_of(each.SerializeToString()) for each in self.alerts],
             "exit": self.exit and [self.exit.code, self.exit.complete],
             "preempting": self.preempting,
+            "unknown": self.unknown,
             "recorded_by_python_engine": self.recorded_by_python_engine,
             "summary_of_history": self._summary_of_history and self._summary_of_history.state(),
         }
@@ -158,6 +161,7 @@ class Rows:
         self.alerts = [AlertRecord.FromString(bytes_of(each)) for each in state["alerts"]]
         self.exit = Exit(*state["exit"]) if state["exit"] else None
         self.preempting = state["preempting"]
+        self.unknown = state["unknown"]
         self.recorded_by_python_engine = state["recorded_by_python_engine"]
         if state["summary_of_history"] is not None:
             self._summary_of_history = SummaryOfHistory()
@@ -174,7 +178,7 @@ class Rows:
         yield "console", self._console
 
     def take(self, batch: Batch) -> None:
-        """Take the next records; types that no server is told about are passed over.
+        """Take the next records; types that no server is told about are passed over, unknown ones counted.
 
         The history records come last: they are quicker taken together, and no other record asks for them.
         """
@@ -184,6 +188,8 @@ class Rows:
                 history.append(content)
             elif (handler := self._handlers.get(kind)) is not None:
                 handler(content)
+            elif kind is None:
+                self.unknown += 1
         self._add_rows(history)
 
     def finish(self, *, recording: bool = False) -> None:

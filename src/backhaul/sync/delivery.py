@@ -292,6 +292,10 @@ class Delivery:
 
     def _set_aside(self, maker: BatchMaker) -> None:
         self.outcome.quarantined += set_aside(maker.rows)
+        self.outcome.notes += maker.reader.notes
+        if maker.rows.unknown:
+            # A newer Backhaul may know what they are.
+            self.outcome.left_out.append(f"records of unknown kinds: {maker.rows.unknown}")
         if maker.reader.tear is not None and not maker.recording:
             self.outcome.notes.append(maker.reader.tear.sentence)
 
