@@ -19,7 +19,7 @@ from ..depot_contents import sweep
 from ..depot_load import Writer, load
 
 if TYPE_CHECKING:
-    from tests.conftest import StartDepot
+    from tests.conftest import DepotProcess, StartDepot
 
 _WRITERS = 5
 
@@ -57,30 +57,30 @@ def _check_blobs(place: Place) -> None:
 
 
 def _one_of_several_killed(start_depot: StartDepot, place: Place, seed: int, rounds: int) -> list[Writer]:
-    """So many times: load on three depots over one database, SIGKILL to one, look through each of the others."""
+    """So many times: load on three depots over one database, SIGKILL to one, look through others with the record.
+
+    The two that live end in peace before: a request that was cut off may be under way there still.
+    """
     random = Random(seed)
     writers = [Writer(seed, number) for number in range(_WRITERS)]
-    depots = [start_depot(place.data, database=place.database) for _ in range(2)]
-    with Balancer(*(depot.url for depot in depots)) as balancer:
-        for _ in range(rounds):
-            depots.append(start_depot(place.data, database=place.database))
-            balancer.add(depots[-1].url)
+    for _ in range(rounds):
+        depots = [start_depot(place.data, database=place.database) for _ in range(3)]
+        with Balancer(*(depot.url for depot in depots)) as balancer:
 
-            def kill() -> None:
-                depots.pop(0).kill()
-                threading.Event().wait(random.uniform(0.0, 1.0))  # those of its writers are away, the others go on
+            def kill(depots: list[DepotProcess] = depots, balancer: Balancer = balancer) -> None:
+                depots[0].kill()
+                threading.Event().wait(random.uniform(0.0, 1.0))  # its writers are away, the others go on
                 balancer.cut()
 
             load(Client(balancer.url, depots[0].api_key), writers, random.uniform(0.05, 1.5), kill)
-            balancer.mend()
-            for writer in writers:
-                for depot in depots:
-                    writer.check(Client(depot.url, depot.api_key))
-        assert all(balancer.served.values()), balancer.served
-    for depot in depots:
-        depot.stop()
-    sweep(place)
-    _check_blobs(place)
+            assert all(balancer.served.values()), balancer.served
+        assert [depot.stop() for depot in depots[1:]] == [0, 0]
+        after = start_depot(place.data, database=place.database)
+        for writer in writers:
+            writer.check(Client(after.url, after.api_key))
+        after.stop()
+        sweep(place)
+        _check_blobs(place)
     return writers
 
 
@@ -89,8 +89,8 @@ def test_nothing_acknowledged_is_lost_or_doubled_by_a_kill_of_one_of_several(
 ) -> None:
     """Whichever depot acknowledged it, all others have it; what was in doubt is brought again by way of another."""
     place = Place(tmp_path / "depot", database=postgres_url)
-    writers = _one_of_several_killed(start_depot, place, seed=1, rounds=2)
-    assert sum(writer.acknowledged for writer in writers) > 20
+    writers = _one_of_several_killed(start_depot, place, seed=1, rounds=1)
+    assert sum(writer.acknowledged for writer in writers) > 5
 
 
 @pytest.mark.soak

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -36,5 +37,8 @@ async def _outcome(threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:
     try:
         return await asyncio.shield(outcome)
     except asyncio.CancelledError:
-        await asyncio.wait([outcome])
+        while not outcome.done():  # a task group cancels again and again
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([outcome])
+        outcome.exception()  # nobody is left to hear of it
         raise

@@ -9,11 +9,12 @@ from contextlib import ExitStack, closing, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 
-from backhaul.depot import Place
+from backhaul.depot import Depot, Place, Role, User
 from backhaul.depot.artifact import Draft
 from backhaul.depot.model import HISTORY, Blob, Delivery, RunEdit
 from backhaul.depot.refusal import Refused
@@ -22,6 +23,8 @@ from backhaul.depot.store.opening import open_database, open_store
 from backhaul.depot.store.sql_store import SqlStore
 from backhaul.depot.sweeps import SweepEdit
 
+from ...conftest import DepotProcess, StartDepot
+from ...depot_client import Client
 from ...postgres import empty_schema, running_server
 from ...small_disk import make_room, small_disk
 
@@ -133,6 +136,32 @@ def test_depots_that_start_together_make_the_tables_once(postgres_url: str) -> N
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(4) as threads:
         patch.setattr("backhaul.depot.place.folders.make", lambda _folder: None)
         assert len(set(threads.map(start, range(4)))) == 1
+
+
+def test_what_one_depot_gave_out_the_others_take(tmp_path: Path, start_depot: StartDepot, postgres_url: str) -> None:
+    """Keys, addresses that sign a browser in, once, cookies, addresses for uploads, and people who were let in."""
+    depots = [start_depot(tmp_path / "data", database=postgres_url) for _ in range(2)]
+    one, other = (Client(depot.url, depot.api_key) for depot in depots)
+    assert one.api_key == other.api_key
+    ticket = urlsplit(depots[0].sign_in).query
+    signed_in = other.request("GET", f"/?{ticket}")
+    cookie = {"Cookie": signed_in.headers["set-cookie"].partition(";")[0]}
+    assert one.request("GET", "/", headers=cookie).status == 200
+    assert "set-cookie" not in one.request("GET", f"/?{ticket}").headers
+    one.open_run("p", "r")
+    address = urlsplit(one.upload_address("p", "r", "a.txt"))
+    assert other.request("PUT", f"{address.path}?{address.query}", b"bytes").status == 200
+    assert one.keyed("GET", "/files/tester/p/r/a.txt").body == b"bytes"
+    with Depot.users_of(depots[0].place) as users:
+        users.put(User("ada", Role.MEMBER), "a" * 40)
+        assert [_viewer(depot, "a" * 40) for depot in depots] == ["ada", "ada"]
+        users.remove("ada")
+        assert [_viewer(depot, "a" * 40) for depot in depots] == [None, None]
+
+
+def _viewer(depot: DepotProcess, key: str) -> Any:
+    reply = Client(depot.url, key).query("query { viewer { username } }")
+    return reply.json["data"]["viewer"]["username"] if reply.status == 200 else None
 
 
 def test_tables_of_a_newer_depot_are_not_touched(postgres_url: str) -> None:

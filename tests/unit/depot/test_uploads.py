@@ -6,6 +6,7 @@ import base64
 import hashlib
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -289,3 +290,25 @@ def test_what_expired_while_the_depot_was_away_is_freed_at_its_start(tmp_path: P
     _stored(store, blobs, _PARTS)
     store.close()
     assert _blobs(start_depot(data)) == []
+
+
+def test_another_depot_that_is_slower_with_the_same_parts_asks_for_patience(tmp_path: Path, store: SqlStore) -> None:
+    """The first is done and has removed them; the bytes are there, once, and the client hears so when it asks again."""
+    blobs, slow = FolderBlobs(tmp_path / "blobs"), _Held(tmp_path / "blobs")
+    version, upload = _stored(store, blobs, _PARTS)
+    announced = {number: _hex(part) for number, part in enumerate(_PARTS, 1)}
+    project = store.artifacts.get(version).collection.project.id
+    first, second = Assembly(store.uploads, blobs), Assembly(store.uploads, slow)
+    with ThreadPoolExecutor(1) as threads:
+        late = threads.submit(second.complete, version, upload, project, announced)
+        assert slow.begun.wait(20)
+        first.complete(version, upload, project, announced)
+        slow.allowed.set()
+        with pytest.raises(Refused) as refused:
+            late.result(20)
+    assert refused.value.status == 503
+    second.complete(version, upload, project, announced)
+    content = store.artifacts.content(project, _hex(b"".join(_PARTS)))
+    assert content is not None
+    assert _all_names(tmp_path / "blobs") == {content.blob}
+    assert blobs.read(content.blob) == b"".join(_PARTS)
