@@ -32,6 +32,7 @@ from urllib.parse import urlsplit
 
 from depot_reading import chart, lists, make_runs
 from depot_server import ENTITY, PostgresServer, Server, at_once, own_depot, send
+from results import note
 
 from backhaul.depot import Place
 
@@ -82,6 +83,7 @@ def intake(server: Server, options: argparse.Namespace) -> None:
     seconds = at_once(options.clients, work)
     lines = options.clients * requests * options.lines
     size = sum(map(len, rows)) / len(rows)
+    note("intake", lines=lines, seconds=seconds, server_cpu=server.cpu() - before, lines_a_request=options.lines)
     print(
         f"intake    {lines / seconds:12,.0f} lines/s   {lines:,} of {size:.0f} bytes, {options.lines} a request,"
         f" {options.clients} clients, {seconds:.2f} s: {options.clients * requests / seconds:,.0f} requests/s;"
@@ -131,6 +133,7 @@ def upload(server: Server, options: argparse.Namespace) -> None:
                 rates["depot"].append(_put_all(server, addresses, body, headers))
         best = {name: max(found) for name, found in rates.items()}
         share = best["depot"] / best["bare loop"]
+        note(f"upload of {size // 1024} KiB", **{name.replace(" ", "_"): rate for name, rate in best.items()})
         print(
             f"upload    {best['depot']:12,.0f} MB/s      files of {size // 1024} KiB from {options.clients} clients;"
             f" bare loop {best['bare loop']:,.0f} MB/s: {share:.0%}"

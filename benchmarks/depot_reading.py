@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from depot_server import ENTITY, Server, send
+from results import note
 
 from backhaul.depot import Place
 from backhaul.depot.store import runs
@@ -147,4 +148,6 @@ def _told(server: Server, name: str, ask: Callable[[], Any], times: int = _TIMES
         seconds.append(time.perf_counter() - start)
     rest = f", then {1000 * sorted(seconds[1:])[len(seconds) // 2 - 1]:.0f} ms" if times > 1 else ""
     busy = 1000 * (server.cpu() - busy) / times
+    later = sorted(seconds[1:])[len(seconds) // 2 - 1] if times > 1 else None
+    note(" ".join(name.split()), first=seconds[0], then=later, cpu=busy / 1000)
     print(f"{name:45} {1000 * seconds[0]:10,.0f} ms{rest}; {busy:.0f} ms of processor time each", flush=True)

@@ -35,6 +35,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from results import note
+
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.export import Format, What, export_rows
 from backhaul.runs.identity import RunIdentity
@@ -153,6 +155,7 @@ def _report(log: Path) -> None:
             [sys.executable, __file__, "--task", task, "--log", log], check=True, stdout=subprocess.PIPE, text=True
         )
         figures = json.loads(done.stdout)
+        note(task, log_mb=megabytes, **figures)
         speed = "" if task in ("nothing", "inspect") else f"{megabytes / figures['cpu']:8.0f} MB/s"
         print(
             f"{task:8} {figures['cpu'] * 1000:9.1f} ms cpu {figures['wall'] * 1000:9.1f} ms wall "

@@ -27,11 +27,12 @@ import time
 import urllib.request
 from base64 import b64encode
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from results import note
 from sync_one import _Depot, _environment, _recorded
 
 from backhaul.wandblog import LogReader, LogWriter
@@ -200,6 +201,7 @@ def _resume(bench: Bench, arguments: argparse.Namespace) -> None:
     first.wait()
     reached = _acknowledged(run)
     rest = bench.synced(run, "cut")
+    note("resume", reached=reached, whole=asdict(whole), rest=asdict(rest))
     print(f"  whole sync                     {whole}")
     print(f"  after a kill at {reached:7} rows   {rest}")
     print(f"  rest / whole: wall {rest.wall / whole.wall:.2f}, CPU {rest.cpu / whole.cpu:.2f}")
@@ -224,6 +226,7 @@ def _lines(bench: Bench, arguments: argparse.Namespace) -> None:
     for rows in arguments.rows:
         run = bench.run_of(f"lines-{rows}", rows, console=True)
         figures = bench.synced(run, "lines")
+        note(f"{rows} rows", rows=rows, **asdict(figures))
         print(
             f"  {rows:8} rows and console lines {figures}, {1e6 * figures.cpu / rows:.1f} µs of CPU a row", flush=True
         )
@@ -233,7 +236,9 @@ def _memory(bench: Bench, arguments: argparse.Namespace) -> None:
     for size in arguments.megabytes:
         run = bench.run_of(f"memory-{size}", size * 1000, text=950)
         log = next(run.glob("*.wandb"))
-        print(f"  log of {log.stat().st_size / 1e6:5.0f} MB {bench.synced(run, 'memory')}", flush=True)
+        figures = bench.synced(run, "memory")
+        note(f"{size} MB", log_mb=log.stat().st_size / 1e6, **asdict(figures))
+        print(f"  log of {log.stat().st_size / 1e6:5.0f} MB {figures}", flush=True)
         shutil.rmtree(run.parent)
 
 
@@ -250,6 +255,7 @@ def _artifact(bench: Bench, arguments: argparse.Namespace) -> None:
     with content.open("r+b") as file:
         file.write(b"another")
     figures = bench.synced(bench.recorded(str(content)), "artifact")
+    note("artifact", megabytes=arguments.megabytes, md5_pass=hashed, plain_upload=plain, **asdict(figures))
     print(f"  one MD5 pass {hashed:.1f} s, plain upload {plain:.1f} s")
     print(f"  backhaul sync {figures}")
     print(f"  speed, of that of MD5 pass and plain upload: {(hashed + plain) / figures.wall:.2f}")

@@ -20,9 +20,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from results import note
 from slow_line import slow_line
 from sync_one import _Depot, _environment
 
@@ -64,6 +65,7 @@ def main() -> None:
         with _Depot(folder / "depot") as depot:
             figures = {client: _measure(clients[client], folder, depot, arguments) for client in chosen}
     for client, found in figures.items():
+        note(client, runs=arguments.runs, **asdict(found))
         print(
             f"  {client:14} {found.wall:7.1f} s wall {found.cpu:6.1f} s CPU {found.memory_mib:5.0f} MiB "
             f"{found.requests:5.1f} requests per run, {found.whole} of {arguments.runs} runs whole; "

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+from results import note
 
 _RECORD = """
 import random, sys, wandb
@@ -170,6 +171,7 @@ def _report(rounds: list[dict[str, Figures]], rows: int) -> None:
     for client in sorted(rounds[0]):
         wall, cpu, memory, held = (median[client, what] for what in ("wall", "cpu", "memory_mib", "rows"))
         print(f"  {client:14} {wall:6.1f} s wall {cpu:6.1f} s CPU {memory:5.0f} MiB {held:.0f} of {rows} rows")
+    note("long run", rows=rows, **{f"{client}, {what}": figure for (client, what), figure in median.items()})
     for what, name in (("wall", "wall time"), ("cpu", "CPU time")):
         ratio = median["backhaul sync", what] / median["wandb sync", what]
         print(f"  {name}: backhaul / official = {ratio:.2f}")

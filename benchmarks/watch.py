@@ -21,6 +21,7 @@ import time
 from pathlib import Path
 
 import psutil
+from results import note
 from sync_many import _record
 from sync_one import _Depot, _environment
 
@@ -79,6 +80,7 @@ def _bring_home(process: subprocess.Popen[str], runs: int) -> None:
             print(line, end="")
     wall = time.perf_counter() - began
     times = psutil.Process(process.pid).cpu_times()
+    note("home", runs=runs, wall=wall, cpu=times.user + times.system)
     print(f"  {runs} runs home: {wall:.1f} s wall, {times.user + times.system:.1f} s CPU of the watcher")
 
 
@@ -96,6 +98,7 @@ def _idle(process: subprocess.Popen[str], runs: Path, seconds: float, every: flo
             memory = {name: max(memory[name], each.memory_info().rss) for name, each in watched.items()}
         for name, each in watched.items():
             share = (_cpu(each) - before[name]) / seconds
+            note(f"idle, {name}", seconds=seconds, share=share, memory_mb=memory[name] / 1e6, every=every)
             print(f"  idle for {seconds:.0f} s: {name:14} {share:7.2%} of a core, {memory[name] / 1e6:5.0f} MB")
         print(f"  load of the machine: {os.getloadavg()[0]:.1f}")
     finally:
