@@ -171,7 +171,7 @@ def tell(exchange, status):
 async def written_down(exchange):
     tell(exchange, None)
     answer = await exchange.forward(exchange.seen.body)
-    if exchange.request.remote in deaf and not over.is_set():
+    if exchange.seen.kind == "file_stream" and exchange.request.remote in deaf and not over.is_set():
         await asyncio.Event().wait()
     tell(exchange, answer.status)
     return answer
@@ -187,7 +187,7 @@ with FaultProxy(url, host=address) as proxy:
 class Recorder:
     """A proxy beside the switch, before `target`; `seen` are the requests that carry something, as they came and went.
 
-    The hosts that are `deaf` hear no answer to them.
+    The hosts that are `deaf` hear no answer to their lines.
     """
 
     def __init__(self, site: Site, target: str, deaf: Sequence[Host]) -> None:

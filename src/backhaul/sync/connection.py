@@ -19,7 +19,6 @@ from backhaul.wire.pace import Pace, Timetable
 from backhaul.wire.server import Server
 from backhaul.wire.settings import Settings, load_settings
 from backhaul.wire.traffic import Traffic
-from backhaul.wire.transport import HttpTransport
 
 OWN_DEPOT = "depot"
 
@@ -54,6 +53,9 @@ class Connection:
     @asynccontextmanager
     async def server(self) -> AsyncIterator[Server]:
         """The server; its connections are closed when the block ends."""
+        # Only now: the HTTP library takes as long to load as all of ours, and many commands need no server.
+        from backhaul.wire.transport import HttpTransport
+
         settings = self.settings
         http = HttpTransport(
             connections=connections_at_once(),

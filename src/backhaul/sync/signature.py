@@ -12,14 +12,15 @@ import os
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from typing import TYPE_CHECKING, Any
 
 from backhaul.errors import UsageError
 from backhaul.runs.new_file import new_file
 
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+# The library of the signatures is loaded when there is one to make or to look at: most commands have neither.
 _MEMBER = "signature"
 _KEY_FILE = "receipt-key"
 
@@ -37,6 +38,9 @@ def signed(document: Mapping[str, Any], state_folder: Path) -> dict[str, Any]:
 
 def signer_of(document: Mapping[str, Any]) -> str | None:
     """The fingerprint of the key that signed the document as it is; None when nothing did, or it was changed since."""
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
     signature = document.get(_MEMBER)
     try:
         public = b64decode(signature["ed25519"], validate=True)  # type: ignore[index]
@@ -59,6 +63,8 @@ def own_fingerprint(state_folder: Path) -> str | None:
 
 
 def _key(path: Path) -> Ed25519PrivateKey:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
     try:
         return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(path.read_text().strip()))
     except FileNotFoundError:

@@ -16,10 +16,10 @@ from backhaul.errors import (
     ConnectionRefused,
     HostNotFound,
     ProxyRefused,
-    TimedOut,
     TlsFailure,
     UnexpectedAnswer,
 )
+from backhaul.wire.connect_timed_out import ConnectTimedOut
 from backhaul.wire.proxy import without_password
 
 _UNREACHABLE = {
@@ -34,10 +34,6 @@ _UNREACHABLE = {
 _NOT_YET_VALID, _EXPIRED = 9, 10
 # The peer hung up during the handshake: that is a restart or an overloaded load balancer, not a matter of trust.
 _HANDSHAKE_CUT = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionError)
-
-
-class ConnectTimedOut(TimedOut):
-    """No connection came about in the time allowed: a firewall that drops, or a host that is away."""
 
 
 def breakage(error: Exception, url: str, proxy: str | None) -> BackhaulError:

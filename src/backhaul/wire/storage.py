@@ -25,7 +25,7 @@ from backhaul.errors import (
     UnexpectedAnswer,
 )
 from backhaul.wire.answers import error_of
-from backhaul.wire.breakage import ConnectTimedOut
+from backhaul.wire.connect_timed_out import ConnectTimedOut
 from backhaul.wire.message import FileSlice, Request, Response, Transport
 from backhaul.wire.remote import UploadTarget
 
