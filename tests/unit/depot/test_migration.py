@@ -95,6 +95,7 @@ def _fill_the_rest(client: Client) -> None:
 
 
 _OTHER = base64.b64encode(hashlib.md5(b"other").digest()).decode()
+_NUMBERED = "SELECT 1 FROM pragma_table_info(?) WHERE name = 'id'"
 _SWEEP = '{"method": "grid", "parameters": {"x": {"values": [1, 2]}}}'
 
 
@@ -110,6 +111,7 @@ def test_a_depot_is_the_same_where_it_moved_to_and_goes_on(house: House) -> None
     assert house.move() is None
     assert _state(house.folder) == before
     house.check_moved()
+    _check_numbers(house)
     with served_depot(house.elsewhere, blobs=house.target.blobs, database=house.target.database) as client:
         writer = Writer(12, 7)
         for request in writer.requests(12):
@@ -117,6 +119,23 @@ def test_a_depot_is_the_same_where_it_moved_to_and_goes_on(house: House) -> None
             request.effect(writer.record)
         writer.doubt = None
         writer.check(client)
+
+
+def _check_numbers(house: House) -> None:
+    """The next number is above every one that was ever given: an address for an upload never fits a later one."""
+    assert house.target.database is not None
+    with (
+        closing(sqlite3.connect(house.folder / "depot.sqlite")) as source,
+        psycopg.connect(house.target.database) as there,
+    ):
+        given = dict(source.execute("SELECT name, seq FROM sqlite_sequence").fetchall())
+        names = [name for name in tables.ORDER if source.execute(_NUMBERED, (name,)).fetchone()]
+        assert {"runs", "batches", "artifacts", "uploads"} <= set(names)
+        for name in names:
+            (highest,) = source.execute(f"SELECT coalesce(max(id), 0) FROM {name}").fetchone()
+            row = there.execute("SELECT nextval(pg_get_serial_sequence(%s, 'id'))", (name,)).fetchone()
+            assert row is not None
+            assert row[0] > max(highest, given.get(name, 0)), name
 
 
 def test_every_table_is_moved_or_made_anew(tmp_path: Path) -> None:
