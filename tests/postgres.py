@@ -26,6 +26,10 @@ class Server:
         self.data = folder / "data"
         self._running: Any = get_server(self.data, cleanup_mode="delete")
         self.url: str = self._running.get_uri()
+        # No test cuts the power, and hundreds of small tables would be flushed one by one.
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET fsync = off")
+            connection.execute("SELECT pg_reload_conf()")
 
     def crash(self) -> None:
         """Ends it without a farewell to anybody; what was committed is in its log."""
