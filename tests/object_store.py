@@ -85,9 +85,10 @@ class Door:
         return client_of(S3Place(BUCKET, endpoint=self.url))
 
     def names(self, place: S3Place) -> list[str]:
-        """The objects at a place."""
+        """The objects at a place, without the mark of whose it is."""
         found = self.client().list_objects_v2(Bucket=BUCKET, Prefix=place.prefix)
-        return [each["Key"].removeprefix(place.prefix) for each in found.get("Contents", ())]
+        names = [each["Key"].removeprefix(place.prefix) for each in found.get("Contents", ())]
+        return [name for name in names if name != "owner"]
 
     def uploads(self, place: S3Place) -> int:
         """How many objects there are on their way in parts."""

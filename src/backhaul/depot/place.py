@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import time
 from contextlib import closing
@@ -68,6 +69,14 @@ class Place:
         except ImportError as error:
             raise PlaceRefused("s3:// needs another package: pip install 'backhaul[s3]'") from error
         return S3Blobs.at(self.blobs)
+
+    def claim(self, blobs: Blobs, secrets: Secrets) -> None:
+        """Makes the place of these blobs the depot's own. Raises PlaceRefused when it is another's."""
+        if self.blobs is not None:
+            from backhaul.depot.store.s3.blobs import S3Blobs
+
+            if isinstance(blobs, S3Blobs):
+                blobs.belong_to(hashlib.sha256(b"owner" + secrets.signing).hexdigest())
 
     def arrivals(self, blobs: Blobs) -> Arrivals | None:
         """What clients bring straight to the place of these blobs; None where they cannot."""

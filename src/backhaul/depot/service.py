@@ -55,6 +55,7 @@ class Depot:
             undo.callback(os.close, self._lock)
             self._blobs = place.open_blobs()
             self._secrets = place.secrets()
+            place.claim(self._blobs, self._secrets)
             self._store = place.open_store()  # the last that may fail: it has a thread, which must be ended
             undo.pop_all()
         self._signer = Signer(self._secrets.signing)

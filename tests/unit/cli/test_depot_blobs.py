@@ -74,6 +74,15 @@ def test_a_store_that_does_not_answer_is_temporary(tmp_path: Path, door: Door, h
     assert (error.exit_code, "does not answer" in error.message) == (5, True), error.message
 
 
+def test_a_place_of_another_depot_is_refused(tmp_path: Path, door: Door) -> None:
+    """Its blobs have no names in this one, whose sweep would remove them all. Its own depot may come again."""
+    place = door.place()
+    for _ in range(2):
+        Depot(Place(tmp_path / "one", place)).close()
+    error = _failure(tmp_path / "two", "--blobs", str(place), "--s3-endpoint", door.url)
+    assert (error.exit_code, "is another depot's" in error.message) == (4, True), error.message
+
+
 def test_a_try_leaves_nothing_in_the_bucket(tmp_path: Path, door: Door) -> None:
     """A place is taken with and without a slash at its end."""
     place = door.place()

@@ -17,7 +17,7 @@ from backhaul.depot.model import Blob
 from backhaul.depot.store import unfinished
 from backhaul.depot.store.interface import BROUGHT_AFTER, SETTLED_AFTER, Clock
 from backhaul.depot.store.leaving import Leaving
-from backhaul.depot.store.s3.bucket import Bucket
+from backhaul.depot.store.s3.bucket import Bucket, Missing
 from backhaul.depot.store.s3.place import S3Place
 from backhaul.depot.store.s3.probe import probe
 from backhaul.depot.store.s3.reading import ObjectReader
@@ -25,6 +25,7 @@ from backhaul.depot.store.s3.writing import Draft
 from backhaul.depot.store.unusable import PlaceRefused
 from backhaul.depot.threads import in_blob_thread
 
+_OWNER = "owner"  # no blob's name begins so
 _HAND_OVER = 1 << 20  # bytes gathered before a thread hashes them
 
 Accept = Callable[[Blob], None]
@@ -50,6 +51,18 @@ class S3Blobs:
         if not moving and blobs.bucket.head(unfinished.NAME):
             raise PlaceRefused(f"{place}: {unfinished.WORDS}")
         return blobs
+
+    def belong_to(self, owner: str) -> None:
+        """Marks the place as that depot's. Raises PlaceRefused when it is another's: a sweep would remove all there."""
+        try:
+            found = self.read(_OWNER).decode()
+        except Missing:
+            found = owner
+            draft = Draft(self.bucket, _OWNER)
+            draft.append([owner.encode()])
+            draft.settle()
+        if found != owner:
+            raise PlaceRefused(f"{self.bucket.place} is another depot's: give a prefix of its own")
 
     async def receive(self, chunks: AsyncIterator[bytes], accept: Accept, keep: Keep) -> Blob:
         """See `Blobs`. A store that does not take it is refused with 503."""
