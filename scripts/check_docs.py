@@ -26,6 +26,10 @@ from backhaul.cli.main import cli
 from backhaul.doctor.finding import SEVERITIES
 
 _ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(_ROOT))
+
+from tests.pages import BEYOND, blocks_of  # noqa: E402 - found only now
+
 _PASSED_OVER = frozenset({".venv", ".git", "node_modules", "wandb", "build", "dist"})
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -50,6 +54,7 @@ def check(root: Path = _ROOT) -> list[str]:
         *_check_command_lines(root),
         *_check_links(root),
         *_check_paths(root),
+        *_check_typed_pages(root),
         *_check_fragments(root),
     ]
 
@@ -174,6 +179,16 @@ def _check_paths(root: Path) -> Iterator[str]:
         text = path.read_text(encoding="utf-8")
         for found in sorted({*_FOREIGN_HOMES.findall(text), *(place for place in own if f"{place}/" in text)}):
             yield f"{path.relative_to(root)}: {found} is a path of one machine"
+
+
+def _check_typed_pages(root: Path) -> Iterator[str]:
+    """A test types what these pages show; what would reach beyond it says that it is not run, and why."""
+    for path in sorted([*(root / "docs" / "how-to").glob("*.md"), *(root / "docs" / "tutorial").glob("*.md")]):
+        for block in blocks_of(path):
+            beyond = BEYOND.search(block.body) if block.kind in ("sh", "console") else None
+            if beyond and "not run" not in block.notes:
+                page = path.relative_to(root)
+                yield f"{page}: before `{beyond[0]}` has to stand <!-- not run: WHY -->, see tests/pages.py"
 
 
 def _check_fragments(root: Path) -> Iterator[str]:

@@ -44,7 +44,7 @@ _DIFFERING = (
 # Lines of system metrics in a table of runs: how many there are depends on how long a run took on this machine.
 _SYSTEM_METRICS = re.compile(r"((?:verified|pending) +\d+(?: → \d+)? +)\d+(?: → \d+)?")
 # What would reach beyond this test: a page says of such a block that it is not run, and why.
-_BEYOND = re.compile(r"^.*(?:pip install|0\.0\.0\.0|postgresql://|s3://|sudo|docker|sbatch|^kubectl).*$", re.MULTILINE)
+BEYOND = re.compile(r"^.*(?:pip install|0\.0\.0\.0|postgresql://|s3://|sudo|docker|sbatch|^kubectl).*$", re.MULTILINE)
 # How a terminal is told of bold and colours.
 _STYLE = re.compile(r"\x1b\[[0-9;]*m")
 # So long is a word that is known again in what is typed later: a key, an id. Shorter ones are numbers.
@@ -98,7 +98,7 @@ class Reader:
                 self._run(block.notes["prepare"])
             if "not run" in block.notes:
                 continue
-            beyond = _BEYOND.search(block.body) if block.kind in ("sh", "console") else None
+            beyond = BEYOND.search(block.body) if block.kind in ("sh", "console") else None
             assert not beyond, f"{page.name}: {beyond[0]} is not for a test: <!-- not run: WHY -->" if beyond else ""
             if block.title:
                 (self._here() / block.title).write_text(block.body, encoding="utf-8")

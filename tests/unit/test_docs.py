@@ -117,6 +117,7 @@ def test_documentation_agrees_with_the_code(check_docs: ModuleType) -> None:
         (_replace("docs/troubleshooting.md", "(F17)", "(F71)"), "F17 is not told"),
         (_replace("docs/errors/no-runs.md", "folder of your project", "folder"), "no-runs.md: nobody who searches"),
         (_replace("docs/troubleshooting.md", "(errors/lock-held.md)", ""), "the finding lock-held is not told"),
+        (_append("docs/how-to/cron.md", "```sh\nsudo true\n```"), "before `sudo true` has to stand"),
         (_append("README.md", "Then `backhaul fetch wandb`."), "fetch is no command"),
         (_append("README.md", "```\n$ FOO=1 backhaul sync wandb --all | less\n```"), "No such option '--all'"),
         (_append("README.md", "Then `backhaul depot key --port 1`."), "No such option '--port'"),
