@@ -32,6 +32,7 @@ _CONFIG = Config(
     response_checksum_validation="when_required",
 )
 _RETRIES = Config(retries={"mode": "standard", "total_max_attempts": 4})  # unless the AWS settings say something
+_PATIENT = Config(read_timeout=600, retries={"total_max_attempts": 1})  # putting many parts together takes minutes
 _BY_PATH = Config(s3={"addressing_style": "path"})  # `bucket.host` is a name that an own store's host seldom has
 _MISSING = frozenset({"404", "NoSuchKey", "NoSuchUpload", "NotFound"})
 
@@ -70,6 +71,7 @@ class Bucket:
     def __init__(self, place: S3Place) -> None:
         self.place = place
         self._client = client_of(place)
+        self._patient_client = client_of(place, _PATIENT)
 
     def put(self, name: str, data: bytes, md5: str) -> str:
         """Writes an object; `md5` is base64, which the store compares. Returns its ETag."""
@@ -130,7 +132,9 @@ class Bucket:
     def complete(self, name: str, upload: str, etags: list[str]) -> None:
         """Makes an object of the parts with these ETags, in their order. Raises `Missing` when the upload is over."""
         parts = [{"PartNumber": number, "ETag": f'"{etag}"'} for number, etag in enumerate(etags, 1)]
-        self._ask(self._client.complete_multipart_upload, name, UploadId=upload, MultipartUpload={"Parts": parts})
+        self._ask(
+            self._patient_client.complete_multipart_upload, name, UploadId=upload, MultipartUpload={"Parts": parts}
+        )
 
     def abort(self, name: str, upload: str) -> None:
         """Ends an upload and removes its parts; one that is over already is fine."""
@@ -168,13 +172,14 @@ class Bucket:
         return key[len(self.place.prefix) :]
 
 
-def client_of(place: S3Place) -> Any:
+def client_of(place: S3Place, more: Config | None = None) -> Any:
     """A client with credentials, region and certificates as the AWS settings say (environment and files)."""
     session = Session()
     region = session.get_config_variable("region") or "us-east-1"
     config = _CONFIG.merge(_BY_PATH) if place.endpoint else _CONFIG
     if session.get_config_variable("max_attempts") is None:
         config = config.merge(_RETRIES)
+    config = config.merge(more) if more else config
     return session.create_client("s3", region_name=region, endpoint_url=place.endpoint, config=config)
 
 
