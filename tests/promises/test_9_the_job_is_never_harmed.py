@@ -116,20 +116,27 @@ def test_a_broken_installation(backhaul: Backhaul, tmp_path: Path, module: str) 
 
 
 _BUG = """
-import backhaul.unattended.wrapper as wrapper
+from backhaul.unattended.errands import Errands
+from backhaul.unattended.wrapper import _Wrapper as Wrapper
 
 def bug(*arguments, **named):
     raise RuntimeError("a bug of ours")
 
-setattr(wrapper._Wrapper, {name!r}, bug)
+{place} = bug
 """
 
 
-@pytest.mark.parametrize("name", ["__init__", "_watching", "_step", "_reap", "_on_event", "_start_sync", "_bring_home"])
-def test_a_bug_in_the_wrapper_itself(backhaul: Backhaul, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    "place",
+    [
+        *(f"Wrapper.{name}" for name in ("__init__", "_watching", "_step", "_reap", "_on_event")),
+        *(f"Errands.{name}" for name in ("__init__", "go_on", "_start_sync", "finish")),
+    ],
+)
+def test_a_bug_in_the_wrapper_itself(backhaul: Backhaul, tmp_path: Path, place: str) -> None:
     """Wherever it is: the job starts, goes on, and ends with its own code; and the bug is told."""
     (tmp_path / "broken").mkdir()
-    (tmp_path / "broken" / "sitecustomize.py").write_text(_BUG.format(name=name))
+    (tmp_path / "broken" / "sitecustomize.py").write_text(_BUG.format(place=place))
     said = _assert_as_alone(backhaul, PYTHONPATH=str(tmp_path / "broken"))
     assert "a bug of ours. The job is not concerned." in said
 

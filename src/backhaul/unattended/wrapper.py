@@ -11,19 +11,16 @@ import select
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from backhaul.unattended.choices import Choices
 from backhaul.unattended.disk_guard import Action
-from backhaul.unattended.errand import Errand
+from backhaul.unattended.errands import Errands
 from backhaul.unattended.job import Job, JobEnd, has_terminal
 from backhaul.unattended.job_environment import environment_of_the_job
 from backhaul.unattended.lookout import Lookout
 from backhaul.unattended.media_switch import MediaSwitch
-from backhaul.unattended.order import Order, clean_command
-from backhaul.unattended.ranks import rank_of
 from backhaul.unattended.signals import PASSED_ON, Signals
 from backhaul.unattended.voice import Voice
 from backhaul.unattended.watching import Watching
@@ -33,12 +30,6 @@ _CHECKS_WITHIN = 2.0
 # In this time a signal that was sent to all processes has reached the lookout too.
 _SENT_TO_ALL_WITHIN = 0.1
 _SAME_MOMENT = 0.5
-_LONG_ERRAND = 900.0
-# A drain that has ended before the job is begun again after so many seconds, while its time lasts.
-_DRAIN_AGAIN = 5.0
-# New runs are put into the queue at most so often while the job goes on.
-_QUEUE_EVERY = 30.0
-_QUEUE = "BACKHAUL_QUEUE"
 _STANDARD_ERROR = 2
 _WARNINGS = frozenset({signal.SIGUSR1, signal.SIGUSR2})
 _LINKED_MEDIA = {"WANDB_ALLOW_MEDIA_SYMLINK": "true"}
@@ -68,16 +59,9 @@ class _Wrapper:
         self._job: Job | None = None
         self._job_env = environment_of_the_job(env)
         self._media: MediaSwitch | None = None
-        self._since = time.time()
         self._checked = False
-        self._seen: dict[str, None] = {}
         self._pending: dict[int, float] = {}
-        self._drained_until: float | None = None
-        self._errand: Errand | None = None
-        self._errands: list[Callable[[], Errand]] = []
-        self._drain_next_at: float | None = None
-        self._queued = 0
-        self._queue_next_at = 0.0
+        self._errands = Errands(choices, env, self._roots, voice)
 
     def run(self, command: Sequence[str]) -> JobEnd:
         """See `run` of this module."""
@@ -102,7 +86,8 @@ class _Wrapper:
             self._wait(lambda: job.end is not None, None)
         end = job.end or _waited_for(job)
         with self._voice.harmless("bring the runs home"):
-            self._bring_home()
+            self._errands.finish(time.monotonic())
+            self._wait(lambda: self._errands.are_done, None)
         if self._lookout:
             self._lookout.end()
         return end
@@ -113,7 +98,7 @@ class _Wrapper:
             self._roots,
             choices.target,
             self._env,
-            choices.sync and rank_of(self._env).is_first_here,
+            self._errands.act,
             choices.thresholds,
             choices.disk_every,
             choices.cloud,
@@ -127,22 +112,19 @@ class _Wrapper:
 
     def _step(self, until: float | None) -> None:
         now = time.monotonic()
-        files: list[Any] = [self._signals]
+        files: list[Any] = [self._signals, *self._errands.files]
         if self._lookout:
             files += [self._lookout.events, self._lookout.canary]
-        if self._errand and self._errand.is_open:
-            files.append(self._errand.descriptor)
-        due = [time for time in (until, *self._pending.values(), *self._errand_due()) if time is not None]
+        due = [time for time in (until, *self._pending.values(), *self._errands.due()) if time is not None]
         ready = select.select(files, [], [], max(0.0, min(due) - now) if due else None)[0]
         now = time.monotonic()
         for number in self._signals.take() if self._signals in ready else ():
             self._on_signal(number, now)
         if self._lookout:
             self._listen(self._lookout, now)
-        if self._errand and self._errand.descriptor in ready:
-            self._errand.take()
+        self._errands.take(ready)
         self._pass_on(now)
-        self._see_to_the_errand(now)
+        self._errands.go_on(now)
 
     # Signals
 
@@ -152,12 +134,9 @@ class _Wrapper:
         elif self._job is None or self._job.end is None:
             self._pending.setdefault(number, now + _SENT_TO_ALL_WITHIN)
             if number == signal.SIGTERM or number in self._choices.drain_on:
-                self._drain(f"{signal.Signals(number).name} came", now)
+                self._errands.drain(f"{signal.Signals(number).name} came", now)
         else:
-            self._errands.clear()
-            if self._errand:
-                self._voice.say("stopping; what is not home yet stays in the queue")
-                self._errand.hurry(now)
+            self._errands.stop(now)
 
     def _pass_on(self, now: float) -> None:
         job = self._job
@@ -181,8 +160,8 @@ class _Wrapper:
                 return
             if self._job and pid == self._job.pid:
                 self._job.end = JobEnd.of(status)
-            elif self._errand and pid == self._errand.pid:
-                self._errand.status = status
+            else:
+                self._errands.ended(pid, status)
 
     # The lookout
 
@@ -201,9 +180,9 @@ class _Wrapper:
             case "checked":
                 self._checked = True
             case "log":
-                self._seen[event["path"]] = None
+                self._errands.note(event["path"])
             case "notice":
-                self._drain(event["text"], now)
+                self._errands.drain(event["text"], now)
                 if self._job and self._choices.notice_signal:
                     self._job.warn(self._choices.notice_signal)
             case "disk":
@@ -215,10 +194,10 @@ class _Wrapper:
         self._voice.say(event["text"])
         for action in event["actions"]:
             match Action(action):
-                case Action.SYNC if self._acts:
-                    self._errands.append(partial(self._start_sync, _LONG_ERRAND))
-                case Action.CLEAN if self._acts:
-                    self._errands.append(self._start_cleaning)
+                case Action.SYNC:
+                    self._errands.sync()
+                case Action.CLEAN:
+                    self._errands.clean()
                 case Action.LINK_MEDIA | Action.COPY_MEDIA:
                     with self._voice.harmless("tell wandb about it"):
                         self._see_to_media(Action(action), event["folder"])
@@ -240,106 +219,6 @@ class _Wrapper:
             if self._media.links != linked:
                 self._voice.say(f"from now on media files are {'copied again' if linked else 'linked, not copied'}")
 
-    # Errands
-
-    @property
-    def _acts(self) -> bool:
-        """Whether this process acts for the others of a distributed job on this host."""
-        return self._choices.sync and rank_of(self._env).is_first_here
-
-    def _drain(self, why: str, now: float) -> None:
-        if self._drained_until is not None and now < self._drained_until:
-            return
-        self._drained_until = now + self._choices.deadline
-        if self._acts:
-            self._voice.say(f"{why}: sending what is recorded so far")
-            self._drain_next_at = now
-
-    def _bring_home(self) -> None:
-        """What the job has recorded goes home before the time is over; a signal ends it sooner."""
-        now = time.monotonic()
-        if not self._seen and not rank_of(self._env).is_first_here:
-            return
-        until = self._drained_until
-        if until is None or now >= until:
-            until = now + self._choices.deadline
-        self._drain_next_at = None
-        self._errands = [lambda: self._start_sync(until - time.monotonic(), tell=True)]
-        self._wait(lambda: self._errand is None and not self._errands, None)
-
-    def _errands_of_the_hour(self, now: float) -> list[Callable[[], Errand]]:
-        """What is to be begun because its time has come."""
-        if self._drain_next_at is not None and now >= self._drain_next_at:
-            # Again when this one ends and the job does not: its run may only just have begun.
-            left = (self._drained_until or now) - now
-            self._drain_next_at = now + _DRAIN_AGAIN if left > _DRAIN_AGAIN else None
-            return [partial(self._start_sync, left, live=True)]
-        if self._queued < len(self._seen) and now >= self._queue_next_at:
-            return [self._start_queueing]
-        return []
-
-    def _start_queueing(self) -> Errand:
-        """Have the runs known to the queue while the job goes on: when all of us are killed, they still are."""
-        self._queued, self._queue_next_at = len(self._seen), time.monotonic() + _QUEUE_EVERY
-        return self._start_sync(0.0)
-
-    def _start_sync(self, deadline: float, *, live: bool = False, tell: bool = False) -> Errand:
-        rank = rank_of(self._env)
-        order = Order(
-            roots=tuple(map(os.fspath, self._roots)),
-            seen=tuple(self._seen),
-            since=self._since,
-            deadline=max(0.0, deadline),
-            sync=self._acts and deadline > 0,
-            # The runs of the other ranks may go on for a moment.
-            live=live or rank.size > 1,
-            target=self._choices.target,
-        )
-        return self._started("sync", order.command(), order.deadline, self._say_all if tell else _say_nothing)
-
-    def _start_cleaning(self) -> Errand:
-        target = self._choices.target
-        command = clean_command([os.fspath(root) for root in self._roots], target.to, target.entity, target.project)
-        return self._started("clean", command, _LONG_ERRAND, _say_nothing)
-
-    def _started(self, name: str, command: Sequence[str], deadline: float, finished: Callable[[bytes], None]) -> Errand:
-        until = time.monotonic() + deadline
-        # Not in the command line: the address of a database may hold a password.
-        queue = {_QUEUE: self._choices.queue} if self._choices.queue else {}
-        return Errand.start(name, command, {**self._env, **queue}, deadline=until, finished=finished)
-
-    def _say_all(self, output: bytes) -> None:
-        for line in output.decode(errors="replace").splitlines():
-            self._voice.say(line)
-
-    def _errand_due(self) -> list[float]:
-        if self._errand is not None:
-            return [self._errand.due]
-        if self._errands:
-            return [time.monotonic()]
-        due = [self._queue_next_at] if self._queued < len(self._seen) else []
-        return due if self._drain_next_at is None else [*due, self._drain_next_at]
-
-    def _see_to_the_errand(self, now: float) -> None:
-        errand = self._errand
-        if errand is None:
-            if not self._errands:
-                self._errands += self._errands_of_the_hour(now)
-            if self._errands:
-                with self._voice.harmless("begin to send"):
-                    self._errand = self._errands.pop(0)()
-        elif errand.is_over:
-            self._errand = None
-            self._finish(errand)
-        else:
-            errand.press(now)
-
-    def _finish(self, errand: Errand) -> None:
-        errand.finished(bytes(errand.output))
-        if errand.status and errand.finished != _say_nothing:
-            folder = self._roots[0]
-            self._voice.say(f"{errand.name} {JobEnd.of(errand.status)}; nothing is lost. Later: backhaul sync {folder}")
-
 
 def _keep_standard_numbers() -> None:
     """Where a standard file was closed before us, no pipe of ours may get its number; for the job it stays closed."""
@@ -354,10 +233,6 @@ def _let_go_of(descriptors: Sequence[int]) -> None:
     for descriptor in descriptors:
         os.dup2(nothing, descriptor)
     os.close(nothing)
-
-
-def _say_nothing(output: bytes) -> None:
-    """Of what is done while the job runs, the end will tell."""
 
 
 def _work_folder(env: Mapping[str, str]) -> Path:
