@@ -197,6 +197,8 @@ def _resume(bench: Bench, arguments: argparse.Namespace) -> None:
     first = bench.start(run, "cut")
     while _acknowledged(run) < 0.9 * arguments.rows and first.poll() is None:
         time.sleep(0.005)
+    # A kill comes at any moment, and not with the entry in the ledger, whose flush to the disk takes a while.
+    time.sleep(0.05)
     first.kill()
     first.wait()
     reached = _acknowledged(run)

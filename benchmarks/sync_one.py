@@ -93,7 +93,7 @@ def _measure(client: str, command: list[str], number: int, recorded: Path, folde
     project = f"{client.split()[0]}-{number}"
     copy = folder / project / recorded.name
     # Only the log and its files: no marker or ledger of an earlier round.
-    shutil.copytree(recorded, copy, ignore=shutil.ignore_patterns("*.synced", "*.syncstate", "*.backhaul"))
+    shutil.copytree(recorded, copy, ignore=shutil.ignore_patterns("*.synced", "*.syncstate", "*.backhaul*", "logs"))
     environment = _environment(folder / f"home-{project}") | {
         "WANDB_BASE_URL": depot.url,
         "WANDB_API_KEY": depot.key,
