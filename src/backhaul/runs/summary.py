@@ -181,8 +181,8 @@ class SummaryOfHistory:
             if "none" in kinds:
                 continue
             numbers = self._numbers.get(key)
-            wanted = {kind: getattr(numbers, kind) for kind in ("min", "max", "mean", "first", "last") if kind in kinds}
-            yield key, wanted if wanted and numbers is not None else last
+            kept = [kind for kind in ("min", "max", "mean", "first", "last") if kind in kinds and numbers is not None]
+            yield key, {kind: getattr(numbers, kind) for kind in kept} if kept else last
 
 
 @dataclass(slots=True)

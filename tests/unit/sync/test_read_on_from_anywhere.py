@@ -140,6 +140,13 @@ def test_damaged_logs_say_the_same_from_wherever_they_are_read_on(seed: int, tmp
     _assert_all_cuts_are_alike(log, 1)
 
 
+def test_another_log_in_the_same_file_is_not_taken_for_this_one_after_a_cut_inside_it(tmp_path: Path) -> None:
+    """Where it began is remembered; so is the run that this log is of."""
+    log = tmp_path / "run-two.wandb"
+    log.write_bytes(odd(2, 90_000) + odd(5, 90_000))
+    _assert_all_cuts_are_alike(log, 4)
+
+
 def test_a_growing_log_says_the_same_from_where_it_ended_before(tmp_path: Path) -> None:
     """What was read of a part of it is gone on from when there is more, as in each round of following a run."""
     log, whole = tmp_path / "run-growing.wandb", odd(1, _SIZE)
