@@ -38,7 +38,7 @@ _DIFFERING = (
     (re.compile(r"\b\d\d:\d\d:\d\d\b"), r"\d\d:\d\d:\d\d"),
     (re.compile(r"(?!0 B)\d+(?:\.\d+)? (?:B|KiB|MiB|GiB)\b"), r"(?!0 B)\d+(?:\.\d+)? (?:B|KiB|MiB|GiB)"),
     (re.compile(r"\b\d+(?:\.\d+)? (?:s|min)\b"), r"\d+(?:\.\d+)? (?:s|min)"),
-    (re.compile(r"(?m)^…$"), r".*?"),
+    (re.compile(r"(?m)\s*^…$\s*"), r".*?"),
     (re.compile(r"\s+"), r"\s+"),
 )
 # Lines of system metrics in a table of runs: how many there are depends on how long a run took on this machine.
