@@ -74,13 +74,13 @@ def _assert_each_line_once(there: Held, proxy: FaultProxy) -> None:
     assert [line for line, under in numbers.items() if len(under) > 1] == []
 
 
-def test_killed_at_twenty_random_moments_the_run_arrives_once_and_whole(
+def test_killed_at_ten_random_moments_the_run_arrives_once_and_whole(
     backhaul: Backhaul, depot: DepotProcess, proxy: FaultProxy, long_original: Path, tmp_path: Path, project: str
 ) -> None:
     """Whatever request is under way, and however far it is, when the process dies."""
     chance = random.Random(20)
     run, through = copied(long_original, tmp_path / "run"), backhaul.to(proxy.url)
-    for _ in range(20):
+    for _ in range(10):
         process = _start(through, run, project)
         wanted = len(proxy.seen) + chance.randint(1, 6)
         while len(proxy.seen) < wanted and process.poll() is None:
