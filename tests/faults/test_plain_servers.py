@@ -59,6 +59,42 @@ def test_a_server_that_cannot_be_asked_gets_the_run_and_nothing_is_called_proved
     assert through.sync(healthy, "-p", project).only["state"] == "verified"
 
 
+_ARTIFACT = """
+    import wandb
+    run = wandb.init(project="recorded", id="artifact")
+    artifact = wandb.Artifact("model", "model")
+    with artifact.new_file("weights") as file:
+        file.write("1 2 3")
+    run.log_artifact(artifact)
+    run.finish()
+"""
+
+
+@pytest.fixture(scope="module")
+def with_artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that logged one artifact."""
+    home = tmp_path_factory.mktemp("artifact")
+    (run,) = record(_ARTIFACT, home, {"PATH": "/usr/bin:/bin", "HOME": str(home), "WANDB_SILENT": "true"})
+    return run
+
+
+def test_a_server_that_does_not_show_artifacts_gets_them_and_does_not_pass_for_proved(
+    backhaul: Backhaul, depot: DepotProcess, proxy: FaultProxy, with_artifact: Path, project: str
+) -> None:
+    """Also when it has the content already; once the server answers, the run is verified."""
+    for kind in ("ArtifactByID", "ArtifactProject"):
+        proxy.always(kind, refusal(400, 'Cannot query field "artifact" on type "Query".'))
+    through = backhaul.to(proxy.url)
+    for run in ("first", "second"):
+        done = through.sync(with_artifact, "-p", project, "--id", run)
+        assert (done.exit_code, done.only["state"], done.only["error"]["code"]) == (7, "sent", "not-provable")
+        assert done.only["quarantined"] == []
+    (model,) = held(depot.data, project, "first").logged
+    assert (model.collection.name, model.committed) == ("model", True)
+    proxy.heal()
+    assert through.sync(with_artifact, "-p", project, "--id", "first").only["state"] == "verified"
+
+
 _ALERTS = """
     import wandb
     run = wandb.init(project="recorded", id="alerts")

@@ -11,6 +11,7 @@ from typing import Any
 
 from backhaul.errors import (
     BackhaulError,
+    BadRequest,
     PayloadMissing,
     QuarantineError,
     RefusedError,
@@ -103,8 +104,7 @@ class ArtifactDelivery:
             return None  # What is missing here is the reason to tell.
         if server_id is None or remote is None or (remote.state, remote.digest) != ("COMMITTED", record.digest):
             return None
-        here = f"{self.address.entity}/{self.address.project}"
-        return (server_id, record.digest) if remote.project in ("", here) else None
+        return (server_id, record.digest) if await self._project_elsewhere(server_id) is None else None
 
     async def _one(self, recorded: Artifact) -> tuple[str, str]:
         """Bring one artifact to the server; returns its id there and what its digest must be."""
@@ -123,13 +123,21 @@ class ArtifactDelivery:
 
     async def _check_place(self, name: str, artifact_id: str) -> None:
         """The server has this content already: make sure that it is in the run's own project."""
-        remote = await self.retrier.run(lambda: self.server.artifacts.read(artifact_id))
-        here = f"{self.address.entity}/{self.address.project}"
-        if remote is not None and remote.project not in ("", here):
+        elsewhere = await self._project_elsewhere(artifact_id)
+        if elsewhere is not None:
+            here = f"{self.address.entity}/{self.address.project}"
             raise RemoteConflict(
-                f"The server keeps the artifact {name} of this log in {remote.project} and not in {here}.",
-                next=f"Use it from {remote.project}; a server that keeps one copy does not take it a second time.",
+                f"The server keeps the artifact {name} of this log in {elsewhere} and not in {here}.",
+                next=f"Use it from {elsewhere}; a server that keeps one copy does not take it a second time.",
             )
+
+    async def _project_elsewhere(self, artifact_id: str) -> str | None:
+        """The `entity/project` of an artifact, if the server says that it is not the run's own."""
+        try:
+            project = await self.retrier.run(lambda: self.server.artifacts.project_of(artifact_id))
+        except BadRequest:
+            return None  # It does not know the question.
+        return None if project == f"{self.address.entity}/{self.address.project}" else project
 
     def _wanted(self, artifact: Artifact) -> dict[str, Any]:
         wanted = {

@@ -52,17 +52,27 @@ async def _read(server: Server, address: RunAddress, expected: Expected, retrier
         raise NotProvable(f"Nothing of {address} can be proved at this server: {error.message}") from error
     if status is None:
         return None
-    artifacts = {}
-    for artifact_id in expected.artifacts:
-        artifact = await retrier.run(partial(server.artifacts.read, artifact_id))
-        if artifact is not None:
-            artifacts[artifact_id] = (artifact.state, artifact.digest)
     return Remote(
         lines=counts_of(status),
         history_tail=list(status.history_tail),
         summary=status.summary,
         config=status.config,
         files={file.name: (file.size, file.md5) for file in status.files},
-        artifacts=artifacts,
+        artifacts=await _artifacts(server, address, expected, retrier),
         state=status.state,
     )
+
+
+async def _artifacts(
+    server: Server, address: RunAddress, expected: Expected, retrier: Retrier
+) -> dict[str, tuple[str, str]]:
+    """State and digest, by id, of the artifacts that must be there and are."""
+    found = {}
+    try:
+        for artifact_id in expected.artifacts:
+            artifact = await retrier.run(partial(server.artifacts.read, artifact_id))
+            if artifact is not None:
+                found[artifact_id] = (artifact.state, artifact.digest)
+    except (BadRequest, UnexpectedAnswer) as error:
+        raise NotProvable(f"The artifacts of {address} cannot be proved at this server: {error.message}") from error
+    return found

@@ -120,8 +120,16 @@ ARTIFACT_BY_ID = Document(
     "ArtifactByID",
     """
 query ArtifactByID($id: ID!) {
+  artifact(id: $id) { id state digest }
+}
+""",
+)
+
+ARTIFACT_PROJECT = Document(
+    "ArtifactProject",
+    """
+query ArtifactProject($id: ID!) {
   artifact(id: $id) {
-    id state digest
     artifactSequence { project { name entity { name } } }
   }
 }

@@ -25,14 +25,10 @@ class CreatedArtifact:
 
 @dataclass(frozen=True)
 class RemoteArtifact:
-    """An artifact as it is read back: `state` COMMITTED or not, `digest` of its manifest, hex, and where it is.
-
-    `project` is `entity/project`, empty when the server does not say.
-    """
+    """An artifact as it is read back: `state` COMMITTED or not, and `digest` of its manifest, hex."""
 
     state: str
     digest: str
-    project: str = ""
 
 
 @dataclass(frozen=True)
@@ -149,14 +145,16 @@ class ArtifactDoor:
         artifact = data.node_or_none("artifact")
         if artifact is None:
             return None
-        return RemoteArtifact(artifact.text("state"), artifact.text_or("digest"), _project(artifact))
+        return RemoteArtifact(artifact.text("state"), artifact.text_or("digest"))
 
-
-def _project(artifact: Node) -> str:
-    sequence = artifact.node_or_none("artifactSequence")
-    project = sequence.node_or_none("project") if sequence is not None else None
-    entity = project.node_or_none("entity") if project is not None else None
-    return f"{entity.text('name')}/{project.text('name')}" if project is not None and entity is not None else ""
+    async def project_of(self, artifact_id: str) -> str | None:
+        """The `entity/project` that an artifact is in; None when the server does not say."""
+        doing = "Asking for an artifact's project"
+        node: Node | None = await self._graphql.ask(documents.ARTIFACT_PROJECT, {"id": artifact_id}, doing)
+        for name in ("artifact", "artifactSequence", "project"):
+            node = node.node_or_none(name) if node is not None else None
+        entity = node.node_or_none("entity") if node is not None else None
+        return f"{entity.text('name')}/{node.text('name')}" if node is not None and entity is not None else None
 
 
 def _manifest(answer: Node, name: str) -> tuple[str, UploadTarget | None]:

@@ -35,6 +35,7 @@ class _Store:
     """A server that begins a new upload each time that it is asked for addresses, as object stores do."""
 
     remote: RemoteArtifact | None = None
+    project: str | None = "ada/cifar"
     knows_client_ids: bool = True
     parts_given: int | None = None
     cuts: Iterator[bool] = field(default_factory=lambda: iter(()))
@@ -77,6 +78,11 @@ class _Store:
 
     async def read(self, _: str) -> RemoteArtifact | None:
         return self.remote
+
+    async def project_of(self, _: str) -> str | None:
+        if self.project == "":
+            raise BadRequest("no such question")
+        return self.project
 
 
 @pytest.fixture(autouse=True)
@@ -163,26 +169,28 @@ def test_an_artifact_with_a_larger_file_than_is_wanted_is_left_out(
 
 
 @pytest.mark.parametrize(
-    ("remote", "is_there"),
+    ("remote", "project", "is_there"),
     [
-        (RemoteArtifact("COMMITTED", "digest", "ada/cifar"), True),
-        (RemoteArtifact("PENDING", "digest", "ada/cifar"), False),
-        (RemoteArtifact("COMMITTED", "another", "ada/cifar"), False),
-        (RemoteArtifact("COMMITTED", "digest", "ada/elsewhere"), False),
-        (None, False),
+        (RemoteArtifact("COMMITTED", "digest"), "ada/cifar", True),
+        (RemoteArtifact("COMMITTED", "digest"), None, True),
+        (RemoteArtifact("COMMITTED", "digest"), "", True),
+        (RemoteArtifact("PENDING", "digest"), "ada/cifar", False),
+        (RemoteArtifact("COMMITTED", "another"), "ada/cifar", False),
+        (RemoteArtifact("COMMITTED", "digest"), "ada/elsewhere", False),
+        (None, "ada/cifar", False),
     ],
 )
 def test_what_the_server_has_whole_need_not_be_here(
-    remote: RemoteArtifact | None, is_there: bool, tmp_path: Path
+    remote: RemoteArtifact | None, project: str | None, is_there: bool, tmp_path: Path
 ) -> None:
     """Contents that another client sent and removed are not missing; all others are, by name."""
-    there, outcome = _deliver(_Store(remote), tmp_path, _record(tmp_path / "gone.bin"))
+    there, outcome = _deliver(_Store(remote, project), tmp_path, _record(tmp_path / "gone.bin"))
     assert there == ({"held": "digest"} if is_there else {})
     assert [item.what for item in outcome.quarantined] == ([] if is_there else ["artifact model"])
 
 
 def test_a_server_that_cannot_be_asked_hides_not_what_is_missing(tmp_path: Path) -> None:
     """The reason that is told is the content that is gone."""
-    store = _Store(RemoteArtifact("COMMITTED", "digest", ""), knows_client_ids=False)
+    store = _Store(RemoteArtifact("COMMITTED", "digest"), knows_client_ids=False)
     _, outcome = _deliver(store, tmp_path, _record(tmp_path / "gone.bin"))
     assert "gone.bin" in outcome.quarantined[0].reason
