@@ -7,9 +7,10 @@ from pathlib import Path
 
 from backhaul.runs.find import find_runs
 from backhaul.sync.destination import Destination
-from backhaul.sync.engine import sync_runs
+from backhaul.sync.engine import Engine
 from backhaul.sync.options import SyncOptions
 from backhaul.sync.outcome import Outcome
+from backhaul.sync.reporter import Reporter
 from backhaul.sync.retry import Patience
 from backhaul.wire.server import Server
 from backhaul.wire.transport import HttpTransport
@@ -22,12 +23,9 @@ def synced(url: str, api_key: str, run: Path, project: str, state: Path, progres
         transport = HttpTransport({}, progress_timeout=progress_timeout)
         try:
             options = SyncOptions(state, patience=Patience(unreachable=20, in_trouble=20, base=0.01, longest_wait=0.05))
-            (outcome,) = await sync_runs(
-                find_runs([run], env={}, cwd=run),
-                server=Server(transport, url, api_key, graphql_timeout=5.0),
-                destination=Destination(url, entity="tester", project=project),
-                options=options,
-            )
+            server = Server(transport, url, api_key, graphql_timeout=5.0)
+            engine = Engine(server, Destination(url, entity="tester", project=project), options, Reporter())
+            (outcome,) = await engine.sync(find_runs([run], env={}, cwd=run))
             return outcome
         finally:
             await transport.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -219,15 +219,3 @@ def _held_back(before: Outcome) -> BackhaulError:
         f"An earlier part of this run ({before.path.name}) has to go first: {reason}",
         next="Mend the earlier part, then run the same command again.",
     )
-
-
-async def sync_runs(
-    directories: Iterable[RunDirectory],
-    *,
-    server: Server,
-    destination: Destination,
-    options: SyncOptions,
-    reporter: Reporter | None = None,
-) -> list[Outcome]:
-    """Bring the runs to the destination and prove that they arrived; one outcome per directory, in their order."""
-    return await Engine(server, destination, options, reporter or Reporter()).sync(list(directories))

@@ -68,11 +68,7 @@ def decide(
         delay = min(error.retry_after, _LONGEST_RETRY_AFTER)
     if left is not None:
         return TryAgain(delay) if delay < left else None
-    limit = (
-        patience.unreachable
-        if isinstance(error, HostNotFound | ConnectionRefused | StorageUnreachable)
-        else patience.in_trouble
-    )
+    limit = patience.unreachable if isinstance(error, _NOT_THERE) else patience.in_trouble
     return TryAgain(delay) if failing_for + delay <= limit else None
 
 

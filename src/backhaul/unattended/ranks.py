@@ -22,7 +22,6 @@ class Rank:
     """A process's place among `size` processes; `local` is its place on this host."""
 
     local: int
-    overall: int
     size: int
 
     @property
@@ -31,7 +30,7 @@ class Rank:
         return self.local == 0
 
 
-ALONE = Rank(0, 0, 1)
+ALONE = Rank(0, 1)
 
 
 def rank_of(env: Mapping[str, str]) -> Rank:
@@ -42,7 +41,7 @@ def rank_of(env: Mapping[str, str]) -> Rank:
     for names in _LAUNCHERS:
         local, overall, size = (_number(env.get(name)) for name in names)
         if overall is not None:
-            return Rank(overall if local is None else local, overall, size or 1)
+            return Rank(overall if local is None else local, size or 1)
     return ALONE
 
 

@@ -159,7 +159,6 @@ query RunFiles($project: String!, $entity: String!, $name: String!) {
 """,
 )
 
-# `maxStep` is exclusive; `samples` is the largest number of rows that come back.
 # Where a project's files can be fetched tells where its files are kept.
 SOME_FILE = Document(
     "SomeFile",
@@ -174,6 +173,7 @@ query SomeFile($project: String!, $entity: String) {
 """,
 )
 
+# `maxStep` is exclusive; `samples` is the largest number of rows that come back.
 HISTORY_PAGE = Document(
     "HistoryPage",
     """
@@ -182,17 +182,6 @@ query HistoryPage(
 ) {
   project(name: $project, entityName: $entity) {
     run(name: $run) { history(minStep: $minStep, maxStep: $maxStep, samples: $pageSize) }
-  }
-}
-""",
-)
-
-HISTORY_KEYS = Document(
-    "RunHistoryKeys",
-    """
-query RunHistoryKeys($project: String!, $entity: String!, $name: String!) {
-  project(name: $project, entityName: $entity) {
-    run(name: $name) { historyKeys }
   }
 }
 """,

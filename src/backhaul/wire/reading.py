@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from backhaul.errors import NotFound, UnexpectedAnswer
@@ -59,7 +59,6 @@ def address_of(data: Node) -> RunAddress:
         storage_id=bucket.text("id"),
         display_name=bucket.text_or("displayName"),
         history_line_count=lines or 0,
-        inserted=inserted,
     )
 
 
@@ -107,20 +106,6 @@ def _has_started(wandb_config: object) -> bool:
     except (ValueError, RecursionError):
         return False
     return isinstance(config, dict) and "t" in config
-
-
-def last_step_of(data: Node) -> int | None:
-    """The last step in an answer to `RunHistoryKeys`; None when the server names none (-1 means none as well)."""
-    run = _run_node(data)
-    keys = None if run is None else run.raw("historyKeys")
-    if isinstance(keys, str):
-        # The scalar is JSON, but some servers send it as text.
-        try:
-            keys = json.loads(keys)
-        except (ValueError, RecursionError):
-            keys = None
-    step = keys.get("lastStep") if isinstance(keys, Mapping) else None
-    return step if isinstance(step, int) and not isinstance(step, bool) and step >= 0 else None
 
 
 def rows_of(data: Node, doing: str) -> list[str]:

@@ -67,7 +67,7 @@ class RunUpsert:
 class RunAddress:
     """Where a run is on the server, in the server's own spelling.
 
-    `history_line_count` is the number of history lines that were there then; `inserted` says that the run is new.
+    `history_line_count` is the number of history lines that were there then.
     """
 
     entity: str
@@ -76,7 +76,6 @@ class RunAddress:
     storage_id: str = ""
     display_name: str = ""
     history_line_count: int = 0
-    inserted: bool = False
 
     def __str__(self) -> str:
         return f"{self.entity}/{self.project}/{self.run_id}"

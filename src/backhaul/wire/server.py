@@ -18,26 +18,10 @@ from backhaul.wire.artifacts import ArtifactDoor
 from backhaul.wire.gathering import Gathering
 from backhaul.wire.graphql import GraphQL
 from backhaul.wire.message import FileSlice, Request, Transport
-from backhaul.wire.remote import (
-    RunAddress,
-    RunStatus,
-    RunUpsert,
-    UploadTarget,
-    Viewer,
-)
+from backhaul.wire.remote import RunAddress, RunStatus, RunUpsert, UploadTarget, Viewer
 from backhaul.wire.run_statuses import RunName, StatusDoor
 from backhaul.wire.shape import strict_json
 
-__all__ = [
-    "RunAddress",
-    "RunStatus",
-    "RunUpsert",
-    "Server",
-    "UploadTarget",
-    "Viewer",
-]
-
-_NAMES_PER_REQUEST = 1000
 _GZIP = "FILESTREAM_GZIP"
 _WORTH_PACKING = 4096
 # The fastest level packs lines nearly as well as the best, at 300 MB/s.
@@ -184,13 +168,6 @@ class Server:
         """Return what the server holds of a run; None when there is no such project or run."""
         return await self._statuses.ask(RunName(entity, project, run_id))
 
-    async def last_step(self, address: RunAddress) -> int | None:
-        """Return the last history step that the server knows; None without history (or without the run)."""
-        data = await self._graphql.ask(
-            documents.HISTORY_KEYS, _by_name(address), f"Asking for the history keys of {address}", patient=True
-        )
-        return reading.last_step_of(data)
-
     async def history_rows(self, address: RunAddress, min_step: int, max_step: int, page_size: int) -> list[str]:
         """Return the history rows with `min_step` <= _step < `max_step` as raw JSON texts, `page_size` at most."""
         variables = {
@@ -257,16 +234,11 @@ class Server:
             raise UnexpectedAnswer(f"{doing} failed: the server does not confirm it")
 
     async def create_run_files(self, address: RunAddress, names: Sequence[str]) -> list[UploadTarget]:
-        """Return where each named run file is to be PUT; a file that the server does not want is left out.
+        """Return where each of these run files is to be PUT; a file that the server does not want is left out.
 
-        Raises UnexpectedAnswer, with the names, when the server is silent about some of them.
+        The answer has an address of a kilobyte for each, so that they should be some hundred at most. Raises
+        UnexpectedAnswer, with the names, when the server is silent about some of them.
         """
-        targets: list[UploadTarget] = []
-        for start in range(0, len(names), _NAMES_PER_REQUEST):
-            targets += await self._create_some(address, names[start : start + _NAMES_PER_REQUEST])
-        return targets
-
-    async def _create_some(self, address: RunAddress, names: Sequence[str]) -> list[UploadTarget]:
         variables = {
             "entity": address.entity,
             "project": address.project,
@@ -293,10 +265,6 @@ class Server:
 def _upserting(run: RunUpsert) -> str:
     place = "/".join(part or "(default)" for part in (run.entity, run.project, run.run_id))
     return f"Creating or updating the run {place}"
-
-
-def _by_name(address: RunAddress) -> dict[str, object]:
-    return {"project": address.project, "entity": address.entity, "name": address.run_id}
 
 
 def _user_agent() -> str:

@@ -15,14 +15,12 @@ from yarl import URL
 from backhaul.errors import BackhaulError, ProxyRefused, TimedOut, TlsFailure, UnexpectedAnswer
 from backhaul.wire.body import BodyPayload
 from backhaul.wire.breakage import breakage
-from backhaul.wire.message import FileSlice, Request, Response, Transport
+from backhaul.wire.message import Request, Response
 from backhaul.wire.pace import Pace
 from backhaul.wire.proxy import proxy_for
 from backhaul.wire.stall import StallWatch
 from backhaul.wire.tls import tls_context
 from backhaul.wire.truth import is_true
-
-__all__ = ["FileSlice", "HttpTransport", "Request", "Response", "Transport"]
 
 _MAX_REDIRECTS = 5
 # Shorter than what common servers allow (uvicorn: 5 s), so that we hang up first and no request meets a closing door.

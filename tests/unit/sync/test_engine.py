@@ -13,10 +13,11 @@ from backhaul.errors import BackhaulError, ConnectionRefused, DiskFull, Temporar
 from backhaul.runs.find import find_runs
 from backhaul.sync.delivery import Delivery
 from backhaul.sync.destination import Destination
-from backhaul.sync.engine import sync_runs
+from backhaul.sync.engine import Engine
 from backhaul.sync.mishap import told
 from backhaul.sync.options import SyncOptions
 from backhaul.sync.outcome import Outcome, RunState
+from backhaul.sync.reporter import Reporter
 from backhaul.wire.server import Server
 
 from ...command import copy_of
@@ -28,7 +29,7 @@ def _synced(folder: Path, jobs: int) -> dict[str, Outcome]:
     runs = find_runs([folder], env={}, cwd=folder)
     options = SyncOptions(state_folder=folder / "state", jobs=jobs)
     to = Destination("http://nowhere")
-    outcomes = asyncio.run(sync_runs(runs, server=_NO_SERVER, destination=to, options=options))
+    outcomes = asyncio.run(Engine(_NO_SERVER, to, options, Reporter()).sync(runs))
     return {outcome.run_id: outcome for outcome in outcomes}
 
 

@@ -28,7 +28,7 @@ from backhaul.errors import (
     UnexpectedAnswer,
 )
 from backhaul.wire.answers import error_of, retry_after_of
-from backhaul.wire.transport import Response
+from backhaul.wire.message import Response
 
 DELETED = "run e/p/r was previously created and deleted; try a new run name"
 PAGE = b"<!DOCTYPE html><html><body>Please log in</body></html>"

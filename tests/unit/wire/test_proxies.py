@@ -10,8 +10,9 @@ import pytest
 import trustme
 
 from backhaul.errors import ConnectionRefused, HostNotFound, ProxyRefused
+from backhaul.wire.message import Request
 from backhaul.wire.proxy import proxy_for, without_password
-from backhaul.wire.transport import HttpTransport, Request
+from backhaul.wire.transport import HttpTransport
 
 P = "http://proxy:3128"
 

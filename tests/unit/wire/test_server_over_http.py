@@ -31,9 +31,10 @@ from backhaul.errors import (
     UnexpectedAnswer,
 )
 from backhaul.wire import documents
+from backhaul.wire.message import FileSlice
 from backhaul.wire.remote import RemoteFile, RunAddress, RunStatus, RunUpsert, UploadTarget, Viewer
 from backhaul.wire.server import Server
-from backhaul.wire.transport import FileSlice, HttpTransport
+from backhaul.wire.transport import HttpTransport
 
 KEY = "0123456789abcdef0123456789abcdef01234567"
 AT = RunAddress("ann", "demo", "06uj925u")
@@ -185,7 +186,7 @@ def test_user_headers_are_sent_empty_when_unset():
 def test_new_run_without_a_count_has_no_lines_and_an_old_one_is_an_unexpected_answer():
     """Unknown is not zero: to take it for zero would overwrite rows."""
     address, _ = ask(upserted(True, historyLineCount=None), lambda server: server.upsert_run(RunUpsert("r")))
-    assert (address.history_line_count, address.inserted) == (0, True)
+    assert address.history_line_count == 0
     with pytest.raises(UnexpectedAnswer, match="historyLineCount"):
         ask(upserted(False, historyLineCount=None), lambda server: server.upsert_run(RunUpsert("r")))
 
@@ -558,22 +559,6 @@ def test_file_that_the_server_is_silent_about_is_named():
         ask(created([("a", "http://x")]), lambda server: server.create_run_files(AT, ["a", "lost.txt"]))
 
 
-def test_many_names_are_asked_in_bounded_portions():
-    """The answer has an address of a kilobyte for each name, so one answer is never for all of 2500."""
-    names = [f"media/{number}" for number in range(2500)]
-    fake = Fake([])
-
-    async def handle(request: web.Request) -> web.Response:
-        asked = (await request.json())["variables"]["files"]
-        fake.seen.append(Seen("POST", "", {}, json.dumps(asked).encode()))
-        return web.json_response({"data": created([(name, "http://x/" + name) for name in asked])})
-
-    fake.handle = handle
-    targets = run(fake, lambda server, _: server.create_run_files(AT, names))
-    assert [target.name for target in targets] == names
-    assert [len(seen.json) for seen in fake.seen] == [1000, 1000, 500]
-
-
 def put(answer: web.Response, body, md5=None, headers=None):
     """PUT a file at the fake and return what arrived."""
     fake = Fake([answer])
@@ -689,8 +674,7 @@ def test_server_that_repeats_a_page_for_ever_is_not_asked_for_ever():
 
 @pytest.mark.parametrize("answer", [{"project": None}, {"project": {"run": None}}])
 def test_reading_a_run_that_is_not_there(answer):
-    """A missing run is None where that is a fair answer, and NotFound where its content was asked for."""
-    assert ask(answer, lambda server: server.last_step(AT))[0] is None
+    """Whose content was asked for is not found."""
     with pytest.raises(NotFound):
         ask(answer, lambda server: server.history_rows(AT, 0, 10, 10))
 
@@ -703,15 +687,6 @@ def test_history_rows_are_raw_texts_between_the_steps():
     variables = {"entity": "ann", "project": "demo", "run": "06uj925u", "minStep": 5, "maxStep": 1005, "pageSize": 1000}
     assert seen[0].json["variables"] == variables
     assert seen[0].json["operationName"] == "HistoryPage"
-
-
-@pytest.mark.parametrize(
-    ("keys", "expected"),
-    [({"keys": {}, "lastStep": 202}, 202), ('{"lastStep": 3}', 3), ({"lastStep": -1}, None), (None, None), ({}, None)],
-)
-def test_last_step_is_read_from_the_history_keys(keys, expected):
-    """No history and an unknown last step are None."""
-    assert ask({"project": {"run": {"historyKeys": keys}}}, lambda server: server.last_step(AT))[0] == expected
 
 
 def test_alert_is_sent_as_recorded_and_must_be_confirmed():

@@ -26,7 +26,8 @@ from backhaul.errors import (
     UnreadableFile,
 )
 from backhaul.wire.breakage import breakage
-from backhaul.wire.transport import FileSlice, HttpTransport, Request, Response
+from backhaul.wire.message import FileSlice, Request, Response
+from backhaul.wire.transport import HttpTransport
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 

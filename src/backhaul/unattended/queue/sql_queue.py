@@ -150,8 +150,7 @@ class SqlQueue:
         with self._database.transaction() as execute:
             for key in keys:
                 item = _item(execute, key)
-                changed = item if item is None else change(item)
-                if item is not None and changed is not None and changed != item:
+                if item is not None and (changed := change(item)) != item:
                     _put_item(execute, changed)
                     done += 1
         return done

@@ -16,7 +16,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from backhaul.errors import BackhaulError, DiskFull, QueuePlace, QueueUnavailable
+from backhaul.errors import DiskFull, QueuePlace, QueueUnavailable
 from backhaul.runs.mounts import MountTable
 from backhaul.unattended.queue import row
 from backhaul.unattended.queue.database import Execute
@@ -210,7 +210,5 @@ def _told(path: Path) -> Iterator[None]:
         if _primary_code(error) == sqlite3.SQLITE_FULL:
             raise DiskFull(f"The queue {path} cannot be written: {error}.") from error
         raise QueueUnavailable(f"The queue {path} cannot be used: {error}.") from error
-    except BackhaulError:
-        raise
     except OSError as error:
         raise QueueUnavailable(f"The queue {path} cannot be used: {error.strerror or error}.") from error
