@@ -8,7 +8,7 @@ comes in the meantime is a file of its own, and it is deleted only when the queu
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from backhaul.runs.directory import RunDirectory
 from backhaul.runs.find import find_runs
 
 DEFAULT_FOLDER = Path("~/.wandb_osh_command_dir")
-_ASIDE = ".taken"
+_NEW, _ASIDE = ".command", ".taken"
 _FAILED = ".failed"
 # What is empty is about to be written; what names no run may not be visible here yet (seconds).
 _WRITTEN_WITHIN, _VISIBLE_WITHIN = 60.0, 600.0
@@ -34,54 +34,76 @@ class Commands:
         """Hand the runs of each command to `ask`, then delete it; how many there were, and what is wrong with others.
 
         What `ask` raises is raised, and the command is still there. One that cannot be followed for ten minutes is
-        renamed to `*.failed`, and told.
+        renamed to `*.failed`, and told; so is one that may not be moved or read.
         """
-        done, errors = 0, []
-        for command in self._moved_aside():
+        done = 0
+        errors: list[BackhaulError] = []
+        for found in self._found():
             try:
-                directories = _runs_of(command)
+                command = _moved_aside(found)
+                directories = self._runs_of(command)
+            except FileNotFoundError:
+                # Another watcher of this folder has it.
+                continue
+            except OSError as error:
+                errors.append(UnreadableFile(f"The command file {found} cannot be taken: {error.strerror}."))
+                continue
             except BackhaulError as error:
-                if self._is_older(command, _VISIBLE_WITHIN):
-                    command.rename(command.with_suffix(_FAILED))
-                    errors.append(error)
+                errors.append(error)
                 continue
-            if directories is None and not self._is_older(command, _WRITTEN_WITHIN):
-                continue
-            ask(directories or ())
-            command.unlink(missing_ok=True)
-            done += directories is not None
+            if directories is not None:
+                ask(directories)
+                command.unlink(missing_ok=True)
+                done += bool(directories)
         return done, errors
 
-    def _moved_aside(self) -> Iterator[Path]:
-        """All commands that are aside, those that a watcher before this one left there among them."""
+    def _found(self) -> list[Path]:
+        """All commands, those among them that a watcher before this one has moved aside."""
         try:
-            names = sorted(path.name for path in self.folder.iterdir())
+            names = {path.name for path in self.folder.iterdir()}
         except OSError:
-            return
-        for name in names:
-            path = self.folder / name
-            if name.endswith(".command"):
-                # Over one with the same name: it names the same run.
-                path.rename(path.with_name(name + _ASIDE))
-                yield path.with_name(name + _ASIDE)
-            elif name.endswith(".command" + _ASIDE) and name.removesuffix(_ASIDE) not in names:
-                yield path
+            return []
+        # One that is aside goes with its newer namesake, which is put over it: it names the same run.
+        wanted = [
+            name
+            for name in sorted(names)
+            if name.endswith(_NEW) or (name.endswith(_NEW + _ASIDE) and name.removesuffix(_ASIDE) not in names)
+        ]
+        return [self.folder / name for name in wanted]
+
+    def _runs_of(self, command: Path) -> list[RunDirectory] | None:
+        """The runs that a command names, which is aside; None when it is to be looked at again, because of its age.
+
+        None at all are in one in which nothing was ever written. Raises OSError, and BackhaulError for one that has
+        failed.
+        """
+        try:
+            named = _named_in(command)
+        except BackhaulError:
+            if self._is_older(command, _VISIBLE_WITHIN):
+                command.rename(command.with_suffix(_FAILED))
+                raise
+            return None
+        return named if named or self._is_older(command, _WRITTEN_WITHIN) else None
 
     def _is_older(self, command: Path, seconds: float) -> bool:
         return self.clock() - command.stat().st_mtime > seconds
 
 
-def _runs_of(command: Path) -> list[RunDirectory] | None:
-    """The runs in the folder that a command names; None for one in which nothing is written yet.
+def _moved_aside(found: Path) -> Path:
+    if found.suffix == _ASIDE:
+        return found
+    return found.rename(found.with_name(found.name + _ASIDE))
 
-    Raises UnreadableFile and NoRunsFound.
-    """
+
+def _named_in(command: Path) -> list[RunDirectory]:
+    """The runs in the folder that a command names; none when nothing is written. Raises OSError, BackhaulError."""
     try:
         target = command.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise UnreadableFile(f"The command file {command} cannot be read: {error}.") from error
     if not target:
-        return None
+        return []
     if not Path(target).is_absolute():
         raise NoRunsFound(f"The command file {command} names {target!r}, which is no absolute path.")
     return find_runs([Path(target)], env={}, cwd=command.parent)

@@ -64,12 +64,15 @@ def cleaning(
     command = clean_command([str(folder) for folder in folders], to, entity, project)
 
     async def clean() -> Cleaned:
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+            )
+        except OSError as error:
+            raise TemporaryError(f"Cleaning could not begin: {error.strerror or error}.") from error
         output, _ = await process.communicate()
         try:
             document = json.loads(output)

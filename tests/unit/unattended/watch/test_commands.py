@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import warnings
 from collections.abc import Iterable
@@ -150,6 +151,45 @@ def test_a_command_for_nothing_is_told_and_kept(osh: Osh, time: Time) -> None:
     assert (done, [error.code for error in errors]) == (0, ["no-runs"])
     assert osh.files == ["command.failed"]
     assert osh.look() == 0
+
+
+def test_a_command_that_another_watcher_has_taken_meanwhile_is_no_error(osh: Osh) -> None:
+    """Several hosts may look into one folder; the second one to rename a file finds it gone."""
+    osh.trigger()
+
+    def ask(_: Iterable[RunDirectory]) -> None:
+        raise AssertionError("the other watcher asks")
+
+    class SlowFolder(type(osh.commands.folder)):  # type: ignore[misc]
+        """The other watcher is at work between the listing and the renaming."""
+
+        def iterdir(self) -> Iterable[Path]:
+            found = list(super().iterdir())
+            for path in found:
+                path.unlink()
+            return found
+
+    commands = Commands(SlowFolder(osh.commands.folder))
+    assert commands.take(ask) == (0, [])
+
+
+def test_a_command_that_may_not_be_taken_is_told_and_costs_the_others_nothing(
+    osh: Osh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder may belong to somebody else."""
+    osh.trigger()
+    (closed := osh.commands.folder / "000.command").write_text(str(osh.run))
+    rename = Path.rename
+
+    def refuse(path: Path, target: Path) -> Path:
+        if path == closed:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    done, errors = osh.commands.take(lambda _: None)
+    assert (done, [error.code for error in errors]) == (1, ["unreadable-file"])
+    assert closed.exists()
 
 
 def test_without_the_folder_there_are_no_commands(tmp_path: Path) -> None:
