@@ -45,6 +45,7 @@ def test_a_run_that_is_still_written_is_sent_as_far_as_it_is_and_finished_later(
     assert (done.exit_code, done.only["state"]) == (0, "verified"), done.stderr
     after = held(depot.data, project, done.only["run_id"])
     assert (after.history, after.run.state) == (there.history, "failed")
+    assert done.only["url"] == f"{depot.url}/{done.only['entity']}/{project}/runs/{done.only['run_id']}"
 
 
 def test_a_log_that_grew_since_gets_its_new_rows_sent(

@@ -107,7 +107,7 @@ class Audit:
             console_text = stack.enter_context(ConsoleText())
             overtaken = await numbering.overtaken_at(status, progress) is not None
             address = await address_of(self.run.identity, self.destination, progress, self.server, self.retrier)
-            self.outcome.entity, self.outcome.project = address.entity, address.project
+            self.outcome.is_at(self.destination, address)
             expected = await self._expected(progress, address, console_text, overtaken=overtaken)
             digest = await asyncio.to_thread(sha256_of, log, stamp.size)
             proof = Proof(

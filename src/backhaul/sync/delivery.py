@@ -131,8 +131,8 @@ class Delivery:
         self.outcome.local = self.outcome.remote = progress.lines
         self.outcome.files_local = self.outcome.files_remote = len(progress.files)
         self.outcome.artifacts_local = self.outcome.artifacts_remote = len(progress.artifacts)
-        self.outcome.entity = progress.entity or self.outcome.entity
-        self.outcome.project = progress.project or self.outcome.project
+        if progress.entity and progress.project:
+            self.outcome.is_at(self.destination, RunAddress(progress.entity, progress.project, self.outcome.run_id))
         self.outcome.receipt = progress.receipt
         self.end = {stream: progress.base[stream] + progress.lines[stream] for stream in NUMBERED}
         return self.outcome
@@ -175,7 +175,7 @@ class Delivery:
     ) -> None:
         """Deliver what is only this fragment's: config, summary and end of the run are the later fragments' by now."""
         address = await address_of(self.run.identity, self.destination, progress, self.server, self.retrier)
-        self.outcome.entity, self.outcome.project = address.entity, address.project
+        self.outcome.is_at(self.destination, address)
         while (batch := await asyncio.to_thread(maker.next)) is not None:
             self.outcome.local = batch.next
         self.outcome.damage = maker.reader.damage
@@ -287,7 +287,7 @@ class Delivery:
         tries = iter([names])
         address, targets = await self.retrier.run(lambda: self.server.open_run(upsert, next(tries, ())))
         self.address = address
-        self.outcome.entity, self.outcome.project = address.entity, address.project
+        self.outcome.is_at(self.destination, address)
         return address, targets
 
     def _set_aside(self, maker: BatchMaker) -> None:

@@ -11,6 +11,8 @@ from typing import Any, Self
 from backhaul.errors import (
     BackhaulError,
     ConfigurationError,
+    DeadlineReached,
+    Interrupted,
     NotProvable,
     QuarantineError,
     StillRecording,
@@ -21,6 +23,8 @@ from backhaul.runs.rows import NUMBERED, Stream
 from backhaul.sync.destination import Destination
 from backhaul.sync.verify import Difference
 from backhaul.wandblog import Damage
+from backhaul.wire.hosts import page_of
+from backhaul.wire.remote import RunAddress
 
 
 class RunState(StrEnum):
@@ -54,7 +58,7 @@ class Outcome:
 
     `local` and `remote` count lines per stream (of the fragment, and as far as known at the destination); `files` the
     files to deliver and those that are there; `name` is what the user calls the run. `differences` are what a reading
-    back found. `error` is why the run is not verified, or LogDamaged beside verified.
+    back found, `url` the run's page for people. `error` is why the run is not verified, or LogDamaged beside verified.
     """
 
     path: Path
@@ -92,6 +96,12 @@ class Outcome:
             project=to.project_of(identity),
         )
 
+    def is_at(self, to: Destination, address: RunAddress) -> None:
+        """The destination has the run under this address."""
+        self.entity, self.project = address.entity, address.project
+        # The user's own depot may end with the command, and its address with it.
+        self.url = page_of(to.base_url, address) if to.name is None else None
+
     @property
     def exit_code(self) -> int:
         """What this run alone would make the command's exit code."""
@@ -116,7 +126,7 @@ class Outcome:
             return
         if isinstance(error, NotProvable) and self.state is RunState.SENT:
             return
-        waits = isinstance(error, TemporaryError | ConfigurationError) or error.exit_code in (8, 130, 143)
+        waits = isinstance(error, TemporaryError | ConfigurationError | DeadlineReached | Interrupted)
         self.state = RunState.BLOCKED if waits else RunState.QUARANTINED
 
     def as_json(self) -> dict[str, Any]:

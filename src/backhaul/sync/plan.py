@@ -25,7 +25,7 @@ def plan_fragment(run: Inspection, destination: Destination, state_folder: Path,
     progress = known.get(destination.key(run.identity), Progress())
     outcome = Outcome.at(destination, run)
     outcome.remote = progress.lines
-    outcome.files_remote = len(progress.files)
+    outcome.files_remote, outcome.artifacts_remote = len(progress.files), len(progress.artifacts)
     outcome.receipt = progress.receipt
     if progress.verified == LogStamp.of(run.directory.log):
         outcome.state = RunState.VERIFIED
@@ -42,6 +42,7 @@ def _read(run: Inspection, outcome: Outcome, roots: Roots) -> None:
             outcome.local = batch.next
     outcome.damage = maker.reader.damage
     rows = maker.rows
+    outcome.artifacts_local = len(rows.artifacts)
     files, on_disk = run.directory.files, rows.recorded_by_python_engine
     for payload in recorded_payloads(files, rows.files, all_on_disk=on_disk, roots=roots):
         if isinstance(payload, PayloadMissing):

@@ -1,18 +1,19 @@
 """W&B's own hosts: one deployment answers under several names, and keys are stored under any of them.
 
-Source: `wandb/sdk/lib/urls.py` of 0.31.
+Sources: `wandb/sdk/lib/urls.py` and `api_to_app_url` in `wandb/util.py` of 0.31.
 """
 
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from backhaul.errors import ConfigurationError
+from backhaul.wire.remote import RunAddress
 
 DEFAULT_BASE_URL = "https://api.forge.coreweave.com"
 
-_PROXIED_PATH = "/api/wandb"
+_PROXIED_PATH, _PAGES_PATH = "/api/wandb", "/wandb"
 _API_BEHIND = {
     "forge.coreweave.com": "api.wandb.ai",
     "qa.forge.coreweave.com": "api.qa.wandb.ai",
@@ -44,6 +45,20 @@ def machine_names(base_url: str) -> list[str]:
         if parts.hostname in (forge, f"api.{forge}", api):
             names += [api, f"api.{forge}", forge]
     return list(dict.fromkeys(name for name in names if name))
+
+
+def page_of(base_url: str, run: RunAddress) -> str:
+    """The address of a run's page for people, which is not on the host of the API everywhere."""
+    path = "/".join(quote(part, safe="") for part in (run.entity, run.project, "runs", run.run_id))
+    return f"{_site_of(base_url.rstrip('/'))}/{path}"
+
+
+def _site_of(base_url: str) -> str:
+    host = urlsplit(base_url).hostname
+    for forge, api in _API_BEHIND.items():
+        if host in (f"api.{forge}", api):
+            return f"https://{forge}{_PAGES_PATH}"
+    return base_url.replace("://api.", "://" if "://api.wandb." in base_url else "://app.", 1)
 
 
 def _host(url: str) -> str:

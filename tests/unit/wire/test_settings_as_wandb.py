@@ -12,6 +12,8 @@ import pytest
 
 from backhaul.errors import ConfigurationError, NoCredentials
 from backhaul.wire.credentials import find_api_key
+from backhaul.wire.hosts import page_of
+from backhaul.wire.remote import RunAddress
 from backhaul.wire.settings import Settings, load_settings
 
 KEY = "0123456789abcdef0123456789abcdef01234567"
@@ -113,6 +115,26 @@ def test_percent_sign_in_a_settings_file_is_a_percent_sign(home, cwd):
 def test_base_url_is_normalised_as_by_wandb(home, cwd, url, expected):
     """The same address in another spelling is the same server."""
     assert load_settings({"WANDB_BASE_URL": url}, cwd, home).base_url == expected
+
+
+@pytest.mark.parametrize(
+    "api",
+    [
+        "https://api.wandb.ai",
+        "https://api.qa.wandb.ai",
+        "https://api.forge.coreweave.com",
+        "https://api.wandb.example.org/",
+        "https://api.acme.org",
+        "https://acme.wandb.io",
+        "http://localhost:8080",
+    ],
+)
+def test_a_run_s_page_is_where_wandb_says(api):
+    """The pages of a server are on another host than its API in some places."""
+    from wandb.util import api_to_app_url
+
+    site = api_to_app_url(api)
+    assert page_of(api, RunAddress("ada", "my project", "a1b2")) == f"{site}/ada/my%20project/runs/a1b2"
 
 
 @pytest.mark.parametrize(
