@@ -12,12 +12,10 @@ from pathlib import Path
 from backhaul.errors import (
     BackhaulError,
     ConfigurationError,
-    ConnectionRefused,
     DeadlineReached,
     EmptyLog,
-    HostNotFound,
+    LogDamaged,
     QuarantineError,
-    QuotaExceeded,
     StillRecording,
     TemporaryError,
 )
@@ -33,7 +31,7 @@ from backhaul.sync.digests import Digests
 from backhaul.sync.follower import Follower, is_to_be_followed
 from backhaul.sync.fragments import Chain, fragments_by_run
 from backhaul.sync.log_digest import Beginning
-from backhaul.sync.mishap import mishap_of, told
+from backhaul.sync.mishap import is_for_all, mishap_of, told
 from backhaul.sync.options import SyncOptions
 from backhaul.sync.outcome import Outcome
 from backhaul.sync.reporter import Reporter
@@ -41,8 +39,6 @@ from backhaul.sync.retry import Retrier
 from backhaul.sync.size_limit import SizeLimit
 from backhaul.wire.server import Server
 
-# What befalls one run befalls all of them; a quota is that of one entity.
-_FOR_ALL = (HostNotFound, ConnectionRefused, ConfigurationError)
 # What of its log a run has in memory: all of a short one, some batches of a long one. Four long ones at a time.
 _MOST_OF_ONE, _MOST_OF_ALL = 16 << 20, 64 << 20
 # How often, in seconds, a log without a record is looked at.
@@ -143,7 +139,7 @@ class Engine:
             self._finish(delivery.run, run.directory)
             chain.ended(delivery.end)
             failed = delivery.outcome.error
-            if failed is not None and failed.exit_code != 9:
+            if failed is not None and not isinstance(failed, LogDamaged):
                 for later in chain.fragments[index + 1 :]:
                     if later.directory.log not in self._unasked:
                         self._finish(later, later.directory, _held_back(delivery.outcome))
@@ -206,13 +202,13 @@ class Engine:
             return
         delivery.outcome.fail(failure)
         waits = self.options.live and isinstance(failure, TemporaryError)
-        if isinstance(failure, _FOR_ALL) and not isinstance(failure, QuotaExceeded) and not waits:
+        if is_for_all(failure) and not waits:
             self._closed = failure
 
 
 def _held_back(before: Outcome) -> BackhaulError:
     """Why the fragments after one that was not delivered have to wait."""
-    if before.error is not None and before.exit_code in (4, 5, 8):
+    if isinstance(before.error, ConfigurationError | TemporaryError | DeadlineReached):
         return before.error
     reason = before.error.message if before.error else "it is not delivered"
     return QuarantineError(

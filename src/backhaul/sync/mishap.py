@@ -1,11 +1,20 @@
-"""What an exception that is none of ours means for the one run that it hit."""
+"""What has befallen a run: told as an error of the one tree, whatever it was; and whether it befalls all others too."""
 
 from __future__ import annotations
 
 import errno
 from collections.abc import Awaitable
 
-from backhaul.errors import BackhaulError, DiskFull, TemporaryError, UnreadableFile
+from backhaul.errors import (
+    BackhaulError,
+    ConfigurationError,
+    ConnectionRefused,
+    DiskFull,
+    HostNotFound,
+    QuotaExceeded,
+    TemporaryError,
+    UnreadableFile,
+)
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NOT_TO_BE_READ = frozenset(
@@ -37,3 +46,10 @@ async def mishap_of(work: Awaitable[object]) -> BackhaulError | None:
     except Exception as error:  # noqa: BLE001 - the last door of one run: its failure must not end the others.
         return told(error)
     return None
+
+
+def is_for_all(error: BackhaulError) -> bool:
+    """Whether no run can get through as long as this lasts: the line is dead, or the credentials are refused."""
+    # A quota is that of one entity.
+    is_of_the_way = isinstance(error, HostNotFound | ConnectionRefused | ConfigurationError)
+    return is_of_the_way and not isinstance(error, QuotaExceeded)

@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 
 from backhaul.errors import (
     BackhaulError,
-    ConfigurationError,
-    ConnectionRefused,
-    HostNotFound,
+    DeadlineReached,
+    Interrupted,
     QuarantineError,
     QuotaExceeded,
     RunBusy,
@@ -17,6 +16,7 @@ from backhaul.errors import (
     TemporaryError,
     VerificationFailed,
 )
+from backhaul.sync.mishap import is_for_all
 from backhaul.sync.outcome import Outcome, RunState
 from backhaul.sync.progress import LogStamp
 from backhaul.sync.retry import Patience, decide
@@ -30,7 +30,6 @@ _MOST_TRIES = 5
 _MOST_CRASHES = 5
 # Whoever has the run in hand now is asked again soon.
 _BUSY_FOR = 30.0
-_STOPPED = frozenset({8, 130, 143})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +73,7 @@ def after_error(error: BackhaulError, circumstances: Try) -> Decision:
     attempts, now, reason = circumstances.attempts, circumstances.now, Reason.of(error)
     if isinstance(error, StillRecording):
         return Decision(QueueState.RECORDING, reason=reason)
-    if error.exit_code in _STOPPED:
+    if isinstance(error, DeadlineReached | Interrupted):
         return Decision(QueueState.PENDING, now, attempts, reason)
     if is_for_all(error):
         return Decision(QueueState.BLOCKED, now, attempts, reason)
@@ -86,14 +85,6 @@ def after_error(error: BackhaulError, circumstances: Try) -> Decision:
     if isinstance(error, TemporaryError | QuotaExceeded) or (_is_suspect(error) and attempts + 1 < _MOST_TRIES):
         return Decision(QueueState.BLOCKED, now + wait(error, circumstances), attempts + 1, reason)
     return Decision(QueueState.QUARANTINED, attempts=attempts + 1, reason=reason)
-
-
-def is_for_all(error: BackhaulError) -> bool:
-    """Whether no run can get through as long as this lasts: the line is dead, or the credentials are refused."""
-    if isinstance(error, QuotaExceeded):
-        # That of one entity.
-        return False
-    return isinstance(error, HostNotFound | ConnectionRefused | ConfigurationError)
 
 
 def wait(error: BackhaulError, circumstances: Try) -> float:

@@ -13,11 +13,11 @@ from pathlib import Path
 from backhaul.errors import BackhaulError, Terminated
 from backhaul.sync.event import Event, EventKind
 from backhaul.sync.ledger import read_ledger
-from backhaul.sync.mishap import told
+from backhaul.sync.mishap import is_for_all, told
 from backhaul.sync.options import SyncOptions
 from backhaul.sync.outcome import Outcome
 from backhaul.sync.progress import LogStamp
-from backhaul.unattended.queue.decision import Decision, Try, after, after_error, is_for_all, stamped
+from backhaul.unattended.queue.decision import Decision, Try, after, after_error, stamped
 from backhaul.unattended.queue.entry import Item, QueueState, Reason
 from backhaul.unattended.queue.interface import Queue
 from backhaul.unattended.watch.log import Log
