@@ -21,9 +21,9 @@ from backhaul.sync.options import SyncOptions
 from backhaul.sync.policy import ArtifactPolicy
 from backhaul.sync.state_folder import state_folder
 from backhaul.unattended.disk_guard import Action, Thresholds
+from backhaul.unattended.guarded_folders import GuardedFolders
 from backhaul.unattended.queue.interface import Queue
 from backhaul.unattended.queue.opening import open_queue
-from backhaul.unattended.room import GuardedFolders
 from backhaul.unattended.watch.commands import DEFAULT_FOLDER
 from backhaul.unattended.watch.disk_chore import DiskChore, cleaning
 from backhaul.unattended.watch.log import Log

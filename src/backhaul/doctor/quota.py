@@ -8,38 +8,44 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from backhaul.doctor.file_system import kind_of, mount_of
+from backhaul.runs.mounts import Mount, MountTable
 
 # NFS asks the file server, which may not answer.
 _PATIENCE = 10.0
 # What both tools print of a file system: its place, then used, quota, limit and grace of space (KiB) and of files.
 _COLUMNS = 9
+SPACE, FILES = "space", "files"
+# How many bytes, or files, one unit of the columns is.
+_UNITS = {SPACE: 1024, FILES: 1}
 
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """A quota of `what` ("space" or "files"): how much of it is used, as a share, and the columns that say so."""
+    """A quota of `what` (`SPACE` or `FILES`): the share of it that is used, what is left of it (bytes, or files), and
+    the columns that say so.
+    """
 
     what: str
     share: float
+    left: int
     line: str
 
 
 def quotas_of(folder: Path, env: Mapping[str, str]) -> Iterator[Quota]:
     """The quotas that hold for this user's files in `folder`, his own and his group's; none where nobody tells any."""
-    mount = str(mount_of(folder))
-    for command in _commands(folder, mount):
+    mount = MountTable.of_this_host().holding(folder)
+    for command in _commands(mount):
         words = _said(command, env)
         for place, word in enumerate(words):
-            if word == mount:
+            if word == str(mount.point):
                 # Both tools break the line behind a long name.
                 yield from _quotas_in(command[0], words[place : place + _COLUMNS])
 
 
-def _commands(folder: Path, mount: str) -> list[list[str]]:
-    if kind_of(folder).startswith("lustre"):
+def _commands(mount: Mount) -> list[list[str]]:
+    if mount.kind.startswith("lustre"):
         ids = ("-u", os.geteuid()), ("-g", os.getegid())
-        return [["lfs", "quota", "-q", whose, str(number), mount] for whose, number in ids]
+        return [["lfs", "quota", "-q", whose, str(number), str(mount.point)] for whose, number in ids]
     return [["quota", "-u", "-g", "-w", "-p", "-v", "--hide-device", "--show-mntpoint"]]
 
 
@@ -64,7 +70,7 @@ def _quotas_in(tool: str, columns: list[str]) -> Iterator[Quota]:
     if len(columns) < _COLUMNS:
         return
     line = f"{tool} says: {' '.join(columns)}"
-    for what, (used, quota, limit) in (("space", columns[1:4]), ("files", columns[5:8])):
+    for what, (used, quota, limit) in ((SPACE, columns[1:4]), (FILES, columns[5:8])):
         try:
             # A star marks what is over the quota, brackets what Lustre does not know for sure.
             amount, limits = int(used.strip("*[]")), [number for number in (int(quota), int(limit)) if number]
@@ -72,4 +78,5 @@ def _quotas_in(tool: str, columns: list[str]) -> Iterator[Quota]:
             continue
         if limits:
             # Over the quota nothing more can be written when the time of grace is over, over the limit at once.
-            yield Quota(what, amount / min(limits), line)
+            most = min(limits)
+            yield Quota(what, amount / most, max(0, most - amount) * _UNITS[what], line)

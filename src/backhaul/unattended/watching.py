@@ -16,7 +16,7 @@ from backhaul.unattended.notices import ADDRESSES, CLOUDS, Aws, Azure, Gcp, Http
 from backhaul.unattended.order import Target
 
 if TYPE_CHECKING:
-    from backhaul.unattended.room import GuardedFolders
+    from backhaul.unattended.guarded_folders import GuardedFolders
 
 _LOOK_EVERY = 0.5
 # Looking takes at most this share of a core: a job may have thousands of files open.
@@ -41,7 +41,7 @@ class Watching:
         """Tell what should be known, until the wrapper is gone."""
         # Here, and not above: the wrapper must not depend on them, nor wait for them.
         from backhaul.unattended.before_start import warnings
-        from backhaul.unattended.room import GuardedFolders
+        from backhaul.unattended.guarded_folders import GuardedFolders
 
         disk = GuardedFolders(self.roots, self.thresholds)
         _tell_disk(disk, tell)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from backhaul.errors import DiskFull, TemporaryError
 from backhaul.unattended.disk_guard import Action
+from backhaul.unattended.guarded_folders import Filling, GuardedFolders
 from backhaul.unattended.order import clean_command
 from backhaul.unattended.queue.entry import WAITING
 from backhaul.unattended.queue.interface import Queue
-from backhaul.unattended.room import Filling, GuardedFolders
 from backhaul.unattended.watch.log import Log
 
 _NEXT = "Make room; `backhaul clean --dry-run` tells which runs may go."
