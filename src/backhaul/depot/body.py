@@ -7,11 +7,10 @@ import json
 import math
 import zlib
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from typing import Any
 
 import orjson
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from backhaul.depot.refusal import Refused
 from backhaul.depot.threads import in_thread
@@ -49,18 +48,25 @@ async def _chunks(request: Request, largest: int | None, what: str) -> AsyncIter
     too_large = Refused(f"the {what} is larger than {largest} bytes", 413)
     if int(request.headers.get("content-length", 0)) > room:
         raise too_large
-    stream = request.stream()
-    with suppress(StopAsyncIteration):
-        while True:
-            try:
-                async with asyncio.timeout(_SILENCE):
-                    chunk = await anext(stream)
-            except TimeoutError:
-                raise Refused(f"the {what} stopped coming", 408) from None
-            room -= len(chunk)
-            if room < 0:
-                raise too_large
-            yield chunk
+    more = True
+    while more:
+        chunk, more = await _next(request, what)
+        room -= len(chunk)
+        if room < 0:
+            raise too_large
+        yield chunk
+
+
+async def _next(request: Request, what: str) -> tuple[bytes, bool]:
+    """The next piece of the body, and whether there is more. Raises ClientDisconnect when the client has gone."""
+    try:
+        async with asyncio.timeout(_SILENCE):
+            message = await request.receive()
+    except TimeoutError:
+        raise Refused(f"the {what} stopped coming", 408) from None
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    return message.get("body", b""), message.get("more_body", False)
 
 
 def parse_object(data: bytes) -> dict[str, Any]:

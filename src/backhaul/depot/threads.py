@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -24,21 +23,33 @@ async def in_thread(work: Callable[P, T], *args: P.args, **named: P.kwargs) -> T
 
     A caller that is cancelled is told so when the work has ended: nothing is taken away from under it.
     """
-    return await _outcome(_THREADS, lambda: work(*args, **named))
+    return await _begun(_THREADS, lambda: work(*args, **named))
 
 
 async def in_blob_thread(work: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
     """The same, for what waits for an object store: one that hangs takes no thread from the lines of runs."""
-    return await _outcome(_BLOB_THREADS, lambda: work(*args, **named))
+    return await _begun(_BLOB_THREADS, lambda: work(*args, **named))
 
 
-async def _outcome(threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:
-    outcome = asyncio.get_running_loop().run_in_executor(threads, work)
-    try:
-        return await asyncio.shield(outcome)
-    except asyncio.CancelledError:
-        while not outcome.done():  # a task group cancels again and again
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait([outcome])
-        outcome.exception()  # nobody is left to hear of it
-        raise
+class _Outcome(asyncio.Future[T]):
+    """What comes of work that is waited for to its end: a task that is cancelled meanwhile hears of it then."""
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """Not now."""
+        return False
+
+
+def _begun(threads: ThreadPoolExecutor, work: Callable[[], T]) -> _Outcome[T]:
+    loop = asyncio.get_running_loop()
+    outcome: _Outcome[T] = _Outcome(loop=loop)
+
+    def done() -> None:
+        try:
+            result = work()
+        except BaseException as error:
+            loop.call_soon_threadsafe(outcome.set_exception, error)
+        else:
+            loop.call_soon_threadsafe(outcome.set_result, result)
+
+    threads.submit(done)
+    return outcome
