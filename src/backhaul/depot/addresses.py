@@ -34,6 +34,11 @@ class Target:
         return f"{root}/{'/'.join(escaped)}/{quote(self.name, safe='/')}"
 
     @property
+    def place(self) -> tuple[str, str, str]:
+        """Entity, project and id of the run."""
+        return self.entity, self.project, self.run
+
+    @property
     def storage_path(self) -> str:
         """Where the file is PUT and got by signed addresses."""
         return self.path("/storage")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
@@ -17,13 +17,14 @@ from backhaul.depot.graphql import GraphQLEndpoint
 from backhaul.depot.graphql.context import Context, Services
 from backhaul.depot.graphql.endpoint import to_json
 from backhaul.depot.keys import shown_key
-from backhaul.depot.model import User
+from backhaul.depot.model import Delivery, User
 from backhaul.depot.pages import Pages
 from backhaul.depot.pages.assets import Assets
 from backhaul.depot.pages.login import Tickets
-from backhaul.depot.refusal import Refused, not_found, of_disk
+from backhaul.depot.refusal import Refused, of_disk
+from backhaul.depot.run_numbers import RunNumbers
 from backhaul.depot.storage import BadDigest, Storage, target_of
-from backhaul.depot.threads import in_thread
+from backhaul.depot.threads import in_thread, outcome
 
 _LOG = logging.getLogger("backhaul.depot")
 
@@ -31,6 +32,7 @@ _BAD_DIGEST = "<Error><Code>BadDigest</Code><Message>The Content-MD5 does not ma
 """As S3 says it, which clients of object stores understand."""
 _REFUSAL_HEADERS = {401: {"WWW-Authenticate": 'Basic realm="depot"'}, 429: {"Retry-After": "5"}}
 
+_SHORT = 16 << 10  # bytes of lines that are taken apart without a thread
 _KEY_START = 8  # characters of a key that tell which one it is, and no more of it
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -43,7 +45,8 @@ class App:
         self._services = services
         self._people = people
         self._graphql = GraphQLEndpoint()
-        self._storage = Storage(services)
+        self._numbers = RunNumbers()
+        self._storage = Storage(services, self._numbers)
         self._pages = Pages(services, people, tickets)
 
     def routes(self) -> list[Route | Mount]:
@@ -114,24 +117,29 @@ class App:
 
     async def _take_lines(self, request: Request) -> Response:
         data = await body.read(request)
-        stop = await in_thread(_deliver, request.state.services, request.path_params, data)
+        services: Services = request.state.services
+        number = await self._run_number(request)
+        delivery = _delivery(data) if len(data) < _SHORT else await in_thread(_delivery, data)
+        stop = await outcome(services.store.begin_delivery(number, delivery))
+        if delivery.batches:
+            services.digester.note(number)
         return JSONResponse(file_stream.ANSWER | {"stopped": True} if stop else file_stream.ANSWER)
+
+    async def _run_number(self, request: Request) -> int:
+        where = request.path_params
+        place = where["entity"], where["project"], where["run"]
+        known = self._numbers.remembered(place, request.state.user)
+        if known is not None:
+            return known
+        return await in_thread(self._numbers.get, place, request.state.services.store)
 
     async def _give_file(self, request: Request) -> Response:
         store = request.state.services.store
         return await in_thread(self._storage.file_response, request, store, target_of(request))
 
 
-def _deliver(services: Services, where: Mapping[str, str], data: bytes) -> bool:
-    """Whether the run should stop; returns when the lines are durable."""
-    run = services.store.run(where["entity"], where["project"], where["run"])
-    if run is None:
-        raise not_found(f"run {where['entity']}/{where['project']}/{where['run']}")
-    delivery = file_stream.parse(body.parse_object(data))
-    services.store.deliver(run.id, delivery)
-    if delivery.batches:
-        services.digester.note(run.id)
-    return bool(run.stop_requested)
+def _delivery(data: bytes) -> Delivery:
+    return file_stream.parse(body.parse_object(data))
 
 
 def _context(request: Request) -> Context:

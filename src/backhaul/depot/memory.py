@@ -25,6 +25,11 @@ class Memory(Generic[K, V]):
         self._values: OrderedDict[K, V] = OrderedDict()
         self._lock = threading.Lock()
 
+    def remembered(self, key: K) -> V | None:
+        """The value remembered under `key`."""
+        with self._lock:
+            return self._values.get(key)
+
     def get(self, key: K, compute: Callable[[], V]) -> V:
         """The value remembered under `key`, or the one computed now. What `compute` raises is not remembered."""
         with self._lock:

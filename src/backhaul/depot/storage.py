@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
-from collections.abc import Callable
+from concurrent.futures import Future
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -12,13 +12,12 @@ from starlette.responses import Response
 from backhaul.depot import body, download, manifests, names
 from backhaul.depot.addresses import Addressed, ContentTarget, ManifestTarget, PartTarget, Target
 from backhaul.depot.graphql.context import Services
-from backhaul.depot.memory import Memory
 from backhaul.depot.model import Blob, Run
 from backhaul.depot.refusal import Refused, not_found
+from backhaul.depot.run_numbers import RunNumbers
 from backhaul.depot.store import Store
-from backhaul.depot.threads import in_thread
-
-_REMEMBERED_RUNS = 10_000
+from backhaul.depot.store.interface import Keep
+from backhaul.depot.threads import ended, in_thread
 
 
 class BadDigest(Refused):
@@ -28,36 +27,31 @@ class BadDigest(Refused):
 class Storage:
     """Answers requests for the bytes of runs' files."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, numbers: RunNumbers) -> None:
         self._store = services.store
         self._blobs = services.blobs
         self._signer = services.signer
         self._assembly = services.assembly
         self._max_file_size = services.max_file_size
-        self._run_ids: Memory[tuple[str, str, str], int] = Memory(_REMEMBERED_RUNS)
+        self._numbers = numbers
 
     async def put(self, request: Request) -> Response:
         """Takes in a file at a signed address. It shows when it is whole and durable; until then the old one does."""
         target = target_of(request)
         self._check(request, "PUT", target)
 
-        def keep(blob: Blob) -> str | None:
-            return self._store.put_file(self._run_id(target), target.name, blob)
+        def keep(blob: Blob) -> Future[str | None]:
+            return self._store.begin_put_file(self._numbers.get(target.place, self._store), target.name, blob)
 
         return await self._receive(request, None, keep)
-
-    def _run_id(self, target: Target) -> int:
-        """The number of a run. It is the run's for ever: the id of a deleted run is not given again."""
-        place = (target.entity, target.project, target.run)
-        return self._run_ids.get(place, lambda: _run(self._store, target).id)
 
     async def put_content(self, request: Request) -> Response:
         """Takes in bytes of an artifact; they must have the MD5 that the address names."""
         target = _content_of(request)
         self._check(request, "PUT", target)
 
-        def keep(blob: Blob) -> str | None:
-            return self._store.artifacts.put_content(target.project_id, blob, target.artifact_id)
+        def keep(blob: Blob) -> Future[str | None]:
+            return ended(self._store.artifacts.put_content(target.project_id, blob, target.artifact_id))
 
         return await self._receive(request, target.md5, keep)
 
@@ -69,7 +63,11 @@ class Storage:
         if upload is None or not 1 <= target.number <= len(upload.parts):
             raise not_found("upload")
         md5 = upload.parts[target.number - 1]
-        return await self._receive(request, md5, lambda blob: self._assembly.put_part(upload.id, target.number, blob))
+
+        def keep(blob: Blob) -> Future[str | None]:
+            return ended(self._assembly.put_part(upload.id, target.number, blob))
+
+        return await self._receive(request, md5, keep)
 
     async def put_manifest(self, request: Request) -> Response:
         """Takes in an artifact's manifest; it must have the MD5 that was announced."""
@@ -80,13 +78,13 @@ class Storage:
             raise not_found("artifact manifest")
         md5 = manifests.to_hex(manifest.digest)
         most = min(manifests.LARGEST, self._max_file_size or manifests.LARGEST)
-        return await self._receive(
-            request, md5, lambda blob: self._store.artifacts.put_manifest(manifest.id, blob), most
-        )
 
-    async def _receive(
-        self, request: Request, md5: str | None, keep: Callable[[Blob], str | None], largest: int | None = None
-    ) -> Response:
+        def keep(blob: Blob) -> Future[str | None]:
+            return ended(self._store.artifacts.put_manifest(manifest.id, blob))
+
+        return await self._receive(request, md5, keep, most)
+
+    async def _receive(self, request: Request, md5: str | None, keep: Keep, largest: int | None = None) -> Response:
         """Stores the body of at most `largest` bytes, or as large as files may be; `keep` names it, as `Blobs` says."""
         announced = request.headers.get("content-md5")
         expected = {digest for digest in (md5, manifests.to_hex(announced.strip()) if announced else None) if digest}

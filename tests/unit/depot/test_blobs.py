@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from backhaul.depot.store.interface import BROUGHT_AFTER, SETTLED_AFTER
 from backhaul.depot.store.leaving import GRACE
 from backhaul.depot.store.s3.blobs import S3Blobs
 from backhaul.depot.store.s3.bucket import Bucket
+from backhaul.depot.threads import ended
 
 from ...object_store import BUCKET, Door
 
@@ -43,7 +46,9 @@ class House:
             for start in range(0, len(data), 1 << 18):
                 yield data[start : start + (1 << 18)]
 
-        return asyncio.run(self.blobs.receive(body(), more.get("accept", lambda _blob: None), keep))
+        return asyncio.run(
+            self.blobs.receive(body(), more.get("accept", lambda _blob: None), lambda blob: ended(keep(blob)))
+        )
 
 
 @pytest.fixture(params=["folder", "s3"])
@@ -94,10 +99,18 @@ def test_what_comes_in_is_read_back(house: House, data: bytes) -> None:
 
 @pytest.mark.parametrize("data", [b"some", _LARGE], ids=["small", "large"])
 def test_a_body_that_is_refused_leaves_nothing(house: House, data: bytes) -> None:
-    """Before it exists, when it is to get its name, and when it ends in the middle."""
+    """Before it exists, when it is to get its name and while it gets it, and when it ends in the middle."""
 
     def refuse(_blob: Blob) -> str | None:
         raise Refused("no")
+
+    async def whole() -> AsyncIterator[bytes]:
+        yield data
+
+    def refused_later(_blob: Blob) -> Future[str | None]:
+        later: Future[str | None] = Future()
+        threading.Timer(0.05, lambda: later.set_exception(Refused("no"))).start()
+        return later
 
     async def torn() -> AsyncIterator[bytes]:
         yield data
@@ -106,7 +119,8 @@ def test_a_body_that_is_refused_leaves_nothing(house: House, data: bytes) -> Non
     for attempt in (
         lambda: house.receive(data, accept=refuse),
         lambda: house.receive(data, refuse),
-        lambda: asyncio.run(house.blobs.receive(torn(), lambda _blob: None, lambda _blob: None)),
+        lambda: asyncio.run(house.blobs.receive(whole(), lambda _blob: None, refused_later)),
+        lambda: asyncio.run(house.blobs.receive(torn(), lambda _blob: None, lambda _blob: ended(None))),
     ):
         with pytest.raises(Refused):
             attempt()

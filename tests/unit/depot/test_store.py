@@ -205,15 +205,21 @@ def test_a_closed_database_says_so(database: Path | str) -> None:
 def test_a_write_that_comes_while_the_database_closes_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is carried out: nobody waits for a writer that is gone."""
     database = SqliteDatabase(tmp_path / "d.sqlite")
-    put, at_the_door, go_on = database._jobs.put, threading.Event(), threading.Event()
+    queue, at_the_door, go_on = database._jobs, threading.Event(), threading.Event()
 
-    def held(job: Any) -> None:
-        if job is not None:
-            at_the_door.set()
-            assert go_on.wait(30)
-        put(job)
+    class Held:
+        """The queue with somebody at its door."""
 
-    monkeypatch.setattr(database._jobs, "put", held)
+        def put(self, job: Any) -> None:
+            if job is not None:
+                at_the_door.set()
+                assert go_on.wait(30)
+            queue.put(job)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(queue, name)
+
+    monkeypatch.setattr(database, "_jobs", Held())
     with ThreadPoolExecutor(2) as threads:
         late = threads.submit(database.write, lambda c: c.execute("SELECT 1").fetchone())
         assert at_the_door.wait(30)

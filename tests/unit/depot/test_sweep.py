@@ -24,6 +24,7 @@ from backhaul.depot.store.leaving import GRACE
 from backhaul.depot.store.opening import open_store
 from backhaul.depot.store.sql_store import SqlStore
 from backhaul.depot.sweep import ABANDONED_AFTER, Sweep
+from backhaul.depot.threads import ended
 
 
 @dataclass
@@ -51,7 +52,7 @@ class House:
         async def body() -> AsyncIterator[bytes]:
             yield data
 
-        return asyncio.run(self.blobs.receive(body(), lambda _blob: None, lambda _blob: None))
+        return asyncio.run(self.blobs.receive(body(), lambda _blob: None, lambda _blob: ended(None)))
 
     def age_all(self) -> None:
         """An hour has passed for all that lies there."""

@@ -10,6 +10,7 @@ is about (`locked`); everybody else who does so waits until it is committed, and
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
 
 from backhaul.depot.store.dialect import Dialect
@@ -69,6 +70,12 @@ class Database(Protocol):
         """What `work` returns, once its changes are durable. When it raises, nothing of it was stored.
 
         It may be called several times: once more when another's work came between. Only its last result counts.
+        """
+
+    def begin(self, work: Callable[[Connection], T]) -> Future[T]:
+        """The same for a caller who does not wait: this returns at once, and the outcome is there when it is durable.
+
+        Raises Refused when the database is closed.
         """
 
     def close(self) -> None:

@@ -13,7 +13,8 @@ from __future__ import annotations
 import itertools
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -23,15 +24,12 @@ from backhaul.depot.refusal import of_disk
 from backhaul.depot.store import folders
 from backhaul.depot.store.draft import Draft
 from backhaul.depot.store.folders import Folder
-from backhaul.depot.store.interface import SETTLED_AFTER, Clock
+from backhaul.depot.store.interface import SETTLED_AFTER, Accept, Clock, Keep
 from backhaul.depot.store.leaving import Leaving
-from backhaul.depot.threads import in_thread
+from backhaul.depot.threads import begun_in_thread, in_thread
 
 _WRITE_AT = 1 << 20  # bytes gathered before a thread hashes and writes them
 _NEIGHBOURS = 64  # blobs that go to one folder before the next one's turn
-
-Accept = Callable[[Blob], None]
-Keep = Callable[[Blob], str | None]
 
 
 class FolderBlobs:
@@ -66,21 +64,31 @@ class FolderBlobs:
                 if gathered >= _WRITE_AT:
                     await in_thread(draft.append, waiting)
                     waiting, gathered = [], 0
-            return await in_thread(self._kept, draft, waiting, accept, keep)
+            return await begun_in_thread(self._begin_to_keep, draft, waiting, accept, keep)
 
-    def _kept(self, draft: Draft, rest: list[bytes], accept: Accept, keep: Keep) -> Blob:
+    def _begin_to_keep(self, draft: Draft, rest: list[bytes], accept: Accept, keep: Keep) -> Future[Blob]:
         """The end of a body, in one go: a small one meets one thread in all."""
         blob = self._settled(draft, rest, accept)
+        whole: Future[Blob] = Future()
+
+        def kept(done: Future[str | None]) -> None:
+            if error := done.exception():
+                self.destroy(blob.name)
+                whole.set_exception(error)
+                return
+            needless = done.result()
+            if needless == blob.name:
+                self.destroy(needless)  # nobody knows of it
+            elif needless:
+                self.remove(needless)
+            whole.set_result(blob)
+
         try:
-            needless = keep(blob)
+            keep(blob).add_done_callback(kept)
         except Exception:
             self.destroy(blob.name)
             raise
-        if needless == blob.name:
-            self.destroy(needless)  # nobody knows of it
-        elif needless:
-            self.remove(needless)
-        return blob
+        return whole
 
     def keep(self, data: bytes) -> Blob:
         """See `Blobs`. A full disk is refused with 507, one that fails otherwise with 503."""

@@ -16,7 +16,7 @@ from backhaul.depot.refusal import Refused
 
 Raw = psycopg.Connection[tuple[Any, ...]]
 
-_MOST = 20
+MOST = 20
 """For each process: more would wait for each other in the server. It allows 100 in all, unless told otherwise."""
 
 _PATIENCE = 30.0  # seconds until a connection is free
@@ -49,7 +49,7 @@ class Pool:
         self._address = address
         self._idle: list[Raw] = []
         self._lock = threading.Lock()
-        self._free = threading.Semaphore(_MOST)
+        self._free = threading.Semaphore(MOST)
         self._closed = False
 
     @contextmanager
@@ -76,7 +76,7 @@ class Pool:
             return
         self._closed = True
         until = time.monotonic() + _ENDING_WITHIN
-        ended = [self._free.acquire(timeout=max(0.0, until - time.monotonic())) for _ in range(_MOST)]
+        ended = [self._free.acquire(timeout=max(0.0, until - time.monotonic())) for _ in range(MOST)]
         with self._lock:
             idle, self._idle = self._idle, []
         for raw in idle:

@@ -12,6 +12,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 from itertools import count
 from typing import Any, TypeVar
@@ -22,7 +23,7 @@ from psycopg import errors
 from backhaul.depot.refusal import Refused, disk_full
 from backhaul.depot.store import schemas
 from backhaul.depot.store.database import Connection, Disturbed, Values
-from backhaul.depot.store.pool import Pool, Raw
+from backhaul.depot.store.pool import MOST, Pool, Raw
 from backhaul.depot.store.postgres_dialect import POSTGRESQL
 from backhaul.depot.store.unusable import PlaceUnreachable
 
@@ -44,6 +45,7 @@ class PostgresDatabase:
 
     def __init__(self, address: str) -> None:
         self._pool = Pool(address)
+        self._writers = ThreadPoolExecutor(MOST, "depot-writer")
         try:
             self._transaction(_WRITE, _prepare)
         except psycopg.Error as error:
@@ -73,8 +75,16 @@ class PostgresDatabase:
                 raise _explained(error) from error
         raise Refused("too many are changing the same thing at once; try again", 503)
 
+    def begin(self, work: Callable[[Connection], T]) -> Future[T]:
+        """See `Database`."""
+        try:
+            return self._writers.submit(self.write, work)
+        except RuntimeError:
+            raise Refused("the depot is stopping", 503) from None
+
     def close(self) -> None:
         """See `Database`."""
+        self._writers.shutdown(wait=False)
         self._pool.close()
 
     def _transaction(self, begin: bytes, work: Callable[[Connection], T]) -> T:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 
 from backhaul.depot.model import (
     HISTORY,
@@ -151,7 +152,11 @@ class SqlStore:
 
     def deliver(self, run_id: int, delivery: Delivery) -> None:
         """See `Store`."""
-        self._database.write(lambda c: _deliver(c, run_id, delivery, self._clock()))
+        self.begin_delivery(run_id, delivery).result()
+
+    def begin_delivery(self, run_id: int, delivery: Delivery) -> Future[bool]:
+        """See `Store`."""
+        return self._database.begin(lambda c: _deliver(c, run_id, delivery, self._clock()))
 
     def line_counts(self, run_id: int) -> LineCounts:
         """See `Store`."""
@@ -201,7 +206,11 @@ class SqlStore:
 
     def put_file(self, run_id: int, name: str, blob: Blob) -> str | None:
         """See `Store`."""
-        return self._database.write(lambda c: files.put(c, run_id, name, blob, self._clock()))
+        return self.begin_put_file(run_id, name, blob).result()
+
+    def begin_put_file(self, run_id: int, name: str, blob: Blob) -> Future[str | None]:
+        """See `Store`."""
+        return self._database.begin(lambda c: files.put(c, run_id, name, blob, self._clock()))
 
     def file(self, run_id: int, name: str) -> StoredFile | None:
         """See `Store`."""
@@ -255,7 +264,7 @@ class SqlStore:
         self._database.close()
 
 
-def _deliver(connection: Connection, run_id: int, delivery: Delivery, now: float) -> None:
+def _deliver(connection: Connection, run_id: int, delivery: Delivery, now: float) -> bool:
     run = runs.standing(connection, run_id)  # a run deleted meanwhile takes no more lines
     grows = streams.grows(connection, run_id, delivery.batches)
     state = states.after(run.state, delivery, grows, bool(run.stop_requested))
@@ -267,3 +276,4 @@ def _deliver(connection: Connection, run_id: int, delivery: Delivery, now: float
         runs.summarize(connection, run_id, delivery.summary, now)
     changed = delivery.complete or state != run.state
     runs.set_state(connection, run_id, state, delivery.exit_code if changed else run.exit_code, now)
+    return bool(run.stop_requested)

@@ -26,7 +26,6 @@ _CACHE_KIB = (
     32 << 10
 )  # at most, for each connection; with the default of 2 MiB, pages of indexes are read over and over
 _MOST_AT_ONCE = 256
-_WAITING_WRITES = 1024  # a full queue makes callers wait; nothing is dropped
 
 
 class SqliteConnection(sqlite3.Connection):
@@ -52,7 +51,7 @@ class SqliteDatabase:
         self._path = path
         self._idle: list[SqliteConnection] = []
         self._lock = threading.Lock()
-        self._jobs: queue.Queue[_Job | None] = queue.Queue(_WAITING_WRITES)
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()  # as long as there are requests under way
         self._entrance = threading.Lock()
         self._closed = False
         try:
@@ -77,10 +76,13 @@ class SqliteDatabase:
 
     def write(self, work: Work[T]) -> T:
         """See `Database`. It is called once more when it shared a transaction with another one's that failed."""
+        return self.begin(work).result()
+
+    def begin(self, work: Work[T]) -> Future[T]:
+        """See `Database`."""
         job = _Job(work, Future())
         self._put(job)
-        result: T = job.outcome.result()
-        return result
+        return job.outcome
 
     def close(self) -> None:
         """Finishes the writes that wait, then closes every connection."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from backhaul.depot.store.interface.arrivals import Arrivals
 from backhaul.depot.store.interface.artifacts import Artifacts, Uploads
-from backhaul.depot.store.interface.blobs import BROUGHT_AFTER, SETTLED_AFTER, Blobs
+from backhaul.depot.store.interface.blobs import BROUGHT_AFTER, SETTLED_AFTER, Accept, Blobs, Keep
 from backhaul.depot.store.interface.keeping import Keeping
 from backhaul.depot.store.interface.people import Users
 from backhaul.depot.store.interface.runs import Store
@@ -20,10 +20,12 @@ from backhaul.depot.store.interface.sweeps import Sweeps
 __all__ = [
     "BROUGHT_AFTER",
     "SETTLED_AFTER",
+    "Accept",
     "Arrivals",
     "Artifacts",
     "Blobs",
     "Clock",
+    "Keep",
     "Keeping",
     "Store",
     "Sweeps",

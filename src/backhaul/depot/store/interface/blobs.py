@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future
 from typing import BinaryIO, Protocol
 
 from backhaul.depot.model import Blob
@@ -14,17 +15,19 @@ BROUGHT_AFTER = 8 * 24 * 3600.0
 """Seconds, the same for what clients bring themselves: they have a week until a version has to be committed."""
 
 
+Accept = Callable[[Blob], None]
+Keep = Callable[[Blob], Future[str | None]]
+
+
 class Blobs(Protocol):
     """The bytes of files, each under a name that the store alone chooses. Several processes may use the same."""
 
-    async def receive(
-        self, chunks: AsyncIterator[bytes], accept: Callable[[Blob], None], keep: Callable[[Blob], str | None]
-    ) -> Blob:
+    async def receive(self, chunks: AsyncIterator[bytes], accept: Accept, keep: Keep) -> Blob:
         """Takes in a body and has it kept; it leaves nothing behind when it raises.
 
         `accept` sees size and MD5 before the blob exists, and refuses it by raising. `keep` gets the blob when it is
-        whole and durable, gives its name to something, and returns the name of a blob that is needed no longer: the
-        one that was there before, or this one. Both are called in a thread of their own.
+        whole and durable, and begins to give its name to something. What comes of that is the name of a blob that is
+        needed no longer: the one that was there before, or this one. Both are called in a thread of their own.
         """
 
     def keep(self, data: bytes) -> Blob:

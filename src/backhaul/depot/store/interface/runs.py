@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Future
 from typing import Protocol
 
 from backhaul.depot.model import (
@@ -84,6 +85,9 @@ class Store(Protocol):
         The run becomes running, or what `complete` and `preempting` say.
         """
 
+    def begin_delivery(self, run_id: int, delivery: Delivery) -> Future[bool]:
+        """The same for a caller who does not wait; the outcome says whether the run should stop."""
+
     def line_counts(self, run_id: int) -> LineCounts:
         """How far the streams of the run reach."""
 
@@ -116,6 +120,9 @@ class Store(Protocol):
 
     def put_file(self, run_id: int, name: str, blob: Blob) -> str | None:
         """Makes `blob` the content of the run's file; returns the name of the blob that it replaced."""
+
+    def begin_put_file(self, run_id: int, name: str, blob: Blob) -> Future[str | None]:
+        """The same for a caller who does not wait."""
 
     def file(self, run_id: int, name: str) -> StoredFile | None:
         """The run's file of that name, or None."""

@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, cast
 
 from backhaul.depot.model import Blob
 from backhaul.depot.store import unfinished
-from backhaul.depot.store.interface import BROUGHT_AFTER, SETTLED_AFTER, Clock
+from backhaul.depot.store.interface import BROUGHT_AFTER, SETTLED_AFTER, Accept, Clock, Keep
 from backhaul.depot.store.leaving import Leaving
 from backhaul.depot.store.s3.bucket import Bucket, Missing
 from backhaul.depot.store.s3.place import S3Place
@@ -27,9 +27,6 @@ from backhaul.depot.threads import in_blob_thread
 
 _OWNER = "owner"  # no blob's name begins so
 _HAND_OVER = 1 << 20  # bytes gathered before a thread hashes them
-
-Accept = Callable[[Blob], None]
-Keep = Callable[[Blob], str | None]
 
 
 class S3Blobs:
@@ -85,7 +82,7 @@ class S3Blobs:
         draft.append(rest)
         blob = _settled(draft, accept)
         try:
-            needless = keep(blob)
+            needless = keep(blob).result()
         except Exception:
             self.destroy(blob.name)
             raise
