@@ -3,12 +3,8 @@
 The engine's own code runs in it (delivery, numbering, retries, ledger, read-back) against a server, a disk and a clock
 that exist in memory only. Every request may fail before or after the server did what was asked, or be the last thing
 that the process did; every write of the ledger may fail, stay half done, or be lost with the power, and so may that of
-a checkpoint. The server shows its counts late, and may come back from a backup. Whatever happens, the sync is started
-again, as a user would.
-
-Where ledgers may get lost as a whole, a backup is what the server held at one moment. In the other lives a backup may
-have every stream of another moment. Both together leave no way to tell what a console line is: a server that has
-rows of the first part alone and console lines beyond it may have got those from somebody else.
+a checkpoint. The server shows its counts late, and may come back from a backup, each stream as of a moment of its own;
+a ledger may get lost as a whole. Whatever happens, the sync is started again, as a user would.
 """
 
 from __future__ import annotations
@@ -49,7 +45,16 @@ from backhaul.sync.size_limit import SizeLimit
 from backhaul.wandblog import LogWriter
 from backhaul.wandblog.schema import HistoryRecord, Record, SummaryRecord
 from backhaul.wire.message import FileSlice
-from backhaul.wire.remote import RemoteFile, RunAddress, RunStatus, RunUpsert, UploadTarget, Viewer
+from backhaul.wire.remote import (
+    ConsoleLine,
+    ConsoleTail,
+    RemoteFile,
+    RunAddress,
+    RunStatus,
+    RunUpsert,
+    UploadTarget,
+    Viewer,
+)
 from backhaul.wire.server import Server
 
 Result = TypeVar("Result")
@@ -190,10 +195,6 @@ class _SimulatedLock:
         return self._disk.files.setdefault(self._path, _SimulatedFile())
 
 
-# Lines per stream, summary, files and state of the run, as the server held them once.
-_Moment = tuple[dict[Stream, int], str, dict[str, tuple[int, str]], str]
-
-
 @dataclass
 class SimulatedServer:
     """A W&B server with one run: lines by number, files by name; late to show, and not always there."""
@@ -211,7 +212,6 @@ class SimulatedServer:
     lost_alert_answers: int = 0
     ever: dict[tuple[Stream, int], set[str]] = field(default_factory=dict)
     _shown: list[tuple[float, RunStatus | None]] = field(default_factory=lambda: [(0.0, None)])
-    _moments: list[_Moment] = field(default_factory=list)
 
     @property
     def artifacts(self) -> Any:
@@ -247,6 +247,16 @@ class SimulatedServer:
             return [row for row in listed if min_step <= json.loads(row)["_step"] < max_step][:page_size]
 
         return await self._ask(rows)
+
+    async def console_tail(self, address: RunAddress, most: int) -> ConsoleTail:
+        """The last console lines."""
+
+        def tail() -> ConsoleTail:
+            numbered = sorted(self.lines[Stream.OUTPUT].items())[-most:]
+            parted = ((number, *line.split(" ", 1)) for number, line in numbered)
+            return ConsoleTail(len(self.lines[Stream.OUTPUT]), tuple(ConsoleLine(*each) for each in parted))
+
+        return await self._ask(tail)
 
     async def upsert_run(self, run: RunUpsert) -> RunAddress:
         """Create or change the run."""
@@ -291,14 +301,9 @@ class SimulatedServer:
 
     def forget(self) -> None:
         """Come back from a backup: the last lines, files and all else that came late are gone."""
-        if self.disk.loses_names and self._moments:
-            place = self.chance.randrange(len(self._moments))
-            lines, self.summary, self.files, self.state = self._moments[place]
-            del self._moments[place + 1 :]
-        else:
-            lines = {stream: self.chance.randint(0, len(self.lines[stream])) for stream in NUMBERED}
-            self.files = {name: file for name, file in self.files.items() if self.chance.random() < 0.5}
-            self.state = "running"
+        lines = {stream: self.chance.randint(0, len(self.lines[stream])) for stream in NUMBERED}
+        self.files = {name: file for name, file in self.files.items() if self.chance.random() < 0.5}
+        self.state = "running"
         for stream, count in lines.items():
             self.lines[stream] = {number: self.lines[stream][number] for number in range(count)}
         self._shown = [(0.0, self._status())]
@@ -332,8 +337,6 @@ class SimulatedServer:
         def changed() -> Result:
             result = change()
             self._shown.append((asyncio.get_running_loop().time(), self._status()))
-            counts = {stream: len(lines) for stream, lines in self.lines.items()}
-            self._moments.append((counts, self.summary, dict(self.files), self.state))
             return result
 
         return await self._ask(changed)

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from backhaul.wandblog import LogReader, LogWriter
+from backhaul.wandblog.schema import Record
+
 from ..command import Backhaul, another_second_than, copied, ledger_of, log_of, marker_of, record
 from ..conftest import DepotProcess
 from ..depot_contents import held, held_or_none
@@ -199,6 +202,25 @@ def test_a_last_part_alone_without_its_ledger_appends_nothing(
     ledger_of(runs[1]).unlink()
     done = backhaul.sync(runs[1], "-p", project)
     assert (done.exit_code, done.only["state"]) == (0, "verified"), done.stderr
+    assert (_parts(depot.data, project), held(depot.data, project, "resumed").console) == (_BOTH, _CONSOLE)
+
+
+def test_a_last_part_that_was_sent_while_it_ran_goes_on_without_its_ledger(
+    backhaul: Backhaul, depot: DepotProcess, resumed_originals: list[Path], tmp_path: Path, project: str
+) -> None:
+    """Some of its rows and console lines are there: each goes under the number that it has, and none comes twice."""
+    runs = [copied(run, tmp_path / "both") for run in resumed_originals]
+    whole = [record.data for record in LogReader(log_of(runs[1]))]
+    rows = [place for place, data in enumerate(whole) if Record.FromString(data).HasField("history")]
+    for records in (whole[: rows[3]], whole):
+        with log_of(runs[1]).open("wb") as file:
+            writer = LogWriter(file)
+            for data in records:
+                writer.write(data)
+        done = backhaul.sync(tmp_path / "both", "-p", project)
+        assert done.exit_code == 0, done.stderr
+        ledger_of(runs[1]).unlink()
+        shutil.rmtree(runs[0], ignore_errors=True)
     assert (_parts(depot.data, project), held(depot.data, project, "resumed").console) == (_BOTH, _CONSOLE)
 
 

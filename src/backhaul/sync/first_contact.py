@@ -8,9 +8,10 @@ from typing import Any
 
 from backhaul.errors import RemoteConflict
 from backhaul.runs.rows import NUMBERED, Stream
+from backhaul.sync.console_tail import begin_of
 from backhaul.sync.progress import Progress, begin_entry, no_lines
 from backhaul.sync.row import is_newer, is_same, members_of, step_of
-from backhaul.wire.remote import RunStatus
+from backhaul.wire.remote import ConsoleTail, RunStatus
 
 # The lines that the fragment has in a stream, from its first on, as if it started at step 0.
 LinesOf = Callable[[Stream], Iterator[str]]
@@ -47,6 +48,7 @@ def settle(
     force: bool,
     lines_of: LinesOf,
     later_lines_of: LinesOf,
+    console: ConsoleTail | None = None,
 ) -> Settled:
     """Where the lines of a fragment go at this destination.
 
@@ -55,7 +57,7 @@ def settle(
     to it count as acknowledged, and it settles where they begin. When the server begins with a later fragment, ours go
     before it, and it has to be sent anew behind them. Otherwise a run that resumes, or follows a fragment that ends at
     the lines `after`, goes on after what is there, if that is older. Any other run raises RemoteConflict, unless
-    `force`.
+    `force`. `console` is the end of the console there, if it is known.
     """
     held = counts_of(status)
     if status is None or not any(held.values()) or force:
@@ -83,7 +85,9 @@ def settle(
         else:
             raise _conflict_told(held[stream], stream, goes_on=goes_on)
     if goes_on:
-        base[Stream.OUTPUT] = _console_base(held, base, known, after, lines_of)
+        least = 0 if after is None else after[Stream.OUTPUT]
+        told = begin_of(lines_of(Stream.OUTPUT), console, least) if console is not None else None
+        base[Stream.OUTPUT] = _console_base(held, base, known, after, lines_of) if told is None else told
     return Settled(begin_entry(base, known, steps, structured))
 
 
@@ -99,7 +103,7 @@ def _console_base(
     after: Mapping[Stream, int] | None,
     lines_of: LinesOf,
 ) -> int:
-    """Where our console lines begin. The server tells no last console line, so the other streams have to do.
+    """Where our console lines begin, by the other streams, where the console's own end does not tell.
 
     When they cannot tell, the lines go after what is there: rather twice than over another fragment's lines.
     """

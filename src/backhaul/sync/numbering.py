@@ -13,6 +13,7 @@ from backhaul.runs.rows import NUMBERED, Stream
 from backhaul.sync.address import address_of
 from backhaul.sync.batch import Batch, BatchMaker
 from backhaul.sync.checkpoint import Checkpoint
+from backhaul.sync.console_tail import LINES_ASKED
 from backhaul.sync.console_text import ConsoleText
 from backhaul.sync.destination import Destination
 from backhaul.sync.first_contact import counts_of, overlaps, settle, still_held
@@ -22,7 +23,7 @@ from backhaul.sync.progress import Progress, begin_entry, forgotten_entry, lines
 from backhaul.sync.retry import Retrier
 from backhaul.sync.row import is_newer, is_same, members_of, step_of
 from backhaul.sync.server_tail import TailCheck, server_tail
-from backhaul.wire.remote import RunStatus, RunUpsert
+from backhaul.wire.remote import ConsoleTail, RunStatus, RunUpsert
 from backhaul.wire.server import Server
 
 # The streams whose lines tell when they were recorded.
@@ -75,14 +76,27 @@ class Numbering:
         features = await self.retrier.run(self.server.features)
         structured = "STRUCTURED_CONSOLE_LOGS" in features
         try:
-            return await asyncio.to_thread(self._settle, ledger, key, status, structured)
+            return await asyncio.to_thread(self._settle, ledger, key, status, structured, await self._console(status))
         except RemoteConflict:
             known = await self._whole_before_others(status)
             if known is None:
                 raise
             return await asyncio.to_thread(ledger.record, key, begin_entry(no_lines(), known, 0, structured))
 
-    def _settle(self, ledger: Ledger, key: str, status: RunStatus | None, structured: bool) -> Progress:
+    async def _console(self, status: RunStatus | None) -> ConsoleTail | None:
+        """The end of the console there, where lines of other parts may be before ours; None when nobody tells."""
+        goes_on = self.run.identity.resumes or self.after is not None
+        if status is None or not status.output_lines or not goes_on or self.options.force:
+            return None
+        address = await address_of(self.run.identity, self.destination, Progress(), self.server, self.retrier)
+        try:
+            return await self.retrier.run(lambda: self.server.console_tail(address, LINES_ASKED))
+        except RefusedError:
+            return None
+
+    def _settle(
+        self, ledger: Ledger, key: str, status: RunStatus | None, structured: bool, console: ConsoleTail | None
+    ) -> Progress:
         settled = settle(
             status,
             structured=structured,
@@ -91,6 +105,7 @@ class Numbering:
             force=self.options.force,
             lines_of=self._own_lines,
             later_lines_of=self._later_lines,
+            console=console,
         )
         if settled.displaces:
             self._forget_later_numbers(key)

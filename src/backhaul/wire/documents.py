@@ -173,6 +173,18 @@ query SomeFile($project: String!, $entity: String) {
 """,
 )
 
+# What `run.console_logs()` of the official client asks.
+CONSOLE_TAIL = Document(
+    "RunConsoleLogTail",
+    """
+query RunConsoleLogTail($entity: String!, $project: String!, $run: String!, $last: Int!) {
+  project(name: $project, entityName: $entity) {
+    run(name: $run) { logLineCount logLines(last: $last) { edges { node { number timestamp line } } } }
+  }
+}
+""",
+)
+
 # `maxStep` is exclusive; `samples` is the largest number of rows that come back.
 HISTORY_PAGE = Document(
     "HistoryPage",

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from backhaul.errors import NotFound, UnexpectedAnswer
 from backhaul.wire.message import Response
-from backhaul.wire.remote import RemoteFile, RunAddress, RunStatus, UploadTarget, Viewer
+from backhaul.wire.remote import ConsoleLine, ConsoleTail, RemoteFile, RunAddress, RunStatus, UploadTarget, Viewer
 from backhaul.wire.shape import Node
 
 _SHOWN_NAMES = 5
@@ -111,6 +111,15 @@ def _has_started(wandb_config: object) -> bool:
 def rows_of(data: Node, doing: str) -> list[str]:
     """The rows of an answer to `HistoryPage`; NotFound when there is no such run."""
     return _existing_run(data, doing).texts("history")
+
+
+def console_tail_of(data: Node, doing: str) -> ConsoleTail:
+    """The end of the console in an answer to `RunConsoleLogTail`; NotFound when there is no such run."""
+    run = _existing_run(data, doing)
+    shown = run.node_or_none("logLines")
+    nodes = [edge.node("node") for edge in shown.nodes("edges")] if shown is not None else []
+    lines = (ConsoleLine(node.count("number"), node.text_or("timestamp"), node.text_or("line")) for node in nodes)
+    return ConsoleTail(run.count("logLineCount"), tuple(lines))
 
 
 def targets_of(data: Node, names: Sequence[str], base_url: str, doing: str) -> list[UploadTarget]:

@@ -91,6 +91,23 @@ class RemoteFile:
 
 
 @dataclass(frozen=True)
+class ConsoleLine:
+    """A console line as a server shows it: its number, when it was begun (ISO 8601, UTC; may be empty), its text."""
+
+    number: int
+    time: str
+    text: str
+
+
+@dataclass(frozen=True)
+class ConsoleTail:
+    """How many console lines a server has of a run, and the last of them in their order."""
+
+    total: int
+    lines: tuple[ConsoleLine, ...]
+
+
+@dataclass(frozen=True)
 class RunStatus:
     """What the server holds of a run: numbers of lines, last lines, texts (`summary`, `config`: JSON), files.
 

@@ -18,7 +18,7 @@ from backhaul.wire.artifacts import ArtifactDoor
 from backhaul.wire.gathering import Gathering
 from backhaul.wire.graphql import GraphQL
 from backhaul.wire.message import FileSlice, Request, Transport
-from backhaul.wire.remote import RunAddress, RunStatus, RunUpsert, UploadTarget, Viewer
+from backhaul.wire.remote import ConsoleTail, RunAddress, RunStatus, RunUpsert, UploadTarget, Viewer
 from backhaul.wire.run_statuses import RunName, StatusDoor
 from backhaul.wire.shape import strict_json
 
@@ -181,6 +181,12 @@ class Server:
         doing = f"Reading history of {address} from step {min_step}"
         data = await self._graphql.ask(documents.HISTORY_PAGE, variables, doing, patient=True)
         return reading.rows_of(data, doing)
+
+    async def console_tail(self, address: RunAddress, most: int) -> ConsoleTail:
+        """Return the last console lines of a run, `most` of them, and how many there are."""
+        place = {"entity": address.entity, "project": address.project, "run": address.run_id, "last": most}
+        doing = f"Reading the end of the console of {address}"
+        return reading.console_tail_of(await self._graphql.ask(documents.CONSOLE_TAIL, place, doing), doing)
 
     async def file_stream(self, address: RunAddress, body: bytes) -> None:
         """Send one ready `file_stream` body (JSON); it is acknowledged when this returns.

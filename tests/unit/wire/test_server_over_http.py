@@ -32,7 +32,16 @@ from backhaul.errors import (
 )
 from backhaul.wire import documents
 from backhaul.wire.message import FileSlice
-from backhaul.wire.remote import RemoteFile, RunAddress, RunStatus, RunUpsert, UploadTarget, Viewer
+from backhaul.wire.remote import (
+    ConsoleLine,
+    ConsoleTail,
+    RemoteFile,
+    RunAddress,
+    RunStatus,
+    RunUpsert,
+    UploadTarget,
+    Viewer,
+)
 from backhaul.wire.server import Server
 from backhaul.wire.transport import HttpTransport
 
@@ -146,7 +155,7 @@ def test_upsert_sends_what_the_official_client_sends():
         host="vm",
     )
     address, seen = ask(upserted(), lambda server: server.upsert_run(wanted), username="ann", email="a@b.c")
-    assert address == RunAddress("ann", "demo", "06uj925u", "QnVja2V0", "orig-name", 34, False)
+    assert address == RunAddress("ann", "demo", "06uj925u", "QnVja2V0", "orig-name", 34)
     (request,) = seen
     assert (request.method, request.path) == ("POST", "/graphql")
     assert request.json["operationName"] == "UpsertBucket"
@@ -687,6 +696,19 @@ def test_history_rows_are_raw_texts_between_the_steps():
     variables = {"entity": "ann", "project": "demo", "run": "06uj925u", "minStep": 5, "maxStep": 1005, "pageSize": 1000}
     assert seen[0].json["variables"] == variables
     assert seen[0].json["operationName"] == "HistoryPage"
+
+
+def test_the_end_of_the_console_is_read_as_the_official_client_reads_it():
+    """Number, moment and text of each line, and how many there are; a server may know nothing of the moment."""
+    first = {"number": 6, "timestamp": "2026-01-01T00:00:00", "line": "x"}
+    last = {"number": 7, "timestamp": None, "line": ""}
+    shown = {"logLineCount": 8, "logLines": {"edges": [{"node": first}, {"node": last}]}}
+    tail, seen = ask({"project": {"run": shown}}, lambda server: server.console_tail(AT, 2))
+    assert tail == ConsoleTail(8, (ConsoleLine(6, "2026-01-01T00:00:00", "x"), ConsoleLine(7, "", "")))
+    assert seen[0].json["operationName"] == "RunConsoleLogTail"
+    assert seen[0].json["variables"] == {"entity": "ann", "project": "demo", "run": "06uj925u", "last": 2}
+    nothing = {"project": {"run": {"logLineCount": 0, "logLines": None}}}
+    assert ask(nothing, lambda server: server.console_tail(AT, 2))[0] == ConsoleTail(0, ())
 
 
 def test_alert_is_sent_as_recorded_and_must_be_confirmed():
