@@ -75,3 +75,16 @@ def test_a_read_only_run_arrives_and_its_ledger_lies_in_the_state_folder(
     second = through.sync(healthy, "-p", project, prefix=OBEYING_PERMISSIONS)
     assert (second.exit_code, len(proxy.seen)) == (0, sent)
     assert len(held(depot.data, project, "healthy").rows) == 300
+
+
+def test_what_a_run_said_of_itself_before_it_was_put_away_is_still_known(
+    backhaul: Backhaul, healthy: Path, project: str
+) -> None:
+    """Its ledger beside it can no longer be written: another one goes on from there, and it is the one that counts."""
+    assert backhaul.sync(healthy, "-p", f"{project}-before").exit_code == 0
+    for path in (*healthy.rglob("*"), healthy):
+        path.chmod(path.stat().st_mode & 0o555)
+    assert backhaul.sync(healthy, "-p", project, prefix=OBEYING_PERMISSIONS).exit_code == 0
+    (run,) = backhaul("status", healthy, "--json", prefix=OBEYING_PERMISSIONS).document["runs"]
+    known = {each["to"].rpartition(" ")[2].split("/")[1] for each in run["destinations"]}
+    assert known == {f"{project}-before", project}

@@ -28,6 +28,8 @@ from backhaul.sync.progress import Progress
 from backhaul.sync.state_folder import comes_and_goes
 
 SUFFIX = ".backhaul"
+# Of the state folder.
+_FOLDER = "ledgers"
 _COMPACT_AFTER_ENTRIES = 2000
 _IDENTITY_BYTES = 4096
 _NOT_HERE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
@@ -52,18 +54,22 @@ class Ledger:
 
     @classmethod
     def open(cls, log: Path, state_folder: Path) -> Ledger:
-        """Open the ledger of the run whose log is at `log`, beside it or else in `state_folder`."""
-        beside = log.with_name(log.name + SUFFIX)
+        """Open the ledger of the run whose log is at `log`, beside it or else in `state_folder`.
+
+        The one there begins with what one beside the log says, where that can be read and not written.
+        """
+        beside, first = _beside(log), b""
         if not comes_and_goes(log, state_folder):
             try:
                 return cls(beside)._begin()
             except OSError as error:
                 if error.errno not in _NOT_HERE:
                     raise _told(beside, error) from error
-        elsewhere = state_folder / "ledgers" / f"{_identity(log)}{SUFFIX}"
+            first = _content_of(beside) or b""
+        elsewhere = _elsewhere(log, state_folder)
         try:
             elsewhere.parent.mkdir(parents=True, exist_ok=True)
-            return cls(elsewhere)._begin()
+            return cls(elsewhere)._begin(first)
         except OSError as error:
             raise _told(elsewhere, error) from error
 
@@ -96,9 +102,13 @@ class Ledger:
                 self._compact()
             return progress
 
-    def _begin(self) -> Ledger:
+    def _begin(self, first: bytes = b"") -> Ledger:
+        """Take the file; one that is new begins with `first`."""
         content = self._lock.acquire()
         try:
+            if first and not content:
+                self._lock.append(first)
+                content = first
             self._progress, self._entries = _replay(content)
             self._is_torn = bool(content) and not content.endswith(b"\n")
         except BaseException:
@@ -127,18 +137,31 @@ class Ledger:
 
 
 def read_ledger(log: Path, state_folder: Path) -> Mapping[str, Progress]:
-    """What a ledger says of each destination, without opening it for writing; an absent or unreadable one is empty."""
-    if not comes_and_goes(log, state_folder):
-        try:
-            return _replay(log.with_name(log.name + SUFFIX).read_bytes())[0]
-        except OSError:
-            pass
-    elsewhere = state_folder / "ledgers"
+    """What the ledger says of each destination, without opening it for writing; one that cannot be read is empty."""
+    beside = _beside(log)
+    is_here = not comes_and_goes(log, state_folder)
+    content = _content_of(beside) if is_here and os.access(beside, os.W_OK) else None
+    # To make the log's name there, its beginning has to be read: not where nothing ever was.
+    if content is None and (state_folder / _FOLDER).is_dir():
+        content = _content_of(_elsewhere(log, state_folder))
+    if content is None and is_here:
+        content = _content_of(beside)
+    return _replay(content or b"")[0]
+
+
+def _beside(log: Path) -> Path:
+    return log.with_name(log.name + SUFFIX)
+
+
+def _elsewhere(log: Path, state_folder: Path) -> Path:
+    return state_folder / _FOLDER / f"{_identity(log)}{SUFFIX}"
+
+
+def _content_of(path: Path) -> bytes | None:
     try:
-        # Looked for first: to make the log's name there, its beginning has to be read.
-        return _replay((elsewhere / f"{_identity(log)}{SUFFIX}").read_bytes())[0] if elsewhere.is_dir() else {}
+        return path.read_bytes()
     except OSError:
-        return {}
+        return None
 
 
 def _replay(content: bytes) -> tuple[dict[str, Progress], int]:
