@@ -127,6 +127,18 @@ def test_a_body_that_is_refused_leaves_nothing(house: House, data: bytes) -> Non
     assert house.left() == []
 
 
+def test_a_blob_that_may_have_got_its_name_stays(house: House) -> None:
+    """The answer to a commit was lost: the row may be there, and others would rely on its bytes."""
+
+    def lose(_blob: Blob) -> str | None:
+        raise Refused("the depot cannot use its database", 503)
+
+    with pytest.raises(Refused):
+        house.receive(b"some", lose)
+    (name,) = house.left()
+    assert house.blobs.read(name) == b"some"
+
+
 def test_a_blob_that_is_not_needed_goes_at_once_and_a_replaced_one_after_a_minute(house: House) -> None:
     """Who has just read its name can still open it; who has it open reads it to its end."""
     old = house.receive(_LARGE)

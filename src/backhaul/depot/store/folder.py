@@ -24,11 +24,11 @@ from backhaul.depot.refusal import of_disk
 from backhaul.depot.store import folders
 from backhaul.depot.store.draft import Draft
 from backhaul.depot.store.folders import Folder
+from backhaul.depot.store.intake import gathered, named_later, pieces
 from backhaul.depot.store.interface import SETTLED_AFTER, Accept, Clock, Keep
 from backhaul.depot.store.leaving import Leaving
 from backhaul.depot.threads import begun_in_thread, in_thread
 
-_WRITE_AT = 1 << 20  # bytes gathered before a thread hashes and writes them
 _NEIGHBOURS = 64  # blobs that go to one folder before the next one's turn
 
 
@@ -55,40 +55,13 @@ class FolderBlobs:
 
     async def receive(self, chunks: AsyncIterator[bytes], accept: Accept, keep: Keep) -> Blob:
         """See `Blobs`. A full disk is refused with 507, one that fails otherwise with 503."""
-        waiting: list[bytes] = []
-        gathered = 0
         with self._draft() as draft:
-            async for chunk in chunks:
-                waiting.append(chunk)
-                gathered += len(chunk)
-                if gathered >= _WRITE_AT:
-                    await in_thread(draft.append, waiting)
-                    waiting, gathered = [], 0
-            return await begun_in_thread(self._begin_to_keep, draft, waiting, accept, keep)
+            rest = await gathered(chunks, lambda some: in_thread(draft.append, some))
+            return await begun_in_thread(self._begin_to_keep, draft, rest, accept, keep)
 
     def _begin_to_keep(self, draft: Draft, rest: list[bytes], accept: Accept, keep: Keep) -> Future[Blob]:
         """The end of a body, in one go: a small one meets one thread in all."""
-        blob = self._settled(draft, rest, accept)
-        whole: Future[Blob] = Future()
-
-        def kept(done: Future[str | None]) -> None:
-            if error := done.exception():
-                self.destroy(blob.name)
-                whole.set_exception(error)
-                return
-            needless = done.result()
-            if needless == blob.name:
-                self.destroy(needless)  # nobody knows of it
-            elif needless:
-                self.remove(needless)
-            whole.set_result(blob)
-
-        try:
-            keep(blob).add_done_callback(kept)
-        except Exception:
-            self.destroy(blob.name)
-            raise
-        return whole
+        return named_later(self._settled(draft, rest, accept), keep, self.destroy, self.remove)
 
     def keep(self, data: bytes) -> Blob:
         """See `Blobs`. A full disk is refused with 507, one that fails otherwise with 503."""
@@ -98,10 +71,8 @@ class FolderBlobs:
     def join(self, names: list[str], accept: Accept) -> Blob:
         """See `Blobs`. A full disk is refused with 507, one that fails otherwise with 503."""
         with self._draft() as draft:
-            for name in names:
-                with self.open(name) as source:
-                    while piece := source.read(_WRITE_AT):
-                        draft.append([piece])
+            for piece in pieces(names, self.open):
+                draft.append([piece])
             return self._settled(draft, [], accept)
 
     @contextmanager

@@ -23,11 +23,12 @@ class Blobs(Protocol):
     """The bytes of files, each under a name that the store alone chooses. Several processes may use the same."""
 
     async def receive(self, chunks: AsyncIterator[bytes], accept: Accept, keep: Keep) -> Blob:
-        """Takes in a body and has it kept; it leaves nothing behind when it raises.
+        """Takes in a body and has it kept; it leaves nothing behind when it raises, but what the sweep must look at.
 
         `accept` sees size and MD5 before the blob exists, and refuses it by raising. `keep` gets the blob when it is
         whole and durable, and begins to give its name to something. What comes of that is the name of a blob that is
-        needed no longer: the one that was there before, or this one. Both are called in a thread of their own.
+        needed no longer: the one that was there before, or this one. Both are called in a thread of their own. When
+        a database that fails (`Refused`, 503) leaves open whether the blob has got its name, the blob stays.
         """
 
     def keep(self, data: bytes) -> Blob:

@@ -15,6 +15,7 @@ from typing import BinaryIO, cast
 
 from backhaul.depot.model import Blob
 from backhaul.depot.store import unfinished
+from backhaul.depot.store.intake import begun, gathered, named, pieces
 from backhaul.depot.store.interface import BROUGHT_AFTER, SETTLED_AFTER, Accept, Clock, Keep
 from backhaul.depot.store.leaving import Leaving
 from backhaul.depot.store.s3.bucket import Bucket, Missing
@@ -26,7 +27,7 @@ from backhaul.depot.store.unusable import PlaceRefused
 from backhaul.depot.threads import in_blob_thread
 
 _OWNER = "owner"  # no blob's name begins so
-_HAND_OVER = 1 << 20  # bytes gathered before a thread hashes them
+_PIECE = 1 << 20  # bytes read at a time
 
 
 class S3Blobs:
@@ -64,16 +65,9 @@ class S3Blobs:
     async def receive(self, chunks: AsyncIterator[bytes], accept: Accept, keep: Keep) -> Blob:
         """See `Blobs`. A store that does not take it is refused with 503."""
         draft = Draft(self.bucket, _name())
-        waiting: list[bytes] = []
-        gathered = 0
         try:
-            async for chunk in chunks:
-                waiting.append(chunk)
-                gathered += len(chunk)
-                if gathered >= _HAND_OVER:
-                    await in_blob_thread(draft.append, waiting)
-                    waiting, gathered = [], 0
-            return await in_blob_thread(self._kept, draft, waiting, accept, keep)
+            rest = await gathered(chunks, lambda some: in_blob_thread(draft.append, some))
+            return await in_blob_thread(self._kept, draft, rest, accept, keep)
         except BaseException:
             await in_blob_thread(draft.drop)
             raise
@@ -81,15 +75,7 @@ class S3Blobs:
     def _kept(self, draft: Draft, rest: list[bytes], accept: Accept, keep: Keep) -> Blob:
         draft.append(rest)
         blob = _settled(draft, accept)
-        try:
-            needless = keep(blob).result()
-        except Exception:
-            self.destroy(blob.name)
-            raise
-        if needless == blob.name:
-            self.destroy(needless)  # nobody knows of it
-        elif needless:
-            self.remove(needless)
+        named(blob, begun(blob, keep), self.destroy, self.remove)
         return blob
 
     def keep(self, data: bytes) -> Blob:
@@ -101,10 +87,8 @@ class S3Blobs:
     def join(self, names: list[str], accept: Accept) -> Blob:
         """See `Blobs`. A store that does not take it is refused with 503."""
         with self._draft() as draft:
-            for name in names:
-                with self.open(name) as source:
-                    while piece := source.read(_HAND_OVER):
-                        draft.append([piece])
+            for piece in pieces(names, self.open):
+                draft.append([piece])
             return _settled(draft, accept)
 
     @contextmanager
@@ -166,6 +150,6 @@ def _settled(draft: Draft, accept: Accept) -> Blob:
 def md5_of(source: BinaryIO) -> str:
     """The MD5 (hexadecimal) of the bytes to the end, which are read."""
     digest = hashlib.md5(usedforsecurity=False)
-    while piece := source.read(_HAND_OVER):
+    while piece := source.read(_PIECE):
         digest.update(piece)
     return digest.hexdigest()
