@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from itertools import islice
 
 from backhaul.depot.addresses import Addressed, ContentTarget, ManifestTarget
 from backhaul.depot.artifact import Artifact, Upload
@@ -29,6 +30,7 @@ from backhaul.depot.store.interface import Arrivals
 
 _LOG = logging.getLogger("backhaul.depot")
 
+_AT_ONCE = 1000  # objects that are named in one transaction
 _OF_NOTHING = "d41d8cd98f00b204e9800998ecf8427e"
 
 
@@ -61,11 +63,24 @@ class DirectUploads:
         return self._arrivals.joined(_of_parts(upload), upload.parts, told)
 
     def settle(self, artifact: Artifact) -> None:
-        """Names what came for a version that is not committed yet."""
+        """Names all that came for a version that is not committed yet."""
+        if not artifact.committed and not artifact.deleted:
+            came = self._arrivals.came(_start(artifact.id))
+            while some := list(islice(came, _AT_ONCE)):
+                self._name(artifact, some)
+
+    def settle_files(self, artifact: Artifact, digests: set[str]) -> bool:
+        """Names those of a version's files with these MD5s that came; whether there are any."""
         if artifact.committed or artifact.deleted:
-            return
+            return False
+        start = _start(artifact.id)
+        came = self._arrivals.among(start, {f"{start}{md5}" for md5 in digests})
+        self._name(artifact, came)
+        return bool(came)
+
+    def _name(self, artifact: Artifact, came: list[Blob]) -> None:
         contents = []
-        for blob in self._arrivals.came(_start(artifact.id)):
+        for blob in came:
             what, _, rest = blob.name.removeprefix(_start(artifact.id)).partition(".")
             if blob.md5 != (rest if what.startswith("m") else what):
                 _LOG.warning("removed what is not what its address was for", extra={"facts": {"blob": blob.name}})

@@ -35,8 +35,12 @@ def _here(context: Context, identifier: str, specs: list[Args]) -> dict[str, Con
     """What is here already of the files for one version, by MD5; it stays for that version from now on."""
     artifact = find_artifact(context, identifier)
     digests = [manifests.to_hex(spec["md5"]) for spec in specs if spec["artifactID"] == identifier]
-    context.settle(artifact)
-    return context.store.artifacts.rely_on(artifact.collection.project.id, digests, artifact.id)
+    store, project = context.store.artifacts, artifact.collection.project.id
+    here = store.rely_on(project, digests, artifact.id)
+    lacking = set(digests) - here.keys()
+    if lacking and context.settle_files(artifact, lacking):
+        here |= store.rely_on(project, sorted(lacking), artifact.id)
+    return here
 
 
 def _node(context: Context, spec: Args, here: dict[str, Content]) -> dict[str, Any]:

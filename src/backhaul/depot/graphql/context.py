@@ -100,6 +100,10 @@ class Context:
         if self.services.direct:
             self.services.direct.settle(artifact)
 
+    def settle_files(self, artifact: Artifact, digests: set[str]) -> bool:
+        """The same for its files with these MD5s alone; whether some of them came."""
+        return self.services.direct is not None and self.services.direct.settle_files(artifact, digests)
+
     def check_time(self) -> None:
         """Raises `TookTooLong` when the answer should have been ready."""
         if time.monotonic() > self.ends_at:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from backhaul.depot.model import Blob
@@ -21,8 +21,11 @@ class Arrivals(Protocol):
     def part_addresses(self, name: str, parts: tuple[str, ...]) -> list[str]:
         """Where parts with these MD5s may be PUT. Asked again, they are those of the same upload, with what came."""
 
-    def came(self, start: str) -> list[Blob]:
+    def came(self, start: str) -> Iterator[Blob]:
         """Those that came whole, by the start of their names. Size and MD5 are those of the bytes that are there."""
+
+    def among(self, start: str, names: set[str]) -> list[Blob]:
+        """Those of these names, which all start so, that came whole; it takes no longer when many others are there."""
 
     def joined(self, name: str, parts: tuple[str, ...], told: Mapping[int, str]) -> Blob:
         """The parts put together, once they all came; `told` is by number what the client heard of them (`ETag`).

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 from backhaul.depot.addresses import LIFETIME
@@ -18,6 +20,8 @@ from backhaul.depot.store.s3.bucket import Found, Missing, client_of
 _REMEMBERED = 100_000  # objects that were read for their MD5
 _SMALLEST_PART = 5 << 20  # bytes; what S3 puts together
 _NAMED = 5  # of the parts that are missing
+_PAGE = 1000  # objects that the store lists at a time
+_AT_ONCE = 16  # objects that are asked for one by one
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
 
@@ -42,9 +46,22 @@ class S3Arrivals:
             for number, md5 in enumerate(parts, 1)
         ]
 
-    def came(self, start: str) -> list[Blob]:
+    def came(self, start: str) -> Iterator[Blob]:
         """See `Arrivals`."""
-        return [Blob(each.name, each.size, self._md5(each)) for each in self._bucket.found(start)]
+        return map(self._blob, self._bucket.found(start))
+
+    def among(self, start: str, names: set[str]) -> list[Blob]:
+        """See `Arrivals`. The list is in the order of names: what comes behind its first page is asked for by name."""
+        listed = {each.name: each for each in islice(self._bucket.found(start), _PAGE)}
+        last = max(listed) if len(listed) == _PAGE else None
+        behind = sorted(name for name in names if last is not None and name > last)
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            found = [listed[name] for name in names if name in listed]
+            found += filter(None, threads.map(self._bucket.head, behind))
+            return list(threads.map(self._blob, found))
+
+    def _blob(self, found: Found) -> Blob:
+        return Blob(found.name, found.size, self._md5(found))
 
     def joined(self, name: str, parts: tuple[str, ...], told: Mapping[int, str]) -> Blob:
         """See `Arrivals`."""
@@ -55,7 +72,7 @@ class S3Arrivals:
         whole = self._bucket.head(name)
         if whole is None:
             raise Refused("the upload of these parts is over")
-        return Blob(name, whole.size, self._md5(whole))
+        return self._blob(whole)
 
     def _etags(self, came: dict[int, Found], parts: tuple[str, ...], told: Mapping[int, str]) -> list[str]:
         """The ETags of the parts in their order, if all came and are what was announced."""
