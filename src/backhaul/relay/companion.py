@@ -31,15 +31,25 @@ def companion(command: Sequence[str]) -> Iterator[None]:
 
 def _keep_running(command: list[str], stop: threading.Event) -> None:
     while not stop.is_set():
+        end = _run(command, stop)
+        if not stop.is_set():
+            _LOG.warning("ended", extra={"facts": {**end, "again_in": _PAUSE}})
+            stop.wait(_PAUSE)
+
+
+def _run(command: list[str], stop: threading.Event) -> dict[str, object]:
+    """Run it until it ends or is to end; how it ended, or why it could not begin."""
+    try:
         # Its standard input ends when we die, however we die: so it knows.
         with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
             while process.poll() is None and not stop.wait(0.2):
                 pass
             if process.poll() is None:
                 _end(process)
-        if not stop.is_set():
-            _LOG.warning("ended", extra={"facts": {"exit_code": process.returncode, "again_in": _PAUSE}})
-            stop.wait(_PAUSE)
+    except OSError as error:
+        # No memory, or too many processes, for the moment.
+        return {"reason": error.strerror or str(error)}
+    return {"exit_code": process.returncode}
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

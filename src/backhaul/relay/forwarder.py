@@ -31,8 +31,9 @@ Send = Callable[[Sequence[Path]], Report]
 
 @dataclass(slots=True)
 class _Patience:
-    """When a run may be tried again."""
+    """When a run may be tried again, as long as its `fingerprint` stays the same."""
 
+    fingerprint: str
     pause: float = _FIRST_PAUSE
     until: float = 0.0
 
@@ -52,7 +53,7 @@ class Forwarder:
     spool: Spool
     send: Send
     clock: Callable[[], float] = time.time
-    _refused: dict[tuple[int, str], _Patience] = field(default_factory=dict)
+    _refused: dict[int, _Patience] = field(default_factory=dict)
     _busy_until: dict[int, float] = field(default_factory=dict)
     _home: dict[int, tuple[int, float]] = field(default_factory=dict)
 
@@ -71,8 +72,8 @@ class Forwarder:
         now = self.clock()
         for run in self.spool.kept.store.runs():
             if now >= self._busy_until.get(run.id, 0.0) and not self._is_home(run, now):
-                patience = self._refused.get((run.id, self.spool.fingerprint(run)))
-                if patience is None or now >= patience.until:
+                patience = self._refused.get(run.id)
+                if patience is None or now >= patience.until or patience.fingerprint != self.spool.fingerprint(run):
                     yield run
 
     def _is_home(self, run: Run, now: float) -> bool:
@@ -115,7 +116,7 @@ class Forwarder:
     def _conclude(self, outcome: Outcome, run: Run, fingerprint: str) -> None:
         if outcome.state is RunState.VERIFIED:
             self.spool.note_home(run, fingerprint)
-            self._refused.pop((run.id, fingerprint), None)
+            self._refused.pop(run.id, None)
             _told("verified", run, sent_lines=outcome.sent_lines, sent_bytes=outcome.sent_bytes)
         elif isinstance(outcome.error, StillRecording):
             _told("sent so far", run, sent_lines=outcome.sent_lines, sent_bytes=outcome.sent_bytes)
@@ -126,7 +127,10 @@ class Forwarder:
             self._later(run, fingerprint, outcome.error.code if outcome.error else "quarantined", "; ".join(reasons))
 
     def _later(self, run: Run, fingerprint: str, code: str, reason: str) -> None:
-        self._refused.setdefault((run.id, fingerprint), _Patience()).wait(self.clock())
+        patience = self._refused.get(run.id)
+        if patience is None or patience.fingerprint != fingerprint:
+            patience = self._refused[run.id] = _Patience(fingerprint)
+        patience.wait(self.clock())
         _told("refused", run, code=code, reason=reason)
 
 

@@ -1,18 +1,19 @@
 """Where a depot's runs lie as run directories until they are home.
 
-Beside the log, under `contents/`, lie copies of the bytes that the run needs, each under the name that it has in the
-depot; the run's files are links to them.
+Beside the log, under `contents/`, lie the bytes that the run needs, each under the name that it has in the depot: the
+depot's own where they are files of the same file system, else copies. The run's files are links to them.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import quote
 
 from backhaul.depot.keeping import Kept
@@ -138,16 +139,28 @@ class Spool:
             yield made.record(artifact, manifests.merged(store.artifacts.manifests(artifact.id)))
 
     def _laid(self, blob: str, directory: RunDirectory) -> Path:
-        """A copy of a blob in the run directory, made once: a blob never changes."""
+        """A blob in the run directory, brought once: it never changes, and is not lost when the depot removes it."""
         path = directory.path / _CONTENTS / blob
         if not path.exists():
             path.parent.mkdir(exist_ok=True, mode=0o700)
             try:
-                with self.kept.blobs.open(blob) as source, new_file(path, replace=True) as copy:
-                    shutil.copyfileobj(source, copy, _COPIED_AT_ONCE)
+                with self.kept.blobs.open(blob) as source:
+                    _have_at(path, source)
             except OSError as error:
                 raise UnreadableFile(f"The depot's bytes {blob} cannot be read: {error.strerror or error}") from error
         return path
+
+
+def _have_at(path: Path, source: BinaryIO) -> None:
+    """Let the content of `source` lie at `path`. Raises OSError, and what `new_file` raises."""
+    try:
+        # Another name for an open file, whatever it is called: linkat(2) follows the kernel's name for it.
+        descriptor = source.fileno()
+        os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=descriptor, follow_symlinks=True)
+    except OSError:
+        # No file, or one of another file system.
+        with new_file(path, replace=True) as copy:
+            shutil.copyfileobj(source, copy, _COPIED_AT_ONCE)
 
 
 def _link(path: Path, target: Path) -> None:

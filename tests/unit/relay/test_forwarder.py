@@ -17,6 +17,8 @@ from backhaul.relay.spool import Spool
 from backhaul.sync.outcome import Outcome, RunState
 from backhaul.sync.report import Report
 
+from ...small_disk import small_disk
+
 _START = 2_000_000_000.0
 
 
@@ -120,6 +122,21 @@ def test_a_run_whose_bytes_the_depot_has_lost_stops_no_other(world: World) -> No
     forwarder = world.forwarder()
     assert world.went(forwarder) == ["whole"]
     assert world.went(forwarder) == []
+
+
+def test_what_is_on_its_way_takes_no_room_twice_and_outlives_its_removal(world: World, tmp_path: Path) -> None:
+    """The bytes have one more name; on another file system they are copied."""
+    run = world.run("one")
+    (file,) = world.kept.store.files(run.id)
+    laid = Spool(world.folder, world.kept, "tester", lambda: world.now).write(run)
+    (content,) = (laid.path / "contents").iterdir()
+    assert content.stat().st_nlink == 2
+    world.kept.blobs.destroy(file.blob)
+    assert (laid.files / "a.txt").read_bytes() == b"one"
+    other = world.run("two")
+    with small_disk(tmp_path / "disk", 8) as disk:
+        laid = Spool(disk, world.kept, "tester", lambda: world.now).write(other)
+        assert (laid.files / "a.txt").read_bytes() == b"two"
 
 
 def test_a_name_that_is_no_name_for_a_file_has_a_place_all_the_same(world: World) -> None:
