@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
+
+from ..command import copy_of
 
 _LOAD = """
 import importlib, sys
@@ -12,9 +18,44 @@ for name in ("main", "status", "show", "export", "queue", "sync", "verify", "rep
 heavy = {"aiohttp", "cryptography", "graphql", "numpy", "pandas", "psycopg", "starlette", "wandb"}
 print(*sorted(heavy & sys.modules.keys()))
 """
+# Runs a command as its program does, and says at its end what is loaded.
+_COMMAND = """
+import atexit, sys
+atexit.register(lambda: print(*sys.modules, file=sys.stderr))
+from backhaul.cli import main
+main()
+"""
+_NEVER = {"backhaul.depot", "graphql", "pandas", "pyarrow", "starlette", "uvicorn", "wandb", "watchfiles"}
+_WITHOUT_A_SERVER = _NEVER | {"aiohttp", "backhaul.wire.server", "cryptography", "numpy", "ssl"}
+# What reads bundles, is for a terminal, writes a file of a run, or looks at processes and foreign files.
+_SELDOM = {"backhaul.bundle.opening", "psutil", "sqlite3", "yaml", "zstandard"}
+
+
+def _loaded_by(*arguments: str, home: Path) -> set[str]:
+    """The modules that a command has loaded when it ends."""
+    env = {"PATH": os.environ["PATH"], "HOME": str(home)}
+    done = subprocess.run(
+        [sys.executable, "-c", _COMMAND, *arguments], env=env, cwd=home, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.splitlines()[-1].split())
 
 
 def test_no_command_loads_what_it_may_never_need() -> None:
     """Neither the libraries of HTTP, signatures, columns or the depot, for `--help` and for work without a server."""
     done = subprocess.run([sys.executable, "-c", _LOAD], capture_output=True, text=True, check=True)
     assert done.stdout == "\n"
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"]])
+def test_what_says_something_of_the_program_loads_nothing_of_it(arguments: list[str], tmp_path: Path) -> None:
+    """Not even what every command needs."""
+    loaded = _loaded_by(*arguments, home=tmp_path)
+    assert not loaded & (_WITHOUT_A_SERVER | _SELDOM | {"asyncio", "google.protobuf", "rich"})
+
+
+def test_status_loads_what_reads_logs_and_no_more(tmp_path: Path) -> None:
+    """It sends nothing and makes no rows."""
+    loaded = _loaded_by("status", str(copy_of("0.31.0", tmp_path)), home=tmp_path)
+    assert "google.protobuf" in loaded
+    assert not loaded & (_WITHOUT_A_SERVER | _SELDOM | {"asyncio", "backhaul.runs.rows"})

@@ -12,7 +12,8 @@ from rich.markup import escape
 from backhaul.bundle.manifest import Manifest, Missing
 from backhaul.bundle.opening import Bundle
 from backhaul.bundle.unpacking import Unpacked
-from backhaul.bundle.visit import Visit, visiting
+from backhaul.bundle.visit import Visit
+from backhaul.bundle.visiting import visiting
 from backhaul.cli.bundle_progress import progress
 from backhaul.cli.render import STDERR, show_error, size
 from backhaul.cli.visible import visible
@@ -23,8 +24,8 @@ _MOST_SHOWN = 20
 
 
 @contextmanager
-def opened(paths: Sequence[Path], *, signed_by: str | None = None) -> Iterator[Visit]:
-    """The paths with bundles opened for as long as the block lasts; says what was opened, and what is wrong with it."""
+def opened_bundles(paths: Sequence[Path], *, signed_by: str | None) -> Iterator[Visit]:
+    """As `opened`, whether there are bundles or not."""
     with ExitStack() as stack:
         # It ends with the unpacking: what the block prints has the terminal for itself.
         with progress("unpacking") as on_progress:
@@ -111,13 +112,6 @@ def missing_json(manifest: Manifest) -> list[dict[str, Any]]:
         {"run": item.run, "what": item.what, "path": item.path, "reason": item.reason, "needed": item.needed}
         for item in manifest.missing
     ]
-
-
-def bundles_json(visit: Visit) -> dict[str, Any]:
-    """What the document of a command has beside its own, when it looked at bundles."""
-    if not visit.bundles:
-        return {}
-    return {"bundles": [bundle_json(visited.bundle, visited.unpacked) for visited in visit.bundles]}
 
 
 def shown(text: str) -> str:

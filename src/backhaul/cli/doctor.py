@@ -11,8 +11,8 @@ from pathlib import Path
 
 import click
 
-from backhaul.cli.bundle_view import opened
 from backhaul.cli.doctor_view import show_diagnosis
+from backhaul.cli.opened import opened
 from backhaul.cli.render import show_error
 from backhaul.doctor.diagnosis import Diagnosis
 from backhaul.doctor.examination import examine

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib
 import sys
@@ -74,6 +75,8 @@ def cli() -> None:
 def main() -> None:
     """Run the command line. Known errors end it with their exit code, unknown ones with 1; none shows a traceback."""
     gc.set_threshold(*_GARBAGE_THRESHOLDS)
+    # At its end Python looks through all that is alive for garbage; the system takes it back anyway.
+    atexit.register(gc.freeze)
     try:
         # Outside of its standalone mode click gives back what a command told `ctx.exit`, instead of ending with it.
         sys.exit(cli.main(standalone_mode=False))

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from backhaul.errors import BackhaulError, Interrupted
-from backhaul.runs.rows import NUMBERED, Stream
+from backhaul.runs.stream import NUMBERED, Stream
 from backhaul.sync.outcome import Outcome, RunState
 from backhaul.wandblog import Damage
 

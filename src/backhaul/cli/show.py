@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from backhaul.cli.bundle_view import opened
+from backhaul.cli.opened import opened
 from backhaul.cli.pipe import end_with_the_reader
 from backhaul.cli.run_view import show_run
 from backhaul.errors import UsageError

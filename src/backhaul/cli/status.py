@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from backhaul.cli.bundle_view import bundles_json, opened
+from backhaul.cli.opened import bundles_json, opened
 from backhaul.cli.render import show_error
 from backhaul.cli.status_view import show_standings
 from backhaul.errors import BackhaulError

@@ -11,9 +11,9 @@ from typing import Any
 
 import click
 
-from backhaul.cli.bundle_view import bundles_json, opened
 from backhaul.cli.line_options import bwlimit_option, timeout_option
 from backhaul.cli.live_options import live_options
+from backhaul.cli.opened import bundles_json, opened
 from backhaul.cli.plan_view import planned
 from backhaul.cli.progress import ProgressView
 from backhaul.cli.quantities import BYTES

@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 
-from backhaul.cli.bundle_view import bundles_json, opened
 from backhaul.cli.line_options import timeout_option
+from backhaul.cli.opened import bundles_json, opened
 from backhaul.cli.progress import ProgressView
 from backhaul.cli.render import STDERR, show_error, show_outcomes, show_warnings
 from backhaul.errors import BackhaulError

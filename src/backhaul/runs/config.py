@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import yaml
-
 from backhaul.runs.environment import Environment
 from backhaul.runs.keytree import (
     Tree,
@@ -24,9 +22,6 @@ from backhaul.runs.keytree import (
 from backhaul.runs.metrics import MetricDefinitions
 from backhaul.runs.telemetry import Telemetry
 from backhaul.wandblog.state import State
-
-# libyaml's writer, which most installations of PyYAML have, needs a tenth of the time.
-_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 class Config:
@@ -66,8 +61,13 @@ class Config:
 
     def to_yaml(self, telemetry: Telemetry, metrics: MetricDefinitions, environment: Environment) -> bytes:
         """The content of `config.yaml`: the same, as YAML, keys sorted."""
+        # Only now: who asks where runs stand, or sends one whose config is there, needs none of it.
+        import yaml
+
         content = json.loads(self.to_json(telemetry, metrics, environment))
-        return yaml.dump(content, Dumper=_DUMPER, sort_keys=True, indent=4, allow_unicode=True, encoding="utf-8")
+        # libyaml's writer, which most installations of PyYAML have, needs a tenth of the time.
+        dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+        return yaml.dump(content, Dumper=dumper, sort_keys=True, indent=4, allow_unicode=True, encoding="utf-8")
 
     def _with_internal(self, telemetry: Telemetry, metrics: MetricDefinitions, environment: Environment) -> Tree:
         """The tree, and in it what W&B keeps for itself."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from backhaul.runs.curve import Curve
-from backhaul.runs.rows import Stream
+from backhaul.runs.stream import Stream
 from backhaul.runs.table import flat
 
 # A run with more metrics than this is looked at metric by metric elsewhere.

@@ -24,8 +24,8 @@ from backhaul.runs.moment import moment
 from backhaul.runs.open_files import is_open_for_writing
 from backhaul.runs.reading import Condition, Reading, Watch, read_log
 from backhaul.runs.recorded_files import LoggedArtifact, LoggedFile, logged_artifact, logged_files
-from backhaul.runs.rows import Stream
 from backhaul.runs.single import single_run
+from backhaul.runs.stream import Stream
 from backhaul.wandblog import Batch, Damage, LogEnd, LogReader, LogRecord
 from backhaul.wandblog.identify import check_header
 

@@ -14,8 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
-import psutil
-
+# What knows processes is loaded when there is one to look at: only file systems without locks, and the doctor, need it.
 _LONGEST = 4096
 # Clocks of file systems and processes differ by this much (seconds) without any of them being wrong.
 _SLACK = 2.0
@@ -39,6 +38,8 @@ class Owner:
     @classmethod
     def me(cls) -> Self:
         """This process."""
+        import psutil
+
         return cls(os.getpid(), socket.gethostname(), psutil.Process().create_time(), _namespace())
 
     @classmethod
@@ -98,6 +99,8 @@ class Owner:
 
         A process that was born later has the same number by chance.
         """
+        import psutil
+
         if not psutil.pid_exists(self.pid):
             return False
         try:

@@ -10,7 +10,8 @@ from typing import Any
 
 from backhaul.runs.history import SetAside
 from backhaul.runs.identity import RunIdentity
-from backhaul.runs.rows import NUMBERED, Rows, Stream
+from backhaul.runs.rows import Rows
+from backhaul.runs.stream import NUMBERED, Stream
 from backhaul.wandblog import Damage, LogEnd, LogReader
 
 

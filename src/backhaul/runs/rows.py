@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any, Protocol
 
 from backhaul.runs.config import Config
@@ -18,23 +17,12 @@ from backhaul.runs.events import event_line
 from backhaul.runs.history import MAX_LINE_BYTES, HistoryRows, SetAside
 from backhaul.runs.identity import RunIdentity, identity_from, identity_of, updated
 from backhaul.runs.metrics import MetricDefinitions
+from backhaul.runs.stream import NUMBERED, Stream
 from backhaul.runs.summary import Summary, SummaryOfHistory
 from backhaul.runs.telemetry import Telemetry
 from backhaul.wandblog import Batch
 from backhaul.wandblog.schema import AlertRecord, ArtifactRecord
 from backhaul.wandblog.state import State, bytes_of, text_of
-
-
-class Stream(StrEnum):
-    """The run's ordered line files on the server, by their name on the wire."""
-
-    HISTORY = "wandb-history.jsonl"
-    EVENTS = "wandb-events.jsonl"
-    OUTPUT = "output.log"
-    SUMMARY = "wandb-summary.json"
-
-
-NUMBERED = (Stream.HISTORY, Stream.EVENTS, Stream.OUTPUT)
 
 
 @dataclass(frozen=True, slots=True)

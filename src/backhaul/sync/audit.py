@@ -16,7 +16,7 @@ from backhaul.runs.artifacts import artifact_of
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.inspect import Inspection, inspect
 from backhaul.runs.payloads import Digest
-from backhaul.runs.rows import NUMBERED, Stream
+from backhaul.runs.stream import NUMBERED, Stream
 from backhaul.runs.whereabouts import whereabouts_of
 from backhaul.sync.address import address_of
 from backhaul.sync.at_once import runs_at_once

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from backhaul.runs.identity import RunIdentity
-from backhaul.runs.rows import NUMBERED, Rows, Stream
+from backhaul.runs.rows import Rows
+from backhaul.runs.stream import NUMBERED, Stream
 from backhaul.sync.checkpoint import Captures, Checkpoint
 from backhaul.sync.console_text import ConsoleText
 from backhaul.wandblog import LogReader

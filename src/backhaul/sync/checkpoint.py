@@ -12,7 +12,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from backhaul.runs.rows import NUMBERED, Rows, Stream
+from backhaul.runs.rows import Rows
+from backhaul.runs.stream import NUMBERED, Stream
 from backhaul.sync.log_digest import LogDigest
 from backhaul.sync.progress import Progress
 from backhaul.wandblog import LogReader

@@ -18,7 +18,8 @@ from typing import Any, TypeGuard
 import backhaul
 from backhaul.runs.identity import RunIdentity
 from backhaul.runs.inspect import Inspection
-from backhaul.runs.rows import NUMBERED, Rows
+from backhaul.runs.rows import Rows
+from backhaul.runs.stream import NUMBERED
 from backhaul.sync.checkpoint import Checkpoint, is_acknowledged, may_have_one
 from backhaul.sync.console_text import ConsoleText
 from backhaul.sync.log_digest import LogDigest

@@ -17,7 +17,7 @@ from backhaul.errors import BackhaulError
 from backhaul.runs.directory import RunDirectory, run_id_in
 from backhaul.runs.identity import RunIdentity
 from backhaul.runs.inspect import Inspection, inspect
-from backhaul.runs.rows import NUMBERED, Stream
+from backhaul.runs.stream import NUMBERED, Stream
 from backhaul.sync.destination import Destination
 from backhaul.sync.ledger import read_ledger
 from backhaul.sync.progress import Progress

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from backhaul.errors import StillRecording
 from backhaul.runs.inspect import Inspection
 from backhaul.runs.life import Life, life_of
-from backhaul.runs.rows import NUMBERED, Stream
+from backhaul.runs.stream import NUMBERED, Stream
 from backhaul.sync.address import address_of
 from backhaul.sync.batch import Batch, BatchMaker, End
 from backhaul.sync.checkpoint import Captures, Checkpoint

@@ -22,7 +22,7 @@ from backhaul.errors import (
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.inspect import Inspection, inspect
 from backhaul.runs.open_files import is_open_for_writing
-from backhaul.runs.rows import Stream
+from backhaul.runs.stream import Stream
 from backhaul.sync.at_once import Budget, runs_at_once
 from backhaul.sync.companions import companions_of
 from backhaul.sync.delivery import Delivery

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backhaul.errors import RemoteConflict
-from backhaul.runs.rows import NUMBERED, Stream
+from backhaul.runs.stream import NUMBERED, Stream
 from backhaul.sync.console_tail import begin_of
 from backhaul.sync.progress import Progress, begin_entry, no_lines
 from backhaul.sync.row import is_newer, is_same, members_of, step_of

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from backhaul.runs.inspect import Inspection
-from backhaul.runs.rows import Stream
+from backhaul.runs.stream import Stream
 from backhaul.sync.destination import Destination
 
 

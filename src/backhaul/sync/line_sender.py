@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 from backhaul.errors import BackhaulError, BadRequest, ServerUnavailable, TooLarge
 from backhaul.runs.inspect import Inspection
-from backhaul.runs.rows import NUMBERED, Rows, Stream
+from backhaul.runs.rows import Rows
+from backhaul.runs.stream import NUMBERED, Stream
 from backhaul.sync.batch import Batch, BatchMaker, End
 from backhaul.sync.checkpoints import Checkpoints
 from backhaul.sync.ledger import Ledger

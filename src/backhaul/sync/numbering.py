@@ -9,7 +9,7 @@ from functools import partial
 
 from backhaul.errors import BadRequest, NotFound, RefusedError, RemoteConflict, UnexpectedAnswer
 from backhaul.runs.inspect import Inspection
-from backhaul.runs.rows import NUMBERED, Stream
+from backhaul.runs.stream import NUMBERED, Stream
 from backhaul.sync.address import address_of
 from backhaul.sync.batch import Batch, BatchMaker
 from backhaul.sync.checkpoint import Checkpoint

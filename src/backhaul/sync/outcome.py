@@ -19,7 +19,7 @@ from backhaul.errors import (
     TemporaryError,
 )
 from backhaul.runs.inspect import Inspection
-from backhaul.runs.rows import NUMBERED, Stream
+from backhaul.runs.stream import NUMBERED, Stream
 from backhaul.sync.destination import Destination
 from backhaul.sync.verify import Difference
 from backhaul.wandblog import Damage

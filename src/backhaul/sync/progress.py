@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from backhaul.runs.payloads import Digest
-from backhaul.runs.rows import NUMBERED, Stream
+from backhaul.runs.stream import NUMBERED, Stream
 from backhaul.sync.parts import PartsSent, part_entry, parts_after
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from backhaul.errors import DiskFull, UsageError
 from backhaul.runs.new_file import new_file
-from backhaul.runs.rows import NUMBERED
+from backhaul.runs.stream import NUMBERED
 from backhaul.sync.outcome import Quarantined
 from backhaul.sync.signature import canonical, signed
 from backhaul.sync.verify import Expected, Remote, config_values, last_step_of, plain

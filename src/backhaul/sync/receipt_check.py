@@ -9,7 +9,7 @@ from typing import Any
 
 from backhaul.errors import UnreadableFile, UsageError, VerificationFailed
 from backhaul.runs.payloads import Digest
-from backhaul.runs.rows import NUMBERED
+from backhaul.runs.stream import NUMBERED
 from backhaul.sync.read_back import read_back
 from backhaul.sync.retry import Retrier
 from backhaul.sync.signature import signer_of

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from backhaul.errors import RemoteConflict
-from backhaul.runs.rows import Stream
+from backhaul.runs.stream import Stream
 from backhaul.sync.batch import Batch
 from backhaul.sync.progress import Progress
 from backhaul.sync.row import time_of

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from backhaul.runs.rows import Stream
+from backhaul.runs.stream import Stream
 
 _KEPT = ("_wandb", "_step", "_runtime", "_timestamp")
 

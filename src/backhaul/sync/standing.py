@@ -14,7 +14,7 @@ from backhaul.runs.directory import RunDirectory
 from backhaul.runs.inspect import Inspection, inspect
 from backhaul.runs.life import life_of
 from backhaul.runs.open_files import OpenFiles
-from backhaul.runs.rows import NUMBERED
+from backhaul.runs.stream import NUMBERED
 from backhaul.sync.ledger import read_ledger
 from backhaul.sync.mishap import told
 from backhaul.sync.outcome import RunState

@@ -11,7 +11,7 @@ from typing import Any
 
 from backhaul.runs.artifacts import UNFINISHED
 from backhaul.runs.payloads import Digest
-from backhaul.runs.rows import NUMBERED, Stream
+from backhaul.runs.stream import NUMBERED, Stream
 
 # Times pass through servers as floating point numbers of seconds.
 _SAME_TIME = 0.001

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import sqlite3
 from pathlib import Path
 from typing import BinaryIO
 
@@ -131,6 +130,9 @@ def _zeros(path: Path) -> str:
 
 def _database(path: Path) -> str:
     """What an SQLite database holds and whether it is intact. `immutable`: no lock, no journal, nothing is written."""
+    # Only now: hardly anybody has such a file, and everybody who reads a log would wait for the library.
+    import sqlite3
+
     try:
         connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
     except sqlite3.Error as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backhaul.bundle.manifest import MANIFEST_SIZE
-from backhaul.bundle.visit import visiting
+from backhaul.bundle.visiting import visiting
 from backhaul.errors import BundleDamaged, RunBusy, UnknownSigner, UsageError
 from backhaul.sync.ledger import Ledger, read_ledger
 
