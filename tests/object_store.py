@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -80,19 +81,20 @@ class Door:
         """A place that nobody else uses."""
         return S3Place(BUCKET, prefix or f"{uuid4().hex[:12]}/", self.url, **more)
 
+    @cached_property
     def client(self) -> Any:
         """A client with the right keys, for looking into the store."""
         return client_of(S3Place(BUCKET, endpoint=self.url))
 
     def names(self, place: S3Place) -> list[str]:
         """The objects at a place, without the mark of whose it is."""
-        found = self.client().list_objects_v2(Bucket=BUCKET, Prefix=place.prefix)
+        found = self.client.list_objects_v2(Bucket=BUCKET, Prefix=place.prefix)
         names = [each["Key"].removeprefix(place.prefix) for each in found.get("Contents", ())]
         return [name for name in names if name != "owner"]
 
     def uploads(self, place: S3Place) -> int:
         """How many objects there are on their way in parts."""
-        return len(self.client().list_multipart_uploads(Bucket=BUCKET, Prefix=place.prefix).get("Uploads", ()))
+        return len(self.client.list_multipart_uploads(Bucket=BUCKET, Prefix=place.prefix).get("Uploads", ()))
 
 
 def refusal(status: int, code: str) -> Answer:

@@ -8,10 +8,11 @@ from uuid import uuid4
 
 import pytest
 
-from .command import Backhaul, copied, record
+from .command import Backhaul, bare_env, copied, record
 from .conftest import DepotProcess
 from .fault_proxy import FaultProxy
 from .official import Official
+from .once import made_once
 
 _HEALTHY = """
     import sys, wandb
@@ -56,16 +57,12 @@ def proxy(depot: DepotProcess) -> Iterator[FaultProxy]:
 
 @pytest.fixture(scope="session")
 def healthy_original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A healthy run, recorded once a session; never synced from where it lies."""
-    home = tmp_path_factory.mktemp("healthy")
-    env = {
-        "PATH": "/usr/bin:/bin",
-        "HOME": str(home / "home"),
-        "LANG": "C.UTF-8",
-        "WANDB_SILENT": "true",
-        "WANDB_ERROR_REPORTING": "false",
-    }
-    (made,) = record(_HEALTHY, home / "work", env)
+    """A healthy run, recorded once; never synced from where it lies."""
+    return made_once(tmp_path_factory, "healthy", _recorded)
+
+
+def _recorded(home: Path) -> Path:
+    (made,) = record(_HEALTHY, home / "work", bare_env(home / "home"))
     return made
 
 

@@ -17,7 +17,7 @@ import pytest
 from backhaul.bundle.opening import open_bundle
 from backhaul.bundle.reading import Found
 
-from ..command import Backhaul, copied, copy_of, ledger_of, log_of, marker_of, record
+from ..command import Backhaul, bare_env, copied, copy_of, ledger_of, log_of, marker_of, record
 from ..conftest import DepotProcess
 from ..depot_contents import held
 
@@ -55,15 +55,7 @@ class Packed:
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home of a near side: a run with artifacts, media, and a saved file outside of its directory."""
     home = tmp_path_factory.mktemp("recorded")
-    env = {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "LANG": "C.UTF-8",
-        "HOME": str(home),
-        "WANDB_SILENT": "true",
-        "WANDB_ERROR_REPORTING": "false",
-        "WANDB_PROJECT": "air",
-    }
-    record(_SCRIPT, home / "work", env)
+    record(_SCRIPT, home / "work", bare_env(home) | {"WANDB_PROJECT": "air"})
     return home
 
 

@@ -8,7 +8,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from backhaul.cli.main import cli
 from backhaul.unattended.schedulers import TEMPLATES, Template
 
 from ..command import Backhaul, copied, copy_of, marker_of
+from ..waiting import until
 
 _ALL = [template for parts in TEMPLATES.values() for template in parts.values()]
 _SCRIPTS = [template for template in _ALL if template.file.endswith(".sh")]
@@ -283,10 +283,7 @@ def test_a_real_cron_brings_a_run_home(backhaul: Backhaul, healthy: Path, projec
     entry.write_text("".join(f"{name}={value}\n" for name, value in settings.items()) + text)
     daemon = subprocess.Popen(["/usr/sbin/cron", "-f"])
     try:
-        until = time.monotonic() + 150
-        while not marker_of(healthy).exists():
-            assert time.monotonic() < until, "cron did not bring it home"
-            time.sleep(0.5)
+        until(marker_of(healthy).exists, "cron brings it home", timeout=150)
     finally:
         entry.unlink()
         daemon.terminate()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ..command import Backhaul, record
+from ..command import Backhaul, bare_env, record
 from ..conftest import DepotProcess
 from ..depot_contents import held
 
@@ -48,8 +48,7 @@ class Gone:
 def gone(tmp_path_factory: pytest.TempPathFactory) -> Gone:
     """Recorded once for all tests of this module."""
     home = tmp_path_factory.mktemp("moved")
-    env = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": str(home), "WANDB_ERROR_REPORTING": "false"}
-    record(_RUN, home / "ada" / "project", env)
+    record(_RUN, home / "ada" / "project", bare_env(home))
     return Gone(home / "ada" / "project", (home / "ada" / "project").rename(home / "stash"))
 
 

@@ -6,8 +6,7 @@ import json
 import subprocess
 import sys
 import textwrap
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from ..command import Backhaul, Finished, kill
 from ..conftest import DepotProcess, StartDepot
 from ..depot_contents import Held, held, held_or_none
 from ..fault_proxy import FaultProxy, reset
+from ..waiting import until
 
 _LOGS = """
     import sys, wandb
@@ -99,14 +99,6 @@ def network(
         yield _Network(near, far, way, isolated_env, tmp_path)
 
 
-def _until(condition: Callable[[], Any], what: str, timeout: float = 60) -> None:
-    """Return when another process has brought something about; there is no event to wait for."""
-    end = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < end, what
-        time.sleep(0.05)
-
-
 def _plain(lines: dict[int, str]) -> list[Any]:
     return [json.loads(line, parse_constant=str) for line in lines.values()]
 
@@ -163,7 +155,7 @@ def test_a_run_that_goes_on_is_sent_as_far_as_it_is(network: _Network) -> None:
         program.stdin.write("on\n")
         program.stdin.flush()
         assert program.stdout.readline() == "told\n"
-        _until(lambda: held(network.near.place, "relay", "long").history, "the depot has rows")
+        until(lambda: held(network.near.place, "relay", "long").history, "the depot has rows")
         assert network.forward().exit_code == 5
         _, there = network.inside_and_outside("long")
         assert (len(there.rows), there.run.state) == (10, "running")
@@ -190,10 +182,8 @@ def test_a_way_that_is_cut_and_a_forwarder_that_is_killed_cost_only_time(network
     kill(first)
     second = network.backhaul.start(*network.arguments, "--every", 0.5)
     try:
-        _until(
-            lambda: (run := held_or_none(network.far.data, "relay", "r1")) and run.run.state == "finished", "it ends"
-        )
-        _until(lambda: list((network.near.data / "forward").rglob("forwarded")), "it is proved")
+        until(lambda: (run := held_or_none(network.far.data, "relay", "r1")) and run.run.state == "finished", "it ends")
+        until(lambda: list((network.near.data / "forward").rglob("forwarded")), "it is proved")
     finally:
         second.terminate()
     assert second.wait(30) == 143
@@ -220,7 +210,7 @@ def test_a_depot_with_forward_passes_on_and_takes_its_companion_along(
         key = (tmp_path / "relay" / "api-key").read_text().strip()
         network.inside |= {"WANDB_BASE_URL": url, "WANDB_API_KEY": key}
         network.log(_GOES_ON)
-        _until(lambda: held_or_none(network.far.data, "relay", "long"), "it is passed on", 90)
+        until(lambda: held_or_none(network.far.data, "relay", "long"), "it is passed on", 90)
     finally:
         relay.terminate()
         relay.communicate(timeout=60)

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,6 +19,7 @@ from ..command import RECORDED, Backhaul, copied, copy_of, end, id_of, log_of, m
 from ..conftest import DepotProcess
 from ..depot_contents import held
 from ..small_disk import small_disk
+from ..waiting import until
 
 _KILLED = """
     import os, sys, time, wandb
@@ -70,10 +70,7 @@ def _rows(depot: DepotProcess, project: str, run: str) -> list[int]:
 
 
 def _wait_for_rows(depot: DepotProcess, project: str, run: str) -> None:
-    until = time.monotonic() + 40
-    while not _rows(depot, project, run):
-        assert time.monotonic() < until, "nothing was sent"
-        time.sleep(0.1)
+    until(lambda: _rows(depot, project, run), "rows are sent")
 
 
 def _line(started: subprocess.Popen[str]) -> str:
@@ -296,11 +293,7 @@ def test_a_run_is_in_the_queue_while_its_job_goes_on(backhaul: Backhaul, project
     """Job and wrapper may be killed at one blow."""
     started = backhaul.start("run", "--", *_python(_LISTENING, project), new_session=True)
     assert "ready" in _line(started)
-    until = time.monotonic() + 30
-    while not (states := _queue(backhaul)):
-        assert time.monotonic() < until
-        time.sleep(0.1)
-    assert states == {"listening": ("recording", None)}
+    assert until(lambda: _queue(backhaul), "it is in the queue") == {"listening": ("recording", None)}
     started.send_signal(signal.SIGTERM)
     assert end(started, 60).exit_code == 3
     assert _queue(backhaul) == {"listening": ("verified", None)}

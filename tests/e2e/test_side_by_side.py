@@ -26,9 +26,10 @@ from typing import Any
 import pytest
 import yaml
 
-from ..command import RECORDED, Backhaul, copied, id_of, record
+from ..command import RECORDED, Backhaul, bare_env, copied, id_of, record
 from ..conftest import DepotProcess
 from ..depot_contents import Held, held
+from ..once import made_once
 from .side_by_side_runs import PRINTING, QUIET, SCRIPT, WITH_ARTIFACTS
 
 _RECORDED_GO = ["rec-0310", "rec-0310-killed"]
@@ -60,17 +61,14 @@ class BothWays:
 @pytest.fixture(scope="module")
 def both_ways(depot: DepotProcess, healthy_original: Path, tmp_path_factory: pytest.TempPathFactory) -> BothWays:
     """Every run of this module, sent both ways from copies of its own."""
-    home = tmp_path_factory.mktemp("side-by-side")
-    env = {
-        "PATH": "/usr/bin:/bin",
-        "LANG": "C.UTF-8",
-        "HOME": str(home / "home"),
-        "WANDB_SILENT": "true",
-        "WANDB_ERROR_REPORTING": "false",
-    }
+    return made_once(tmp_path_factory, "side-by-side", lambda home: _sent_both_ways(home, depot, healthy_original))
+
+
+def _sent_both_ways(home: Path, depot: DepotProcess, healthy: Path) -> BothWays:
+    env = bare_env(home / "home")
     here = BothWays(depot.data, f"official-{home.name}", f"ours-{home.name}")
     # The official sync leaves artifacts in the project that the log names, whatever --project says.
-    runs = [*record(SCRIPT, home / "recording", env | {"WANDB_PROJECT": here.official}), healthy_original]
+    runs = [*record(SCRIPT, home / "recording", env | {"WANDB_PROJECT": here.official}), healthy]
     for name in ("0.31.0", "0.31.0-killed", *_RECORDED_PYTHON):
         runs += RECORDED.glob(f"{name}/offline-run-*")
     env |= {"WANDB_BASE_URL": depot.url, "WANDB_API_KEY": depot.api_key}

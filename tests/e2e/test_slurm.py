@@ -7,8 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -20,6 +19,7 @@ from backhaul.unattended.schedulers import TEMPLATES
 from ..command import Backhaul, marker_of
 from ..conftest import DepotProcess
 from ..depot_contents import held
+from ..waiting import until
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(400)]
 
@@ -72,12 +72,17 @@ class Slurm:
 
     def __call__(self, *line: object, env: dict[str, str] | None = None, cwd: Path | None = None) -> str:
         """Run one of Slurm's commands; what it prints."""
-        env = {**(env or dict(os.environ)), "SLURM_CONF": str(self.home / "slurm.conf")}
-        done = subprocess.run(
-            [*map(str, line)], env=env, cwd=cwd, capture_output=True, text=True, timeout=60, check=False
-        )
+        done = self._run(*line, env=env, cwd=cwd)
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    def _run(
+        self, *line: object, env: dict[str, str] | None = None, cwd: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        env = {**(env or dict(os.environ)), "SLURM_CONF": str(self.home / "slurm.conf")}
+        return subprocess.run(
+            [*map(str, line)], env=env, cwd=cwd, capture_output=True, text=True, timeout=60, check=False
+        )
 
     def submit(self, script: Path, backhaul: Backhaul, *options: str) -> str:
         """The number of the job that it becomes."""
@@ -90,19 +95,13 @@ class Slurm:
 
     def wait(self, number: str, state: str) -> dict[str, str]:
         """The job once it is in this state."""
-        return _waited(lambda: self.job(number), lambda job: job["JobState"] == state)
+        until(lambda: self.job(number)["JobState"] == state, f"job {number}: {state}", timeout=180, every=0.3)
+        return self.job(number)
 
-    def node(self) -> str:
-        """The state of the node."""
-        return self("sinfo", "-h", "-o", "%T").strip()
-
-
-def _waited(look: Callable[[], dict[str, str]], is_there: Callable[[dict[str, str]], bool]) -> dict[str, str]:
-    until = time.monotonic() + 180
-    while not is_there(found := look()):
-        assert time.monotonic() < until, found
-        time.sleep(0.3)
-    return found
+    def wait_for_service(self) -> None:
+        """Return when the node takes jobs; at first the controller does not answer."""
+        look = ("sinfo", "-h", "-o", "%T")
+        until(lambda: self._run(*look).stdout.strip() == "idle", "the node is in service", every=0.3)
 
 
 @pytest.fixture
@@ -127,10 +126,10 @@ def slurm(backhaul: Backhaul, tmp_path: Path) -> Iterator[Slurm]:
         ("key-file", "key"), ("socket", "munge.sock"), ("pid-file", "munged.pid"), ("seed-file", "seed"),
     )]  # fmt: skip
     daemons = [_started(home, "munged", "--foreground", "--force", *files)]
-    _until((home / "munge.sock").exists)
+    until((home / "munge.sock").exists, "munged listens")
     daemons += [_started(home, "slurmctld", "-D"), _started(home, "slurmd", "-D", "-N", host)]
     try:
-        _until(lambda: cluster.node() == "idle")
+        cluster.wait_for_service()
         yield cluster
     finally:
         for daemon in reversed(daemons):
@@ -143,19 +142,6 @@ def _started(home: Path, *line: str) -> subprocess.Popen[bytes]:
     env = {"PATH": os.environ["PATH"], "SLURM_CONF": str(home / "slurm.conf")}
     with (home / f"{line[0]}.out").open("wb") as said:
         return subprocess.Popen([*line], env=env, stdout=said, stderr=said)
-
-
-def _until(is_so: Callable[[], bool]) -> None:
-    until = time.monotonic() + 60
-    while True:
-        try:
-            if is_so():
-                return
-        except AssertionError:
-            # The controller does not answer yet.
-            pass
-        assert time.monotonic() < until
-        time.sleep(0.3)
 
 
 def _write_epilog(path: Path, scratch: Path, backhaul: Backhaul) -> None:
@@ -204,15 +190,15 @@ def test_a_job_drains_before_its_time_limit_and_is_home_when_it_ends(
     script = _script("job", backhaul.cwd, {"USR1@120": "USR1@50"})
     number = slurm.submit(script, backhaul.with_env(TEST_PROJECT=project), "--time=1")
     log = backhaul.cwd / f"train-{number}.out"
-    _waited(lambda: {"log": log.read_text() if log.exists() else ""}, lambda said: "SIGUSR1 came" in said["log"])
+    until(lambda: log.exists() and "SIGUSR1 came" in log.read_text(), "the warning comes", timeout=180)
     assert slurm.job(number)["JobState"] == "RUNNING"
-    _until(lambda: len(held(depot.data, project, "slurm").history) > 0)
+    until(lambda: held(depot.data, project, "slurm").history, "rows are home")
     assert slurm.job(number)["JobState"] == "RUNNING"
     ended = slurm.wait(number, "TIMEOUT")
     said = log.read_text()
     assert f"verified at the server: tester/{project}/slurm" in said, said
     assert (backhaul.cwd / "got").read_text() == "SIGUSR1 SIGTERM", ended
-    _until(lambda: slurm.node() == "idle")
+    slurm.wait_for_service()
 
 
 def test_a_job_is_requeued_until_it_is_done_and_is_one_run(
@@ -232,7 +218,7 @@ def test_a_job_is_requeued_until_it_is_done_and_is_one_run(
     assert ended["Restarts"] == "1"
     rows = held(depot.data, project, f"job-{number}").rows
     assert [row["step"] for row in rows] == list(range(10))
-    _until(lambda: slurm.node() == "idle")
+    slurm.wait_for_service()
     assert all(marker_of(run).exists() for run in slurm.scratch.glob("wandb/offline-run-*"))
 
 
@@ -247,7 +233,7 @@ def test_what_a_job_leaves_behind_is_brought_home_by_the_epilog(
     settings = {"WANDB_MODE": "offline", "WANDB__TRANSACTION_LOG_FLUSH_INTERVAL": "1"}
     number = slurm.submit(script, backhaul.with_env(**settings))
     slurm.wait(number, "FAILED")
-    _until(lambda: slurm.node() == "idle")
+    slurm.wait_for_service()
     assert [row["a"] for row in held(depot.data, project, "left").rows] == [1]
 
 

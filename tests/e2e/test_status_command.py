@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import io
-import subprocess
-import sys
-import textwrap
 import time
 from pathlib import Path
 
@@ -16,6 +13,7 @@ from backhaul.runs.find import find_runs
 from backhaul.sync.standing import standings
 
 from ..command import Backhaul, copy_of, log_of, marker_of
+from ..growing_job import growing_job
 
 
 def _steps(document: dict[str, object]) -> dict[str, str]:
@@ -61,30 +59,10 @@ def test_a_run_that_a_process_holds_open_is_recording(
     backhaul: Backhaul, sdk_env: dict[str, str], tmp_path: Path
 ) -> None:
     """While the job lives its run is recording; the moment it is killed, the run is ready to be sent."""
-    script = """
-        import sys, wandb
-        run = wandb.init(project="p", id="alive")
-        run.log({"loss": 1})
-        print("recording", flush=True)
-        sys.stdin.read()
-    """
-    with subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(script)],
-        env=sdk_env | {"WANDB_MODE": "offline", "WANDB_DIR": str(tmp_path)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        text=True,
-    ) as job:
-        assert job.stdin is not None
-        assert job.stdout is not None
-        while "recording" not in job.stdout.readline():
-            pass
-        (run,) = tmp_path.glob("wandb/offline-run-*")
+    with growing_job(sdk_env, tmp_path) as job:
         before = backhaul("status", tmp_path, "--json").document["runs"]
-        job.stdin.close()
-        job.wait(60)
+        run = job.run
+        job.kill()
     assert [(one["path"], one["next"]) for one in before] == [(str(run), "wait")]
     assert _steps(backhaul("status", tmp_path, "--json").document) == {"alive": "sync"}
 

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
-import sys
-import textwrap
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -17,85 +13,23 @@ from ..command import Backhaul, end, kill, marker_of
 from ..conftest import DepotProcess
 from ..depot_contents import held
 from ..fault_proxy import FaultProxy
+from ..growing_job import GrowingJob, growing_job
 from ..short_steps import short_steps
 
 Follow = Callable[[], subprocess.Popen[str]]
 
-# The SDK writes 32 KiB at a time: a hundred of these rows are on the disk at once.
-_JOB = """
-    import sys, wandb
-    run = wandb.init(project="recorded", id="alive", config={"lr": 0.1})
-    step = 0
-    for order in sys.stdin:
-        if order == "finish\\n":
-            break
-        for step in range(step, step + 200):
-            run.log({"loss": step, "text": "x" * 400})
-        step += 1
-        print("logged", flush=True)
-    run.finish()
-"""
-
-
-@dataclass
-class Job:
-    """A training job that logs two hundred rows when told to."""
-
-    process: subprocess.Popen[str]
-    folder: Path
-
-    @property
-    def run(self) -> Path:
-        """Its run directory."""
-        (found,) = self.folder.glob("wandb/offline-run-*")
-        return found
-
-    def log(self) -> None:
-        """Log two hundred rows."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write("log\n")
-        self.process.stdin.flush()
-        while "logged" not in self.process.stdout.readline():
-            assert self.process.poll() is None
-
-    def finish(self) -> None:
-        """End as a script does."""
-        assert self.process.stdin is not None
-        self.process.stdin.write("finish\n")
-        self.process.stdin.close()
-        assert self.process.wait(60) == 0
-
-    def kill(self) -> None:
-        """End as by a scheduler's SIGKILL: script and SDK service at once."""
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(30)
-
 
 @pytest.fixture
-def job(sdk_env: dict[str, str], tmp_path: Path) -> Iterator[Job]:
+def job(sdk_env: dict[str, str], tmp_path: Path) -> Iterator[GrowingJob]:
     """The job, which has logged its first rows."""
-    folder = tmp_path / "job"
-    folder.mkdir()
-    with subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(_JOB)],
-        env=sdk_env | {"WANDB_MODE": "offline", "WANDB_DIR": str(folder)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        text=True,
-    ) as process:
-        started = Job(process, folder)
-        started.log()
+    (folder := tmp_path / "job").mkdir()
+    with growing_job(sdk_env, folder) as started:
         yield started
-        if process.poll() is None:
-            started.kill()
 
 
 @pytest.fixture
 def follow(
-    backhaul: Backhaul, proxy: FaultProxy, project: str, job: Job
+    backhaul: Backhaul, proxy: FaultProxy, project: str, job: GrowingJob
 ) -> Iterator[Callable[[], subprocess.Popen[str]]]:
     """Starts `backhaul sync --live` on the job's run; all of them end with the test."""
     started: list[subprocess.Popen[str]] = []
@@ -113,14 +47,14 @@ def follow(
 
 def _wait_for_row(proxy: FaultProxy, number: int) -> None:
     """Return when the row of this number has been sent."""
-    count = 0
+    count = len(proxy.of("file_stream"))
     while not any(stream == "wandb-history.jsonl" and line >= number for stream, line, _ in proxy.lines()):
-        count = len(proxy.of("file_stream"))
         proxy.wait_for("file_stream", count + 1)
+        count = len(proxy.of("file_stream"))
 
 
 def test_a_growing_run_is_followed_to_its_end_through_a_kill_of_ours(
-    depot: DepotProcess, proxy: FaultProxy, project: str, job: Job, follow: Follow
+    depot: DepotProcess, proxy: FaultProxy, project: str, job: GrowingJob, follow: Follow
 ) -> None:
     """Rows arrive while the job lives, each once; until its end the run is running there, and not marked here."""
     first = follow()
@@ -141,19 +75,21 @@ def test_a_growing_run_is_followed_to_its_end_through_a_kill_of_ours(
 
 
 def test_a_dead_writer_is_noticed_and_said(
-    depot: DepotProcess, proxy: FaultProxy, project: str, job: Job, follow: Follow
+    depot: DepotProcess, proxy: FaultProxy, project: str, job: GrowingJob, follow: Follow
 ) -> None:
     """Ctrl-C of ours leaves the run running and lists what it had reached; a killed job ends the next one by itself."""
     first = follow()
     _wait_for_row(proxy, 100)
-    proxy.wait_for("file_stream", 2)  # the second pass
+    job.log()
+    _wait_for_row(proxy, 300)
     first.send_signal(signal.SIGINT)
     stopped = end(first)
     assert (stopped.exit_code, stopped.only["error"]["code"]) == (130, "interrupted")
     assert stopped.only["streams"]["history"]["remote"] > 100
     assert held(depot.data, project, "alive").run.state == "running"
     second = follow()
-    proxy.wait_for("file_stream", len(proxy.of("file_stream")) + 1)
+    job.log()
+    _wait_for_row(proxy, 500)
     job.kill()
     done = end(second, timeout=60)
     assert (done.exit_code, done.only["state"]) == (0, "verified"), done.stderr
@@ -164,7 +100,7 @@ def test_a_dead_writer_is_noticed_and_said(
 
 
 def test_without_live_each_sync_of_a_growing_run_sends_what_is_new(
-    backhaul: Backhaul, depot: DepotProcess, proxy: FaultProxy, project: str, job: Job
+    backhaul: Backhaul, depot: DepotProcess, proxy: FaultProxy, project: str, job: GrowingJob
 ) -> None:
     """Again and again, as from a crontab: exit 5, running there, nothing marked, no row twice; then it is verified."""
     through = backhaul.to(proxy.url)
@@ -181,7 +117,7 @@ def test_without_live_each_sync_of_a_growing_run_sends_what_is_new(
 
 
 def test_a_long_run_is_not_read_from_its_start_in_each_round(
-    backhaul: Backhaul, depot: DepotProcess, proxy: FaultProxy, project: str, job: Job, tmp_path: Path
+    backhaul: Backhaul, depot: DepotProcess, proxy: FaultProxy, project: str, job: GrowingJob, tmp_path: Path
 ) -> None:
     """A round goes on near where the one before it ended; only the last one holds all of the log against its digest."""
     command = short_steps(backhaul.to(proxy.url), tmp_path / "notes")

@@ -11,7 +11,7 @@ import pytest
 import backhaul
 from backhaul import errors
 
-from ..command import id_of, record
+from ..command import bare_env, id_of, record
 from ..conftest import DepotProcess
 from ..depot_client import Client
 from ..depot_contents import held
@@ -108,8 +108,7 @@ _SEEN_BY_DEEP: dict[str, Callable[[There], None]] = {
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run, recorded once."""
     home = tmp_path_factory.mktemp("tampered")
-    env = {"PATH": "/usr/bin:/bin", "HOME": str(home), "WANDB_SILENT": "true", "WANDB_ERROR_REPORTING": "false"}
-    return record(_RUN, home, env)[0]
+    return record(_RUN, home, bare_env(home))[0]
 
 
 @pytest.fixture

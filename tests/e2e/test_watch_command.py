@@ -5,9 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import subprocess
-import sys
-import textwrap
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,25 +18,12 @@ from ..command import Backhaul, copy_of, id_of, marker_of
 from ..conftest import DepotProcess
 from ..depot_contents import held
 from ..fault_proxy import FaultProxy, reset, stall
+from ..growing_job import GrowingJob, growing_job
 from ..postgres import postgres_server, postgres_url
 from ..renamed_run import renamed
 from ..watching import Start, Watching
 
 __all__ = ["postgres_server", "postgres_url"]
-
-_JOB = """
-    import sys, wandb
-    run = wandb.init(project="recorded", id="alive")
-    step = 0
-    for order in sys.stdin:
-        if order == "finish\\n":
-            break
-        for step in range(step, step + 200):
-            run.log({"loss": step, "text": "x" * 400})
-        step += 1
-        print("logged", flush=True)
-    run.finish()
-"""
 
 
 @pytest.fixture
@@ -65,27 +49,10 @@ def start(backhaul: Backhaul, project: str) -> Iterator[Start]:
 
 
 @pytest.fixture
-def job(sdk_env: dict[str, str], jobs: Path) -> Iterator[subprocess.Popen[str]]:
-    """A real job that logs two hundred rows when told to, and has done so once."""
-    env = sdk_env | {"WANDB_MODE": "offline", "WANDB_DIR": str(jobs)}
-    with subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(_JOB)],
-        env=env, cwd=jobs, text=True, start_new_session=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    ) as process:  # fmt: skip
-        _log_rows(process)
-        yield process
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-
-
-def _log_rows(process: subprocess.Popen[str]) -> None:
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write("log\n")
-    process.stdin.flush()
-    while "logged" not in process.stdout.readline():
-        assert process.poll() is None
+def job(sdk_env: dict[str, str], jobs: Path) -> Iterator[GrowingJob]:
+    """A real job, which has logged its first rows."""
+    with growing_job(sdk_env, jobs) as started:
+        yield started
 
 
 def _states(backhaul: Backhaul) -> dict[str, str]:
@@ -153,19 +120,19 @@ def test_a_dead_line_costs_no_run_an_attempt(start: Start, backhaul: Backhaul, j
 
 
 def test_a_run_is_left_alone_until_its_job_has_ended(
-    start: Start, backhaul: Backhaul, jobs: Path, job: subprocess.Popen[str], depot: DepotProcess, project: str
+    start: Start, backhaul: Backhaul, jobs: Path, job: GrowingJob, depot: DepotProcess, project: str
 ) -> None:
     """Also when the job is killed, which changes nothing on the disk."""
     watching = start(jobs)
     watching.until("noticed", state="recording")
     assert _states(backhaul) == {"alive": "recording"}
-    os.killpg(job.pid, signal.SIGKILL)
+    job.kill()
     watching.until("verified")
     assert len(held(depot.data, project, "alive").history) > 0
 
 
 def test_a_run_is_followed_while_it_grows_when_that_is_asked_for(
-    start: Start, jobs: Path, job: subprocess.Popen[str], depot: DepotProcess, project: str, proxy: FaultProxy,
+    start: Start, jobs: Path, job: GrowingJob, depot: DepotProcess, project: str, proxy: FaultProxy,
     backhaul: Backhaul,
 ) -> None:  # fmt: skip
     """Rows arrive while the job runs; to stop is not held up by it, and the next watcher goes on."""
@@ -174,9 +141,7 @@ def test_a_run_is_followed_while_it_grows_when_that_is_asked_for(
     assert watching.stop() == 0
     assert watching.told("pending")[0]["code"] == "terminated"
     again = start(jobs, "--live", "--live-every", "0.5")
-    assert job.stdin is not None
-    job.stdin.write("finish\n")
-    job.stdin.flush()
+    job.finish()
     again.until("verified")
     assert len(held(depot.data, project, "alive").history) == 200
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ..command import Backhaul, copied, end, record
+from ..command import Backhaul, bare_env, copied, end, record
 from ..conftest import DepotProcess
 from ..depot_contents import Held, held
 from ..fault_proxy import FaultProxy
@@ -51,13 +51,7 @@ class Told:
 def told(depot: DepotProcess, tmp_path_factory: pytest.TempPathFactory) -> Told:
     """Both clients send a copy of the run under another project, forget that they did, and send it again."""
     home = tmp_path_factory.mktemp("told")
-    env = {
-        "PATH": "/usr/bin:/bin",
-        "LANG": "C.UTF-8",
-        "HOME": str(home / "home"),
-        "WANDB_SILENT": "true",
-        "WANDB_ERROR_REPORTING": "false",
-    }
+    env = bare_env(home / "home")
     (run,) = record(_RUN, home / "recording", env)
     # The recorder wrote this when it ended; a run that was killed has it as the console left it.
     (run / "files" / "output.log").write_bytes(_PRINTED)

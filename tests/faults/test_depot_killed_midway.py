@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ import pytest
 from ..depot_client import Client
 from ..depot_contents import sweep
 from ..tampering import injected
+from ..waiting import until
 
 if TYPE_CHECKING:
     from tests.conftest import StartDepot
@@ -39,9 +39,8 @@ def test_a_kill_in_the_middle_of_an_upload_leaves_nothing_behind(
     with ThreadPoolExecutor(1) as pool:
         with injected(depot.process.pid, (call,), "delay_enter=60s"):
             upload = pool.submit(client.request, "PUT", address, b"x" * size)
-            while not any(piece.stat().st_size == size for piece in depot.data.glob(left)):
-                assert not upload.done()
-                time.sleep(0.01)
+            until(lambda: any(piece.stat().st_size == size for piece in depot.data.glob(left)), "all bytes are there")
+            assert not upload.done()
             depot.process.kill()
         depot.process.wait(20)
         with pytest.raises((OSError, http.client.HTTPException)):

@@ -11,7 +11,6 @@ import sqlite3
 import ssl
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from ..command import OBEYING_PERMISSIONS, Backhaul, Finished, copy_of, end, led
 from ..conftest import DepotProcess
 from ..depot_contents import delete, held
 from ..fault_proxy import FaultProxy, answer, lying, refusal, reset, stall
+from ..waiting import until
 
 
 def _assert_told(done: Finished, code: str, exit_code: int, next_step: str) -> None:
@@ -284,8 +284,8 @@ def test_a_signal_ends_it_at_once_and_in_order(
     proxy.always("CreateRunFiles", stall)
     process = backhaul.to(proxy.url).start("sync", healthy, "-p", project, "--json")
     proxy.wait_for("CreateRunFiles")
-    while b'"lines":{"history":300' not in ledger_of(healthy).read_bytes():
-        time.sleep(0.01)  # the lines go alone when the files take too long to go with them
+    # The lines go alone when the files take too long to go with them.
+    until(lambda: b'"lines":{"history":300' in ledger_of(healthy).read_bytes(), "all rows are acknowledged")
     process.send_signal(number)
     done = end(process, timeout=10)
     _assert_told(done, code, exit_code, "again")

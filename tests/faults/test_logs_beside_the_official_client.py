@@ -18,7 +18,7 @@ import pytest
 from backhaul.wandblog import LogReader, LogWriter
 from backhaul.wandblog.schema import Record
 
-from ..command import Backhaul, copied, copy_of, log_of, marker_of
+from ..command import Backhaul, bare_env, copied, copy_of, log_of, marker_of
 from ..conftest import DepotProcess
 from ..depot_contents import Held, held
 from ..official import Official, OfficialEnd
@@ -85,14 +85,8 @@ def folder(healthy_original: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.fixture(scope="module")
 def env(folder: Path, depot: DepotProcess) -> dict[str, str]:
     """An environment for both clients."""
-    return {
-        "PATH": "/usr/bin:/bin",
-        "LANG": "C.UTF-8",
-        "HOME": str(folder / "home"),
-        "WANDB_ERROR_REPORTING": "false",
-        "WANDB_BASE_URL": depot.url,
-        "WANDB_API_KEY": depot.api_key,
-    }
+    speaking = bare_env(folder / "home") | {"WANDB_SILENT": "false"}
+    return speaking | {"WANDB_BASE_URL": depot.url, "WANDB_API_KEY": depot.api_key}
 
 
 def _one_run(folder: Path) -> Path:

@@ -103,7 +103,7 @@ def test_a_kill_between_the_object_and_its_name_leaves_nothing_named(
             return None
         key = asked.path.removeprefix(f"/{place.bucket}/")
         door.fault = None
-        door.client().put_object(Bucket=place.bucket, Key=key, Body=asked.body)
+        door.client.put_object(Bucket=place.bucket, Key=key, Body=asked.body)
         depot.kill()
         raise OSError("nobody waits for this answer")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ..command import Backhaul, copied, marker_of, record
+from ..command import Backhaul, bare_env, copied, marker_of, record
 from ..conftest import DepotProcess
 from ..depot_contents import held
 from ..fault_proxy import Fault, FaultProxy, Seen, answer, refusal, when
@@ -110,7 +110,7 @@ def test_a_server_without_alerts_gets_the_rest_of_the_run(
 ) -> None:
     """What is refused is named; the run arrives and ends; a later sync sends the alerts, each once."""
     home = tmp_path / "home"
-    (run,) = record(_ALERTS, home, {"PATH": "/usr/bin:/bin", "HOME": str(home), "WANDB_SILENT": "true"})
+    (run,) = record(_ALERTS, home, bare_env(home))
     through = backhaul.to(proxy.url)
     proxy.always("NotifyScriptableRunAlert", refusal(400, "Cannot query field notifyScriptableRunAlert"))
     done = through.sync(run, "-p", project)

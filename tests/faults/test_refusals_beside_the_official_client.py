@@ -18,7 +18,7 @@ from aiohttp import web
 from backhaul.wandblog import LogReader, LogWriter
 from backhaul.wandblog.schema import Record
 
-from ..command import Backhaul, copied, log_of, marker_of, record
+from ..command import Backhaul, bare_env, copied, log_of, marker_of, record
 from ..conftest import DepotProcess
 from ..depot_contents import Held, held
 from ..fault_proxy import Exchange, Fault, FaultProxy, Seen, answer, forward, lose_answer, refusal, stall
@@ -166,13 +166,7 @@ class Both:
 def both(depot: DepotProcess, tmp_path_factory: pytest.TempPathFactory) -> Both:
     """Four calls at once: each client with each kind of trouble, on copies of the same runs."""
     home = tmp_path_factory.mktemp("beside")
-    env = {
-        "PATH": "/usr/bin:/bin",
-        "LANG": "C.UTF-8",
-        "HOME": str(home / "home"),
-        "WANDB_ERROR_REPORTING": "false",
-        "WANDB_API_KEY": depot.api_key,
-    }
+    env = bare_env(home / "home") | {"WANDB_SILENT": "false", "WANDB_API_KEY": depot.api_key}
     recorded = {run.name.split("-", 3)[-1]: run for run in record(_RECORD, home / "recording", env)}
     for content in (home / "home").rglob("*"):
         if content.is_file() and content.read_bytes() == b"content of artifact-gone":

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ..command import Backhaul, copied, ledger_of, marker_of, record
+from ..command import Backhaul, bare_env, copied, ledger_of, marker_of, record
 from ..conftest import DepotProcess, StartDepot
 from ..depot_contents import Held, held
 from ..fault_proxy import Fault, FaultProxy, after, lose_answer, reset
@@ -43,7 +43,7 @@ main()
 def long_original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with many rows and console lines; every row and line is unlike every other."""
     home = tmp_path_factory.mktemp("long")
-    (made,) = record(_RECORD, home / "work", {"PATH": "/usr/bin:/bin", "HOME": str(home), "WANDB_SILENT": "true"})
+    (made,) = record(_RECORD, home / "work", bare_env(home))
     return made
 
 

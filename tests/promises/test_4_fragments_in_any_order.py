@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ..command import Backhaul, another_second_than, copied, record
+from ..command import Backhaul, another_second_than, bare_env, copied, record
 from ..conftest import DepotProcess
 from ..depot_contents import held
 
@@ -28,7 +28,7 @@ _ALL = [(part, value) for part, rows in _ROWS.items() for value in range(rows)]
 def originals(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Three offline sessions of one run id, the second one the longest."""
     home = tmp_path_factory.mktemp("parts")
-    env = {"PATH": "/usr/bin:/bin", "HOME": str(home), "WANDB_SILENT": "true"}
+    env = bare_env(home)
     made: list[Path] = []
     for part, rows in _ROWS.items():
         made += record(_PART.format(part=part, rows=rows), home / f"part-{part}", env)

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ..command import Backhaul, copied, log_of, marker_of, record
+from ..command import Backhaul, bare_env, copied, log_of, marker_of, record
 from ..conftest import DepotProcess
 from ..depot_contents import Held, held
 from ..fault_proxy import FaultProxy, stall
@@ -40,8 +40,7 @@ _ALL = [(part, value) for part, rows in ((1, 4), (2, 6)) for value in range(rows
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two runs of two offline sessions each, in the order of their recording."""
     home = tmp_path_factory.mktemp("parts")
-    env = {"PATH": "/usr/bin:/bin", "HOME": str(home), "WANDB_SILENT": "true", "WANDB_ERROR_REPORTING": "false"}
-    return record(_RECORD, home, env)
+    return record(_RECORD, home, bare_env(home))
 
 
 @pytest.fixture

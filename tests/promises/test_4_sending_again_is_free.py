@@ -13,7 +13,7 @@ import pytest
 from backhaul.wandblog import LogReader, LogWriter
 from backhaul.wandblog.schema import Record
 
-from ..command import Backhaul, another_second_than, copied, ledger_of, log_of, marker_of, record
+from ..command import Backhaul, another_second_than, bare_env, copied, ledger_of, log_of, marker_of, record
 from ..conftest import DepotProcess
 from ..depot_contents import held, held_or_none
 from ..fault_proxy import FaultProxy, lose_answer, refusal
@@ -140,7 +140,7 @@ def test_another_run_under_the_same_id_is_not_overwritten(
 def resumed_originals(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two offline sessions of one run id, recorded with resume="allow"."""
     home = tmp_path_factory.mktemp("resumed")
-    env = {"PATH": "/usr/bin:/bin", "HOME": str(home), "WANDB_SILENT": "true"}
+    env = bare_env(home)
     made: list[Path] = []
     for part in (1, 2):
         made += record(_RESUMED.format(part=part), home / f"part-{part}", env)

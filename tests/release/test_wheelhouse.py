@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 
 from .conftest import ROOT, copied, tool
 
@@ -103,6 +101,10 @@ def test_a_changed_file_is_not_installed(unpacked: Path, tmp_path: Path) -> None
 
 def test_the_bill_of_materials_tells_all_that_is_in_it(unpacked: Path) -> None:
     """Valid by its schema; every wheel with its checksum and a licence that goes with ours, and who needs whom."""
+    # Here, because it makes the grammars of three dozen formats when it is imported: seconds, in each process.
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+
     text = (unpacked / "sbom.cdx.json").read_text()
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
     bill = json.loads(text)

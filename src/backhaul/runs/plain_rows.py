@@ -39,6 +39,7 @@ _Flags = npt.NDArray[np.bool_]
 
 _ITEM_TAG, _KEY_TAG, _LABEL_TAG, _STEP_TAG, _VALUE_TAG = 0x0A, 0x0A, 0x12, 0x12, b"\x82\x01"
 _LONGEST = 0x7F
+_LONGEST_STEP = 2 + _LONGEST  # with its tag and length
 # What a finished line has behind its last value.
 _END = b"}\n"
 _QUOTE, _BACKSLASH, _COMMA, _COLON, _BRACE, _SPACE = b'"\\,:{ '
@@ -135,7 +136,8 @@ def _take_out(is_kept: _Flags, ends: _Places, items: _Items) -> None:
     """What a line has not: the lengths, the key's tag, and the step."""
     is_kept[items.starts + 1] = is_kept[items.starts + 2] = is_kept[items.values + 2] = False
     tails, stops = items.ends[items.is_last], ends[items.rows[items.is_last]] - len(_END)
-    for place in range(int((stops - tails).max(initial=0))):
+    # What is longer is no step: the row is not plain, and goes as a whole.
+    for place in range(min(int((stops - tails).max(initial=0)), _LONGEST_STEP)):
         longer = tails + place
         is_kept[longer[longer < stops]] = False
 

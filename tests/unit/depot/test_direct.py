@@ -44,7 +44,7 @@ class Visit:
     @property
     def objects(self) -> dict[str, bytes]:
         """What lies at the place, by name."""
-        store = self.door.client()
+        store = self.door.client
         return {
             name: store.get_object(Bucket=BUCKET, Key=self.place.prefix + name)["Body"].read()
             for name in self.door.names(self.place)
@@ -192,7 +192,7 @@ def test_an_object_that_is_not_what_its_name_says_is_removed_and_never_named(vis
     version, manifest = visit.version(), _manifest(_CONTENT)
     visit.client.bring(visit.manifest(version, manifest), manifest)
     key = urlsplit(visit.file(version, _CONTENT)["uploadUrl"]).path.removeprefix(f"/{BUCKET}/")
-    visit.door.client().put_object(Bucket=BUCKET, Key=key, Body=b"other")
+    visit.door.client.put_object(Bucket=BUCKET, Key=key, Body=b"other")
     assert b"have not arrived" in visit.commit(version).body
     assert list(visit.objects.values()) == [manifest]
 

@@ -281,7 +281,7 @@ def test_what_cannot_be_moved_is_refused_before_anything_happens(house: House, d
     folder, house.folder = house.folder, tmp_path / "nothing"
     refused["there is no depot in"] = house.move()
     house.folder = folder
-    store = door.client()
+    store = door.client
     store.put_object(Bucket=house.target.blobs.bucket, Key=f"{house.target.blobs.prefix}x", Body=b"")
     refused["give a prefix under which nothing is"] = house.move()
     store.delete_object(Bucket=house.target.blobs.bucket, Key=f"{house.target.blobs.prefix}x")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import itertools
 import json
+import sys
+from types import FrameType
 from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from backhaul.runs import history
+from backhaul.runs import history, plain_rows
 from backhaul.runs.history import HistoryRows
 from backhaul.runs.plain_rows import plain_lines
 from backhaul.wandblog.schema import HistoryRecord
@@ -179,3 +181,27 @@ def test_a_row_whose_step_is_too_low_is_raised_in_both_ways() -> None:
     """As the official client does: the step of the row is the next one."""
     records = [_record([(["x"], "1"), (["_step"], step)]) for step in ("0", "5", "3", "9")]
     assert [json.loads(line)["_step"] for line in _lines(HistoryRows(4), records, together=True)] == [4, 5, 6, 9]
+
+
+def _steps_through(record: bytes) -> int:
+    """How many lines of the module are executed for it."""
+    steps = 0
+
+    def trace(frame: FrameType, event: str, _argument: Any) -> Any:
+        nonlocal steps
+        steps += event == "line"
+        return trace if frame.f_code.co_filename == plain_rows.__file__ else None
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        list(plain_lines([record]))
+    finally:
+        sys.settrace(before)
+    return steps
+
+
+def test_a_long_value_costs_no_more_steps_than_a_short_one() -> None:
+    """What lies behind the last item is taken out byte by byte only as far as a step can reach."""
+    short, long = (_record([(["_step"], "1"), (["text"], f'"{"x" * size}"')]) for size in (10, 50_000))
+    assert 0 < _steps_through(short) < _steps_through(long) < 2_000

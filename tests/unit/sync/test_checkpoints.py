@@ -13,27 +13,19 @@ from backhaul.runs.directory import RunDirectory
 from backhaul.runs.inspect import Inspection, inspect
 from backhaul.runs.payloads import content_of
 from backhaul.runs.rows import NUMBERED, Stream
-from backhaul.sync import checkpoint as checkpoint_module
 from backhaul.sync.batch import Batch, BatchMaker
 from backhaul.sync.checkpoint import Captures, Checkpoint
 from backhaul.sync.checkpoints import SUFFIXES, Checkpoints
 from backhaul.sync.console_text import ConsoleText
 from backhaul.sync.log_digest import Beginning, LogDigest
 from backhaul.sync.progress import Progress, Refusal
-from backhaul.wandblog import framing
 
 from ...long_logs import odd
 
 _CONSOLE = 300_000
 
 
-@pytest.fixture(autouse=True)
-def _small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A window every some thousand bytes, and a checkpoint behind each."""
-    monkeypatch.setattr(framing, "_FIRST_READ", 20_000)
-    monkeypatch.setattr(framing, "_READ", 9_000)
-    monkeypatch.setattr(checkpoint_module, "LEAST_BYTES_BETWEEN", 0)
-    monkeypatch.setattr(checkpoint_module, "_TIMES_ITS_SIZE", 0)
+pytestmark = pytest.mark.usefixtures("small_steps")
 
 
 @pytest.fixture(scope="module")

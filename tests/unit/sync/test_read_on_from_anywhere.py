@@ -12,12 +12,10 @@ import pytest
 from backhaul.runs.identity import RunIdentity
 from backhaul.runs.payloads import content_of
 from backhaul.runs.rows import Stream
-from backhaul.sync import checkpoint as checkpoint_module
 from backhaul.sync.batch import BatchMaker
 from backhaul.sync.checkpoint import Captures, Checkpoint
 from backhaul.sync.console_text import ConsoleText
 from backhaul.sync.log_digest import LogDigest, sha256_of
-from backhaul.wandblog import framing
 
 from ...long_logs import damaged, grown, odd
 
@@ -26,13 +24,7 @@ _SIZE = 150_000
 _SEEDS = 6
 
 
-@pytest.fixture(autouse=True)
-def _small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A window every some thousand bytes, and a checkpoint behind each."""
-    monkeypatch.setattr(framing, "_FIRST_READ", 20_000)
-    monkeypatch.setattr(framing, "_READ", 9_000)
-    monkeypatch.setattr(checkpoint_module, "LEAST_BYTES_BETWEEN", 0)
-    monkeypatch.setattr(checkpoint_module, "_TIMES_ITS_SIZE", 0)
+pytestmark = pytest.mark.usefixtures("small_steps")
 
 
 @dataclass(frozen=True)
