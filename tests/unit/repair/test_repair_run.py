@@ -152,6 +152,7 @@ def test_a_damaged_file_header_costs_nothing(make_run: MakeRun, tmp_path: Path) 
         target = tmp_path / f"{bad.hex()}.wandb"
         report = repair_run(run, target)
         assert target.read_bytes() == data
+        assert data.startswith(b":W&B\xe1\xbe\x00")
         assert (report.kept, report.exit_code) == (4, 0)
 
 
