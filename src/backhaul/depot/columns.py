@@ -14,9 +14,6 @@ import orjson
 from backhaul.depot import rows
 from backhaul.depot.rows import Row
 
-_LARGEST = 1 << 1000
-
-
 Points: TypeAlias = "tuple[array[int], array[float]]"  # a text, because Python 3.11 cannot subscript an array
 """Places of rows, ascending, and the finite numbers there."""
 
@@ -123,7 +120,7 @@ def _column(places: array[int], values: list[Any]) -> Column:
     if _all_finite(types, values):
         counted = Counter({"number": len(values)})
         return Column(counted, values[-1], _grows(values), places, array("d", values))
-    kept = [(place, value) for place, value in zip(places, values, strict=True) if _is_finite(value)]
+    kept = [(place, value) for place, value in zip(places, values, strict=True) if rows.is_number(value)]
     numbers = [value for _, value in kept]
     named = Counter(_type_name(value) for value in values)
     where = array("i", [place for place, _ in kept])
@@ -134,18 +131,11 @@ def _all_finite(types: Counter[Any], values: list[Any]) -> bool:
     """Whether every value can be drawn, for the columns of one type that nearly all columns are."""
     if types.keys() == {float}:
         return all(map(math.isfinite, values))
-    return types.keys() == {int} and min(values) > -_LARGEST and max(values) < _LARGEST
+    return types.keys() == {int} and min(values) > -rows.LARGEST and max(values) < rows.LARGEST
 
 
 def _grows(numbers: list[float]) -> bool:
     return all(map(operator.le, numbers, numbers[1:]))
-
-
-def _is_finite(value: Any) -> bool:
-    """Whether a chart can draw it: a number, and not one of Python's whole numbers beyond all floating ones."""
-    if type(value) is float:
-        return math.isfinite(value)
-    return type(value) is int and -_LARGEST < value < _LARGEST
 
 
 def _type_name(value: Any) -> str:

@@ -84,10 +84,6 @@ class HistoryReader:
         found = [row for line in self.page(run, first, stop) if (row := _picked(line, wanted)) is not None]
         return [found[index] for index in _spread(len(found), samples)]
 
-    def last_step(self, run: Run) -> int:
-        """The highest `_step`; -1 for a run without history."""
-        return self._last_step(self.parts(run))
-
     def line_after_step(self, run: Run, step: float) -> int:
         """The number of the first line whose `_step` is above `step`; the end of the stream when there is none."""
         parts = self.parts(run)

@@ -20,6 +20,7 @@ LARGEST = 256 << 20
 """Bytes, some million entries: a manifest is read into memory as a whole."""
 
 _REMEMBERED = 200_000  # entries
+_HUGE = 1 << 60  # bytes, an exbibyte
 
 
 class Manifests:
@@ -31,12 +32,15 @@ class Manifests:
 
     def merged(self, manifests: list[Manifest]) -> bytes:
         """One manifest with the entries of all; the later ones count. Refused with 400 when one is malformed."""
-        documents = [self._blobs.read(each.blob) for each in manifests if each.blob]
-        for document in documents:
-            parse(document)
-        last = [json.loads(document) for document in documents]
-        contents = {name: entry for document in last for name, entry in document["contents"].items()}
-        return json.dumps(last[-1] | {"contents": contents}).encode()
+        whole: dict[str, Any] = {}
+        contents: dict[str, Any] = {}
+        for each in manifests:
+            if each.blob:
+                data = self._blobs.read(each.blob)
+                parse(data)
+                whole = json.loads(data)
+                contents |= whole["contents"]
+        return json.dumps(whole | {"contents": contents}).encode()
 
     def entries(self, manifest: Manifest | None) -> list[Entry]:
         """The entries by name; none for a manifest whose bytes did not come. Refused with 400 when it is malformed."""
@@ -49,7 +53,7 @@ def parse(data: bytes) -> list[Entry]:
     try:
         contents = json.loads(data)["contents"]
         return [_entry(name, fields) for name, fields in sorted(contents.items())]
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise Refused(f"the artifact's manifest is malformed: {error}") from error
 
 
@@ -66,4 +70,6 @@ def to_hex(digest: str) -> str:
 
 def _entry(name: str, fields: dict[str, Any]) -> Entry:
     size, reference = int(fields.get("size") or 0), fields.get("ref")
-    return Entry(name, None if reference else to_hex(fields["digest"]), size, reference or None)
+    if not 0 <= size < _HUGE:
+        raise ValueError(f"{name!r} has {size} bytes")
+    return Entry(name, None if reference else to_hex(fields["digest"]), size, str(reference) if reference else None)

@@ -10,12 +10,15 @@ import json
 import math
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeGuard
 
-_STEP = re.compile(r'"_step": ?(-?\d+)[,}]')
+_STEP = re.compile(r'"_step": ?(-?[0-9]{1,18})[,}]')  # longer ones are left to JSON, which Python may refuse to read
 
 DEEPEST = 100
 """Objects and lists inside one another. What walks through a row calls itself once or twice for each."""
+
+LARGEST = 1 << 1000
+"""What every whole number that counts as one is below."""
 
 Row = dict[str, Any]
 
@@ -51,7 +54,14 @@ def step_of(line: str, number: int) -> int:
     if len(found) == 1 and line.find("{", 1) < 0:  # no nested object, to which the match could belong
         return int(found[0])
     step = parse(line).get("_step")
-    return int(step) if isinstance(step, (int, float)) and math.isfinite(step) else number
+    return int(step) if is_number(step) else number
+
+
+def is_number(value: Any) -> TypeGuard[int | float]:
+    """Whether a chart can draw the value: a finite number, and none of Python's whole ones beyond all floating ones."""
+    if type(value) is float:
+        return math.isfinite(value)
+    return type(value) is int and -LARGEST < value < LARGEST
 
 
 def value_at(row: Row, key: str) -> Any:

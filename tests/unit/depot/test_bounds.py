@@ -179,3 +179,18 @@ def test_a_packed_request_is_as_large_as_one_that_is_not(client: Client, project
     client.open_run(project, "r1")
     body = gzip.compress(b'{"a":"' + b"0" * (64 << 20) + b'"}', 1)
     assert client.stream(project, "r1", body, **{"Content-Encoding": "gzip"}).status == 413
+
+
+def test_a_number_beyond_all_others_breaks_no_page(client: Client, project: str) -> None:
+    """JSON has whole numbers that no double holds; one run with them leaves the lists of all others as they are."""
+    huge = "1" + "0" * 400
+    histogram = f'{{"_type": "histogram", "values": [{huge}, 1], "bins": [0, 1, 2]}}'
+    client.open_run(project, "r1", summaryMetrics=f'{{"_runtime": {huge}, "h": {histogram}}}')
+    row = f'{{"_step": {huge}, "a": {huge}, "h": {histogram}}}'
+    assert client.stream(project, "r1", {"files": {"wandb-history.jsonl": {"content": [row]}}}).status == 200
+    key = client.api_key.encode()
+    signed_in = client.request("POST", "/login", b"key=" + key).headers["set-cookie"].partition(";")[0]
+    run = f"/tester/{project}/runs/r1"
+    for page in ("/", f"/tester/{project}", run, f"{run}/media", f"{run}/overview", f"{run}/series?key=a"):
+        assert client.request("GET", page, headers={"Cookie": signed_in}).status == 200
+    assert client.run_field(project, "r1", "historyKeys")["historyKeys"]["lastStep"] == 0

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from backhaul.depot import rows
 from backhaul.depot.history import HistoryReader
 from backhaul.depot.model import HISTORY, Delivery, Run, RunEdit
+from backhaul.depot.pages.series import ChartNumbers
 from backhaul.depot.series import SeriesReader, View
 from backhaul.depot.store.lines import pack
 from backhaul.depot.store.sql_store import SqlStore
@@ -25,6 +28,12 @@ def test_a_step_is_found_wherever_it_stands() -> None:
     assert rows.step_of('{"a":{"_step":3}}', 5) == 5
     assert rows.step_of(json.dumps({"text": '"_step":9}', "_step": 4}), 0) == 4
     assert rows.step_of('{"a":NaN}', 6) == 6
+
+
+def test_a_step_with_thousands_of_digits_is_none() -> None:
+    """Python refuses to read the longest, and no chart can draw the others; the row counts with its line number."""
+    assert [rows.step_of('{"_step": ' + "9" * digits + "}", 7) for digits in (400, 5000)] == [7, 7]
+    assert rows.step_of('{"_step": ' + "9" * 30 + "}", 7) == 10**30 - 1
 
 
 def test_a_key_with_a_dot_is_found_literally_and_as_a_path() -> None:
@@ -52,12 +61,13 @@ def test_a_replaced_line_is_read_anew(store: SqlStore) -> None:
     """What was remembered of a batch does not outlive it."""
     reader = HistoryReader(store)
     run = _logged(store, ['{"_step":0,"a":1}', '{"_step":1,"a":2}'])
-    assert reader.last_step(run) == 1
+    before = reader.keys(run)
+    assert before is not None
+    assert before["lastStep"] == 1
     _logged(store, ['{"_step":8,"b":"x"}'], offset=1)
-    assert reader.last_step(run) == 8
     keys = reader.keys(run)
     assert keys is not None
-    assert {"_step", "a", "b"} == set(keys["keys"])
+    assert (keys["lastStep"], set(keys["keys"])) == (8, {"_step", "a", "b"})
 
 
 def test_keys_tell_types_and_whether_a_metric_only_grows(store: SqlStore) -> None:
@@ -84,6 +94,14 @@ def test_rows_without_all_the_keys_are_left_out(store: SqlStore) -> None:
 def _series(store: SqlStore, run: Run, key: str, view: View | None = None) -> tuple[list[float], list[float]]:
     series = SeriesReader(store, HistoryReader(store)).series(run, key, view or View())
     return series.x.tolist(), series.y.tolist()
+
+
+@pytest.mark.parametrize("points", ["9" * 5000, "-1", "0", "x", "", "\u0663"])
+def test_an_odd_number_of_points_is_none(store: SqlStore, points: str) -> None:
+    """An address that was written by hand is answered with as many points as usual, and with no more than at most."""
+    run = _logged(store, [f'{{"_step":{step},"a":{step}}}' for step in range(2000)])
+    numbers = ChartNumbers(store, SeriesReader(store, HistoryReader(store)))
+    assert len(numbers.read(run, ["a"], {"points": points})["series"]["a"]["x"]) == 600
 
 
 def test_a_chart_keeps_its_spikes(store: SqlStore) -> None:

@@ -49,11 +49,15 @@ def _digest(store: SqlStore, run: Run) -> None:
     assert store.stretches(run.id)
 
 
+def _last_step(store: SqlStore, run: Run) -> int:
+    return int((HistoryReader(store).keys(run) or {})["lastStep"])
+
+
 def _answers(store: SqlStore, run: Run) -> list[Any]:
     reader = HistoryReader(store)
     pages = [reader.page(run, first, first + 700) for first in (0, 5000, 11_000, 26_000, 90_000)]
     after = [reader.line_after_step(run, step) for step in (-1, 4000, 26_500, 1e9)]
-    return [reader.keys(run), reader.last_step(run), pages, after]
+    return [reader.keys(run), _last_step(store, run), pages, after]
 
 
 def test_a_digested_run_answers_as_its_rows_do(store: SqlStore) -> None:
@@ -120,7 +124,7 @@ def test_lines_that_were_taken_back_are_forgotten(store: SqlStore) -> None:
     run = _write(store, [_line(number) for number in range(_ROWS)])
     _digest(store, run)
     store.truncate(run.id, HISTORY, 5000)
-    assert HistoryReader(store).last_step(run) == 3 * 4999
+    assert _last_step(store, run) == 3 * 4999
     _write(store, ['{"_step":20000,"loss":5}'], 5000)
     _digest(store, run)
     series = SeriesReader(store, HistoryReader(store)).series(run, "loss", View(points=50))
@@ -199,7 +203,7 @@ def test_a_store_of_version_2_is_brought_forward(tmp_path: Path) -> None:
     with closing(open_store(path)) as store:
         run = store.run("me", "p", "r")
         assert run
-        assert (run.display_name, HistoryReader(store).last_step(run)) == ("old", 5999)
+        assert (run.display_name, _last_step(store, run)) == ("old", 5999)
         _digest(store, run)
         assert HistoryReader(store).page(run, 5998, 7000) == lines[5998:]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import mimetypes
 from collections.abc import Iterator
 from typing import Any
@@ -155,7 +154,7 @@ def _bars(value: dict[str, Any]) -> list[dict[str, float]] | None:
     counts, edges = value.get("values"), value.get("bins")
     if not isinstance(counts, list) or not 0 < len(counts) <= _MOST_BARS:
         return None
-    if not all(isinstance(count, (int, float)) and math.isfinite(count) and count >= 0 for count in counts):
+    if not all(rows.is_number(count) and count >= 0 for count in counts):
         return None
     highest, width = max(counts) or 1, 1000 / len(counts)
     low, high = (edges[0], edges[-1]) if isinstance(edges, list) and len(edges) > 1 else (0, len(counts))

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from backhaul.depot import numbers
 from backhaul.depot.model import EVENTS, HISTORY, Run
 from backhaul.depot.pages.visit import Visit
 from backhaul.depot.refusal import Refused
@@ -47,13 +48,12 @@ class ChartNumbers:
 
 def _view(options: Mapping[str, str]) -> View:
     system = options.get("stream") == "system"
-    text = options.get("points", "")
     return View(
         stream=EVENTS if system else HISTORY,
         axis=options.get("axis") or ("_runtime" if system else STEP),
         start=_number(options, "from", -math.inf),
         stop=_number(options, "to", math.inf),
-        points=min(int(text), _MOST_POINTS) if text.isdecimal() and int(text) else _POINTS,
+        points=min(numbers.whole(options.get("points", "")) or _POINTS, _MOST_POINTS),
     )
 
 
@@ -61,8 +61,8 @@ def _number(options: Mapping[str, str], name: str, default: float) -> float:
     text = options.get(name)
     try:
         found = float(text) if text else default
-    except ValueError as error:
-        raise Refused(f"{name!r} must be a number") from error
+    except ValueError:
+        found = math.nan
     if math.isnan(found):
         raise Refused(f"{name!r} must be a number")
     return found

@@ -77,5 +77,4 @@ def summary(run: Run) -> dict[str, Any]:
 def ran(run: Run) -> float:
     """How many seconds the run ran, as it says itself; a synced run arrives in a fraction of that."""
     said = rows.value_at(rows.parse(run.summary), "_runtime")
-    finite = isinstance(said, (int, float)) and math.isfinite(said)
-    return float(said) if finite else run.heartbeat_at - run.created_at
+    return float(said) if rows.is_number(said) else run.heartbeat_at - run.created_at

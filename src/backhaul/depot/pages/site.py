@@ -148,7 +148,7 @@ class Pages:
 
         async def answer(request: Request) -> Response:
             if request.url.path == "/" and "key" in request.query_params:
-                return self._take_ticket(request)
+                return await in_thread(self._take_ticket, request)
             user = await in_thread(self.user, request)
             if template is None or request.query_params.get("format") == "json":
                 return await self._twin(request, user, view)

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from starlette.requests import Request
 
+from backhaul.depot import numbers
 from backhaul.depot.callers import base_of
 from backhaul.depot.graphql.context import Context, Services
 from backhaul.depot.model import Project, Run, User
@@ -56,9 +57,8 @@ class Visit:
 
     def number(self, name: str, default: int, least: int = 0, most: int = 1 << 53) -> int:
         """A whole number of the query, brought into its bounds; the default for anything else."""
-        text = self.text(name)
-        known = text.isascii() and text.isdecimal() and len(text) < 20
-        return max(least, min(int(text), most)) if known else default
+        found = numbers.whole(self.text(name))
+        return default if found is None else max(least, min(found, most))
 
     def address(self, **changes: str | int | list[str] | None) -> str:
         """This page's address with some fields of its query changed; None takes a field away."""
