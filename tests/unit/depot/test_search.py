@@ -11,6 +11,13 @@ import pytest
 from backhaul.depot.refusal import Refused
 from backhaul.depot.search import Space
 
+_BOMB = "\n".join(
+    ["method: random", "v0: &v0 [x, x, x, x, x, x, x, x, x, x]"]
+    + [f"v{level}: &v{level} [{', '.join([f'*v{level - 1}'] * 10)}]" for level in range(1, 12)]
+    + ["parameters: {a: {values: *v11}}"]
+)
+"""Short, and a hundred gigabytes when its aliases are written out."""
+
 
 def _space(parameters: Any, method: str = "random", **more: Any) -> Space:
     return Space(json.dumps({"method": method, "parameters": parameters, **more}))
@@ -88,9 +95,19 @@ def test_probabilities_count() -> None:
         json.dumps({"method": "random", "parameters": {"a": 7}}),
         json.dumps({"method": "random", "parameters": {str(number): {"value": 1} for number in range(1001)}}),
         "method: random\nparameters: &p {a: {parameters: *p}}",
+        "method: random\nparameters: {a: {values: &v [*v]}}",
+        "method: grid\nparameters: {a: {values: [{? [1]: 2}]}}",
+        json.dumps({"method": "grid", "parameters": {"a": {"min": 0, "max": 10**30}}}),
+        _BOMB,
     ],
 )
 def test_a_configuration_that_cannot_be_searched_is_refused(text: str) -> None:
     """400 when the sweep is made, not when an agent asks."""
     with pytest.raises(Refused):
         Space(text)
+
+
+def test_a_date_is_a_text() -> None:
+    """YAML reads it as something that JSON, which agents are sent, does not have."""
+    space = Space("method: grid\nparameters: {day: {values: [2026-01-01, 2026-01-02]}}")
+    assert json.loads(json.dumps(space.point(1, Random(0)))) == {"day": {"value": "2026-01-02"}}

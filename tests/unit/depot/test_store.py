@@ -118,7 +118,7 @@ def test_an_edit_does_not_make_a_finished_run_a_running_one(store: SqlStore) -> 
 
 
 def test_the_id_of_a_deleted_run_stays_taken(store: SqlStore) -> None:
-    """A deleted run is gone from all lists, and its id is refused with 409."""
+    """A deleted run is gone from all lists, and its id is refused in a way that no client tries again."""
     run = _run(store)
     _write(store, run, 0, ["x"])
     store.delete_run(run.id)
@@ -126,7 +126,7 @@ def test_the_id_of_a_deleted_run_stays_taken(store: SqlStore) -> None:
     assert store.runs() == []
     with pytest.raises(Refused, match="previously created and deleted") as refused:
         _run(store)
-    assert refused.value.status == 409
+    assert refused.value.status == 400
     with pytest.raises(Refused):
         _write(store, run, 0, ["late"])
 

@@ -66,6 +66,18 @@ def test_two_agents_share_a_grid_and_the_sweep_ends_with_its_last_run(client: Cl
     assert tried == [[names[0], names[2]], [names[1]]]
 
 
+def test_a_sweep_with_a_run_that_diverged_is_read(client: Client, project: str) -> None:
+    """The best value is the best finite one; every start of a further run asks for it."""
+    sweep = _sweep(client, project, {**_GRID, "parameters": {"a": {"min": 0, "max": 10**12}}})
+    for name, loss in (("r1", "NaN"), ("r2", "2.5"), ("r3", "-Infinity"), ("r4", "true"), ("r5", "1" + "0" * 400)):
+        client.open_run(project, name, sweep=sweep["name"], summaryMetrics=f'{{"loss": {loss}}}')
+    shown = _shown(
+        client, project, sweep, "bestLoss runCount runCountExpected runs(first: 4) { edges { node { name } } }"
+    )
+    assert [shown[name] for name in ("bestLoss", "runCount", "runCountExpected")] == [2.5, 5, (1 << 31) - 1]
+    assert [edge["node"]["name"] for edge in shown["runs"]["edges"]] == ["r5", "r4", "r3", "r2"]
+
+
 def test_a_run_that_an_agent_was_told_to_start_is_the_sweeps(client: Client, project: str) -> None:
     """Also where the client does not say so; another run of the project is not."""
     sweep = _sweep(client, project)

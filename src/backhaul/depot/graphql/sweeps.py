@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import json
 import secrets
+import sys
 from random import Random
 from typing import Any
 
 from backhaul.depot import rows
 from backhaul.depot.graphql.artifacts import number_of
-from backhaul.depot.graphql.connections import connection
+from backhaul.depot.graphql.connections import connection, page_of, window
 from backhaul.depot.graphql.context import Args, Context, Resolvers, text
-from backhaul.depot.graphql.filters import condition, fulfils, parse_filters
+from backhaul.depot.graphql.filters import condition, parse_filters
 from backhaul.depot.graphql.identifiers import encode
+from backhaul.depot.graphql.listing import listed
+from backhaul.depot.graphql.ordering import parse_order
 from backhaul.depot.graphql.places import place
 from backhaul.depot.graphql.times import iso
-from backhaul.depot.model import Project, Run
+from backhaul.depot.model import Project
 from backhaul.depot.refusal import Refused, not_found
 from backhaul.depot.search import Space
-from backhaul.depot.sweeps import CANCELED, FINISHED, PAUSED, STATES, STOPPED, Agent, Sweep, SweepEdit
+from backhaul.depot.selection import RunPage
+from backhaul.depot.sweeps import CANCELED, FINISHED, PAUSED, RUNNING, STATES, STOPPED, Agent, Sweep, SweepEdit
 
 SWEEP_SCHEMA = """
 extend type Sweep { priorRuns: RunConnection }
@@ -30,7 +34,8 @@ extend type Sweep { priorRuns: RunConnection }
 """What no document of a client asks for, but its test-suite of a server."""
 
 _SILENT = 300.0  # seconds without a word after which an agent counts as gone
-_LETTERS_OF_STATE = {True: "RUNNING", False: "FINISHED"}
+_LARGEST_INT = (1 << 31) - 1
+_NEWEST_FIRST = parse_order("-created_at")
 
 
 def _upsert(_source: Any, context: Context, args: Args) -> Any:
@@ -98,34 +103,49 @@ def _commands(context: Context, agent: Agent, busy: list[str]) -> list[dict[str,
 
 def _finish(context: Context, sweep: Sweep) -> None:
     """Everything was given away; the sweep ends with the last run that is under way."""
-    if not any(context.state_of(run) == "running" for run in _runs_of(sweep, context)):
+    if _runs_of(sweep, context, (0, 0), state="running").total == 0:
         context.store.sweeps.edit(sweep.id, SweepEdit(state=FINISHED))
 
 
-def _runs_of(sweep: Sweep, context: Context) -> list[Run]:
-    return [run for run in context.store.runs(sweep.project.id) if run.sweep == sweep.name]
+def _runs_of(sweep: Sweep, context: Context, part: tuple[int, int], **more: str) -> RunPage:
+    """The runs of a sweep that fulfil `more`, the newest first: those of a part, by its start and its size."""
+    return listed(sweep.project, condition({"sweep": sweep.name, **more}), _NEWEST_FIRST, part, context)
+
+
+def _runs(sweep: Sweep, context: Context, args: Args) -> Any:
+    start, size = window(args)
+    found = _runs_of(sweep, context, (start, size))
+    return page_of(found.runs, start, found.total)
 
 
 def _prior_runs(sweep: Sweep, context: Context, args: Args) -> Any:
     filters = parse_filters(sweep.prior_runs)
     if not filters:
         return connection([], args)
-    wanted = condition(filters)
-    return connection([run for run in context.store.runs(sweep.project.id) if fulfils(run, wanted, context)], args)
+    start, size = window(args)
+    found = listed(sweep.project, condition(filters), _NEWEST_FIRST, (start, size), context)
+    return page_of(found.runs, start, found.total)
 
 
 def _best(sweep: Sweep, context: Context, _args: Args) -> float | None:
-    """The best value of the metric that is searched for, in the runs' summaries."""
+    """The best finite value of the metric that is searched for, in the runs' summaries."""
     metric = Space(sweep.config).metric
-    found = [rows.value_at(rows.parse(run.summary), str(metric.get("name"))) for run in _runs_of(sweep, context)]
-    numbers = [value for value in found if isinstance(value, int | float) and not isinstance(value, bool)]
+    runs = _runs_of(sweep, context, (0, sys.maxsize)).runs
+    found = (rows.value_at(rows.parse(run.summary), str(metric.get("name"))) for run in runs)
+    numbers = [value for value in found if rows.is_number(value)]
     best = max if metric.get("goal") == "maximize" else min
     return best(numbers, default=None)
 
 
+def _expected(sweep: Sweep, _context: Context, _args: Args) -> int | None:
+    """How many runs the sweep has in the end, as far as a GraphQL `Int` can tell."""
+    count = Space(sweep.config).count
+    return None if count is None else min(count, _LARGEST_INT)
+
+
 def _agent_state(agent: Agent, context: Context, _args: Args) -> str:
     alive = context.services.clock() - agent.heartbeat_at < _SILENT and agent.sweep.state != FINISHED
-    return _LETTERS_OF_STATE[alive]
+    return RUNNING if alive else FINISHED
 
 
 def _agent_runs(agent: Agent, context: Context, args: Args) -> Any:
@@ -167,9 +187,9 @@ SWEEP: Resolvers = {
     "updatedAt": lambda sweep, _c, _a: iso(sweep.updated_at),
     "heartbeatAt": lambda sweep, _c, _a: iso(sweep.updated_at),
     "project": lambda sweep, _c, _a: sweep.project,
-    "runCount": lambda sweep, context, _a: len(_runs_of(sweep, context)),
-    "runCountExpected": lambda sweep, _c, _a: Space(sweep.config).count,
-    "runs": lambda sweep, context, args: connection(_runs_of(sweep, context), args),
+    "runCount": lambda sweep, context, _a: _runs_of(sweep, context, (0, 0)).total,
+    "runCountExpected": _expected,
+    "runs": _runs,
     "priorRuns": _prior_runs,
     "agents": lambda sweep, context, args: connection(context.store.sweeps.agents(sweep.id), args),
     "agent": _agent_named,

@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 from backhaul.depot.store.dialect import Dialect
 
 T = TypeVar("T")
+V = TypeVar("V")
 
 Values = Sequence[Any] | Mapping[str, Any]
 
@@ -92,7 +93,7 @@ def locked(connection: Connection, table: str, row_id: int) -> bool:
     return connection.execute(query, (row_id,)).fetchone() is not None
 
 
-def portions(values: list[str]) -> Iterator[tuple[str, list[str]]]:
+def portions(values: list[V]) -> Iterator[tuple[str, list[V]]]:
     """A long list in pieces, each with the placeholders for its values: what stands between the brackets of `IN`."""
     for start in range(0, len(values), _MOST_VALUES):
         piece = values[start : start + _MOST_VALUES]

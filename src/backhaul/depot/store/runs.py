@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from backhaul.depot.model import Project, Run, RunEdit
 from backhaul.depot.refusal import Refused, not_found
 from backhaul.depot.store import petnames
-from backhaul.depot.store.database import Connection
+from backhaul.depot.store.database import Connection, portions
 
 _RUN_COLUMNS = (
     "runs.id, projects.id, projects.entity, projects.name, projects.created_at, runs.name, runs.display_name,"
@@ -109,8 +109,11 @@ def every(connection: Connection, project_id: int | None, limit: int | None) -> 
 
 def some(connection: Connection, ids: list[int]) -> list[Run]:
     """The runs of those row numbers, in their order; one that is gone is left out."""
-    found = {run_id: get_or_none(connection, run_id) for run_id in ids}
-    return [run for run in found.values() if run]
+    found: dict[int, Run] = {}
+    for places, piece in portions(ids):
+        rows = connection.execute(f"{_RUN} AND runs.id IN ({places})", piece)
+        found.update((row[0], _run(row)) for row in rows)
+    return [found[run_id] for run_id in ids if run_id in found]
 
 
 def open_run(
@@ -123,7 +126,7 @@ def open_run(
         run_id = _insert(connection, home, name, now, user)
     elif row[1] is not None:
         text = f"run {home.entity}/{home.name}/{name} was previously created and deleted; try a new run name"
-        raise Refused(text, 409)
+        raise Refused(text)
     else:
         (run_id, _) = row
     set_state(connection, run_id, "running", None, now)

@@ -52,7 +52,7 @@ class Store(Protocol):
     ) -> tuple[Run, bool]:
         """The run of that id with `edit` applied and its state running, and whether it is new.
 
-        The project is made on first use; a new run is `user`'s. The id of a deleted run is refused with 409.
+        The project is made on first use; a new run is `user`'s. The id of a deleted run is refused with 400.
         """
 
     def edit_run(self, run_id: int, edit: RunEdit) -> Run:
