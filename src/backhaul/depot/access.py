@@ -25,7 +25,7 @@ from backhaul.depot.sweeps import Agent, Sweep, SweepEdit
 READS = frozenset({
     "project", "projects", "project_facts", "run", "runs", "was_deleted", "line_counts", "batches", "batch_lines",
     "stretches", "stretch_facts", "stretch_column", "select",
-    "lines", "file", "files", "find", "versions", "logged", "used", "users", "maker", "members", "member",
+    "lines", "file", "files", "versions", "logged", "used", "users", "maker", "members", "member",
     "memberships", "collections", "collection", "current_manifest", "manifests", "content", "by_client",
     "named", "every", "agents",
 })  # fmt: skip

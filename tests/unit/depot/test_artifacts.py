@@ -160,7 +160,9 @@ def test_addresses_of_artifacts_are_signed_too(client: Client, project: str) -> 
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"contents": []}', b'{"contents": {"a": 1}}',
-                                  b'{"contents": {"a": {"digest": "x", "size": 1}}}', b"[" * 99999])  # fmt: skip
+                                  b'{"contents": {"a": {"digest": "x", "size": 1}}}', b"[" * 99999,
+                                  b'{"contents": {"a": {"ref": "s3://b/k", "size": 1e999}}}',
+                                  b'{"contents": {"a": {"ref": "s3://b/k", "size": -1}}}'])  # fmt: skip
 def test_a_malformed_manifest_is_refused(data: bytes) -> None:
     """It is never taken for an artifact without files."""
     with pytest.raises(Refused):
@@ -239,6 +241,43 @@ def test_a_deleted_version_is_gone_and_its_number_taken(client: Client, project:
     assert _member(client, project, "ds:v0") is None
     _bring(client, project)
     assert _member(client, project, "ds:latest")["versionIndex"] == 1
+
+
+def test_a_deleted_version_gets_no_alias_and_no_link(client: Client, project: str) -> None:
+    """Whoever still has its id is told that it is gone; no name leads to it again."""
+    made, other = _bring(client, project), _bring(client, project, digest="e" * 32)
+    _link(client, project, other)
+    delete = "mutation($i: DeleteArtifactInput!) { deleteArtifact(input: $i) { artifact { state } } }"
+    _ask(client, delete, i={"artifactID": made, "deleteAliases": True})
+    update = "mutation($i: UpdateArtifactInput!) { updateArtifact(input: $i) { artifact { id } } }"
+    fields = {"artifactID": made, "aliases": [{"artifactCollectionName": "ds", "alias": "late"}]}
+    assert client.query(update, {"i": fields}).status == 404
+    link = "mutation($i: LinkArtifactInput!) { linkArtifact(input: $i) { versionIndex } }"
+    fields = {"artifactID": made, "artifactPortfolioName": "best", "entityName": "tester", "projectName": project}
+    assert client.query(link, {"i": fields}).status == 404
+    assert _member(client, project, "ds:late") is None
+    assert _member(client, project, "best:latest")["artifact"]["id"] == other
+
+
+def test_a_version_is_not_taken_out_of_its_own_collection(client: Client, project: str) -> None:
+    """Only links are taken away; the aliases under which the version was logged stay."""
+    made = _bring(client, project)
+    text = 'query($p: String!) { project(name: $p, entityName: "tester") { artifactCollection(name: "ds") { id } } }'
+    series = _ask(client, text, p=project)["artifactCollection"]["id"]
+    unlink = "mutation($i: UnlinkArtifactInput!) { unlinkArtifact(input: $i) { success } }"
+    _ask(client, unlink, i={"artifactID": made, "artifactPortfolioID": series})
+    assert [_member(client, project, f"ds:{alias}")["artifact"]["id"] for alias in ("mine", "latest")] == [made, made]
+
+
+def test_a_version_goes_by_alias_number_and_digest(client: Client, project: str) -> None:
+    """In the collection of its own and in a portfolio; an alias of that name comes first."""
+    first, second = _bring(client, project), _bring(client, project, digest="e" * 32)
+    _link(client, project, first)
+    wanted = {"ds:v0": first, "ds:v1": second, "ds:" + "d" * 32: first, "ds:mine": second, "ds": second,
+              "best:v0": first, "best:prod": first, "best:" + "d" * 32: first}  # fmt: skip
+    assert {name: _member(client, project, name)["artifact"]["id"] for name in wanted} == wanted
+    for name in ("ds:v2", "ds:v", "ds:nobody", "best:v1", "best:mine", "nothing:v0"):
+        assert _member(client, project, name) is None
 
 
 def test_tags_are_added_and_taken_away(client: Client, project: str) -> None:

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
-from backhaul.depot import numbers
 from backhaul.depot.artifact import LATEST, Artifact, Collection, Draft, Entry
 from backhaul.depot.model import Project, Run
 from backhaul.depot.refusal import Refused, not_found
 from backhaul.depot.store import contents, runs
 from backhaul.depot.store.database import Connection, Disturbed, locked
 
-_COLLECTION = (
-    "SELECT c.id, p.id, p.entity, p.name, p.created_at, c.name, c.type, c.created_at, c.portfolio,"
-    " c.description, c.tags"
-    " FROM collections c JOIN projects p ON p.id = c.project_id"
+_OF_COLLECTION = (
+    "c.id, p.id, p.entity, p.name, p.created_at, c.name, c.type, c.created_at, c.portfolio, c.description, c.tags"
 )
-_ARTIFACT = (
-    "SELECT a.id, a.collection_id, a.run_id, a.digest, a.committed, a.version, a.description, a.metadata,"
-    " a.history_step, a.size, a.file_count, a.created_at, a.updated_at, a.tags, a.ttl, a.deleted_at"
-    " FROM artifacts a"
-)
+_COLLECTION = f"SELECT {_OF_COLLECTION} FROM collections c JOIN projects p ON p.id = c.project_id"
 
 
 def create(connection: Connection, draft: Draft, now: float) -> Artifact:
@@ -30,6 +24,8 @@ def create(connection: Connection, draft: Draft, now: float) -> Artifact:
     series = _series_of(connection, home, draft, now)
     known = _known(connection, series, draft)
     if known is not None:
+        if not held(connection, known.id):
+            raise Disturbed
         if known.committed:
             set_aliases(connection, known, [*draft.aliases, LATEST], [])
         if draft.run_id not in (None, known.run_id):
@@ -46,10 +42,10 @@ def create(connection: Connection, draft: Draft, now: float) -> Artifact:
 
 def get(connection: Connection, artifact_id: int) -> Artifact:
     """The version. Refused with 404 when there is none."""
-    row = connection.execute(f"{_ARTIFACT} WHERE a.id = ?", (artifact_id,)).fetchone()
-    if row is None:
+    found = _one(connection, "a.id = ?", artifact_id)
+    if found is None:
         raise not_found("artifact")
-    return _artifact(connection, row)
+    return found
 
 
 def by_client(connection: Connection, client_id: str) -> Artifact | None:
@@ -57,21 +53,9 @@ def by_client(connection: Connection, client_id: str) -> Artifact | None:
     return _one(connection, "a.client_id = ? ORDER BY a.id DESC", client_id)
 
 
-def find(connection: Connection, series: Collection, alias: str) -> Artifact | None:
-    """The committed version that goes by an alias, its number (`v3`) or its digest."""
-    number = numbers.whole(alias[1:]) if alias[:1] == "v" else None
-    row = connection.execute(
-        "SELECT artifact_id FROM aliases WHERE collection_id = ? AND alias = ?", (series.id, alias)
-    ).fetchone()
-    if row is not None:
-        return get(connection, row[0])
-    condition = "a.collection_id = ? AND a.committed AND a.deleted_at IS NULL AND (a.version = ? OR a.digest = ?)"
-    return _one(connection, condition, series.id, number, alias)
-
-
 def versions(connection: Connection, collection_id: int) -> list[Artifact]:
     """The committed versions, newest first."""
-    return _many(
+    return many(
         connection,
         "a.collection_id = ? AND a.committed AND a.deleted_at IS NULL ORDER BY a.version DESC",
         collection_id,
@@ -80,7 +64,7 @@ def versions(connection: Connection, collection_id: int) -> list[Artifact]:
 
 def logged(connection: Connection, run_id: int) -> list[Artifact]:
     """The committed versions that a run brought."""
-    return _many(
+    return many(
         connection,
         "a.committed AND a.deleted_at IS NULL AND (a.run_id = ? OR a.id IN (SELECT artifact_id FROM logged"
         " WHERE run_id = ?)) ORDER BY a.id",
@@ -91,7 +75,7 @@ def logged(connection: Connection, run_id: int) -> list[Artifact]:
 
 def used(connection: Connection, run_id: int) -> list[Artifact]:
     """The versions that a run used."""
-    return _many(
+    return many(
         connection,
         "a.deleted_at IS NULL AND a.id IN (SELECT artifact_id FROM uses WHERE run_id = ?) ORDER BY a.id",
         run_id,
@@ -165,8 +149,12 @@ def set_aliases(connection: Connection, artifact: Artifact, add: list[str], remo
 
 
 def set_aliases_in(connection: Connection, series: int, artifact_id: int, add: list[str], remove: list[str]) -> None:
-    """Moves the aliases `add` of a collection to the version and takes `remove` from it."""
-    locked(connection, "artifacts", artifact_id)
+    """Moves the aliases `add` of a collection to the version and takes `remove` from it.
+
+    Refused with 404 when the version was deleted.
+    """
+    if not held(connection, artifact_id):
+        raise not_found("artifact")
     for alias in add:
         connection.execute(
             "INSERT INTO aliases VALUES (?, ?, ?)"
@@ -180,13 +168,10 @@ def set_aliases_in(connection: Connection, series: int, artifact_id: int, add: l
         )
 
 
-def aliases(connection: Connection, artifact_id: int, collection_id: int) -> tuple[str, ...]:
-    """The aliases of a version in a collection."""
-    rows = connection.execute(
-        "SELECT alias FROM aliases WHERE artifact_id = ? AND collection_id = ? ORDER BY alias",
-        (artifact_id, collection_id),
-    )
-    return tuple(alias for (alias,) in rows)
+def held(connection: Connection, artifact_id: int) -> bool:
+    """Whether the version is there; nobody deletes it until the transaction ends."""
+    query = f"SELECT 1 FROM artifacts WHERE id = ? AND deleted_at IS NULL{connection.dialect.locking}"
+    return connection.execute(query, (artifact_id,)).fetchone() is not None
 
 
 def collection_of(connection: Connection, collection_id: int) -> Collection:
@@ -250,28 +235,36 @@ def _known(connection: Connection, series: Collection, draft: Draft) -> Artifact
     return _one(connection, condition, series.id, draft.digest, draft.reuse, LATEST)
 
 
+def many(connection: Connection, condition: str, *values: Any) -> list[Artifact]:
+    """The versions that fulfil a condition on the rows `a`, deleted ones too, in the order that it names."""
+    return [_artifact(row) for row in connection.execute(f"{_select(connection)} WHERE {condition}", values)]
+
+
 def _one(connection: Connection, condition: str, *values: Any) -> Artifact | None:
-    row = connection.execute(f"{_ARTIFACT} WHERE {condition}", values).fetchone()
-    return _artifact(connection, row) if row else None
+    row = connection.execute(f"{_select(connection)} WHERE {condition} LIMIT 1", values).fetchone()
+    return _artifact(row) if row else None
 
 
-def _many(connection: Connection, condition: str, *values: Any) -> list[Artifact]:
-    return [
-        _artifact(connection, row) for row in connection.execute(f"{_ARTIFACT} WHERE {condition}", values).fetchall()
-    ]
+def _select(connection: Connection) -> str:
+    return (
+        "SELECT a.id, a.run_id, a.digest, a.committed, a.version, a.description, a.metadata, a.history_step, a.size,"
+        f" a.file_count, a.created_at, a.updated_at, (SELECT {connection.dialect.listed.format('l.alias')} FROM aliases"
+        " l WHERE l.artifact_id = a.id AND l.collection_id = a.collection_id), a.tags, a.ttl, a.deleted_at,"
+        f" {_OF_COLLECTION} FROM artifacts a JOIN collections c ON c.id = a.collection_id"
+        " JOIN projects p ON p.id = c.project_id"
+    )
 
 
-def _collection(row: tuple[Any, ...]) -> Collection:
+def _collection(row: Sequence[Any]) -> Collection:
     collection_id, *project, name, kind, created_at, portfolio, description, tags = row
     labels = tuple(json.loads(tags))
     return Collection(collection_id, Project(*project), name, kind, created_at, bool(portfolio), description, labels)
 
 
-def _artifact(connection: Connection, row: tuple[Any, ...]) -> Artifact:
-    (artifact_id, collection_id, run_id, digest, committed, version, description, metadata, step, size, file_count,
-     created_at, updated_at, tags, ttl, deleted_at) = row  # fmt: skip
-    names = aliases(connection, artifact_id, collection_id)
-    series = collection_of(connection, collection_id)
-    return Artifact(artifact_id, series, run_id, digest, bool(committed), version, description, metadata, step, size,
-                    file_count, created_at, updated_at, names, tuple(json.loads(tags)), ttl,
+def _artifact(row: tuple[Any, ...]) -> Artifact:
+    (artifact_id, run_id, digest, committed, version, description, metadata, step, size, file_count, created_at,
+     updated_at, names, tags, ttl, deleted_at, *series) = row  # fmt: skip
+    aliases = tuple(sorted(json.loads(names)))
+    return Artifact(artifact_id, _collection(series), run_id, digest, bool(committed), version, description, metadata,
+                    step, size, file_count, created_at, updated_at, aliases, tuple(json.loads(tags)), ttl,
                     deleted_at is not None)  # fmt: skip

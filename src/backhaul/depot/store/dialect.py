@@ -25,7 +25,7 @@ class Dialect:
     """A text such as 2026-09-21T14:13:20Z of the seconds since 1970."""
 
     listed: str
-    """One JSON list of all numbers of a column."""
+    """One JSON list of all values of a column, in no order."""
 
     columns: str
     """A query for the tables that have a column of a name."""

@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from backhaul.depot import numbers
 from backhaul.depot.artifact import LATEST, Artifact, Collection, Membership
 from backhaul.depot.model import Project
-from backhaul.depot.refusal import Refused
+from backhaul.depot.refusal import Refused, not_found
 from backhaul.depot.store import artifacts
 from backhaul.depot.store.database import Connection, locked
+
+_GOES_BY = (
+    "(a.version = ? OR a.digest = ? OR a.id = (SELECT artifact_id FROM aliases WHERE collection_id = ? AND alias = ?))"
+)
 
 
 def members(connection: Connection, series: Collection) -> list[Membership]:
     """The versions in a collection, newest first."""
-    if not series.portfolio:
-        found = [own(artifact) for artifact in artifacts.versions(connection, series.id)]
-        return [membership for membership in found if membership is not None]
-    rows = connection.execute(
-        "SELECT artifact_id, version, created_at FROM links WHERE collection_id = ? ORDER BY version DESC", (series.id,)
-    ).fetchall()
-    return [_link(connection, series, *row) for row in rows]
+    return _linked(connection, series) if series.portfolio else _logged(connection, series)
 
 
 def member(connection: Connection, series: Collection, alias: str) -> Membership | None:
     """The version that goes by an alias, its number there (`v3`) or its digest."""
-    found = members(connection, series)
     number = numbers.whole(alias[1:]) if alias[:1] == "v" else None
+    if series.portfolio:
+        found = _linked(connection, series)
+    else:
+        found = _logged(connection, series, _GOES_BY, number, alias, series.id, alias)
     tests = (
         lambda each: alias in each.aliases,
         lambda each: each.version == number,
@@ -35,7 +37,27 @@ def member(connection: Connection, series: Collection, alias: str) -> Membership
     return next((each for test in tests for each in found if test(each)), None)
 
 
-def own(artifact: Artifact) -> Membership | None:
+def _logged(connection: Connection, series: Collection, narrowed: str = "TRUE", *values: Any) -> list[Membership]:
+    condition = f"a.collection_id = ? AND a.committed AND a.deleted_at IS NULL AND {narrowed} ORDER BY a.version DESC"
+    found = map(_own, artifacts.many(connection, condition, series.id, *values))
+    return [membership for membership in found if membership]
+
+
+def _linked(connection: Connection, series: Collection) -> list[Membership]:
+    linked = "a.id IN (SELECT artifact_id FROM links WHERE collection_id = ?)"
+    found = {artifact.id: artifact for artifact in artifacts.many(connection, linked, series.id)}
+    names: dict[int, list[str]] = {}
+    query = "SELECT artifact_id, alias FROM aliases WHERE collection_id = ? ORDER BY alias"
+    for artifact_id, alias in connection.execute(query, (series.id,)):
+        names.setdefault(artifact_id, []).append(alias)
+    query = "SELECT artifact_id, version, created_at FROM links WHERE collection_id = ? ORDER BY version DESC"
+    return [
+        Membership(series, found[artifact_id], version, made, tuple(names.get(artifact_id, ())))
+        for artifact_id, version, made in connection.execute(query, (series.id,))
+    ]
+
+
+def _own(artifact: Artifact) -> Membership | None:
     """That a version belongs to the collection under which it was logged."""
     if artifact.version is None:
         return None
@@ -45,23 +67,23 @@ def own(artifact: Artifact) -> Membership | None:
 def of_artifact(connection: Connection, artifact_id: int) -> list[Membership]:
     """All collections that a version belongs to, its own first."""
     artifact = artifacts.get(connection, artifact_id)
-    rows = connection.execute(
-        "SELECT collection_id, version, created_at FROM links WHERE artifact_id = ? ORDER BY id", (artifact_id,)
-    ).fetchall()
-    first = own(artifact)
-    links = [
-        _link(connection, artifacts.collection_of(connection, series), artifact_id, version, made)
-        for series, version, made in rows
-    ]
-    return ([first] if first else []) + links
+    query = "SELECT collection_id FROM links WHERE artifact_id = ? ORDER BY id"
+    series = [collection_id for (collection_id,) in connection.execute(query, (artifact_id,)).fetchall()]
+    links = [_link(connection, artifacts.collection_of(connection, each), artifact) for each in series]
+    return [each for each in (_own(artifact), *links) if each]
 
 
 def link(
     connection: Connection, artifact_id: int, home: Project, name: str, aliases: list[str], now: float
 ) -> Membership:
-    """Puts a version into a portfolio, made on first use; one that is there already only gets the aliases."""
+    """Puts a version into a portfolio, made on first use; one that is there already only gets the aliases.
+
+    Refused with 404 when the version was deleted.
+    """
     artifact = artifacts.get(connection, artifact_id)
     series = _portfolio(connection, home, name, artifact.collection.type, now)
+    if not artifacts.held(connection, artifact_id):
+        raise not_found("artifact")
     connection.execute(
         "INSERT INTO links (collection_id, artifact_id, version, created_at) SELECT :series, :artifact,"
         " (SELECT coalesce(max(version), -1) + 1 FROM links WHERE collection_id = :series), :now"
@@ -69,17 +91,14 @@ def link(
         {"series": series.id, "artifact": artifact_id, "now": now},
     )
     artifacts.set_aliases_in(connection, series.id, artifact_id, [*aliases, LATEST], [])
-    version, made = connection.execute(
-        "SELECT version, created_at FROM links WHERE collection_id = ? AND artifact_id = ?", (series.id, artifact_id)
-    ).fetchone()
-    return _link(connection, series, artifact_id, version, made)
+    return _link(connection, series, artifact)
 
 
 def unlink(connection: Connection, artifact_id: int, collection_id: int) -> None:
-    """Takes a version out of a portfolio; the version itself stays."""
+    """Takes a version out of a portfolio; the version itself stays, and so does all in the collection of its own."""
     place = (collection_id, artifact_id)
-    connection.execute("DELETE FROM links WHERE collection_id = ? AND artifact_id = ?", place)
-    connection.execute("DELETE FROM aliases WHERE collection_id = ? AND artifact_id = ?", place)
+    if connection.execute("DELETE FROM links WHERE collection_id = ? AND artifact_id = ?", place).rowcount:
+        connection.execute("DELETE FROM aliases WHERE collection_id = ? AND artifact_id = ?", place)
 
 
 def delete(connection: Connection, artifact_id: int, with_aliases: bool, now: float) -> Artifact:
@@ -135,9 +154,13 @@ def set_tags(connection: Connection, table: str, row_id: int, add: list[str], re
     connection.execute(f"UPDATE {table} SET tags = ? WHERE id = ?", (json.dumps(tags), row_id))
 
 
-def _link(connection: Connection, series: Collection, artifact_id: int, version: int, made: float) -> Membership:
-    artifact = artifacts.get(connection, artifact_id)
-    return Membership(series, artifact, version, made, artifacts.aliases(connection, artifact_id, series.id))
+def _link(connection: Connection, series: Collection, artifact: Artifact) -> Membership:
+    place = (series.id, artifact.id)
+    query = "SELECT alias FROM aliases WHERE collection_id = ? AND artifact_id = ? ORDER BY alias"
+    aliases = tuple(alias for (alias,) in connection.execute(query, place))
+    query = "SELECT version, created_at FROM links WHERE collection_id = ? AND artifact_id = ?"
+    version, made = connection.execute(query, place).fetchone()
+    return Membership(series, artifact, version, made, aliases)
 
 
 def _portfolio(connection: Connection, home: Project, name: str, kind: str, now: float) -> Collection:

@@ -34,10 +34,6 @@ class SqlArtifacts:
         """See `Artifacts`."""
         return self._database.read(lambda c: artifacts.by_client(c, client_id))
 
-    def find(self, series: Collection, alias: str) -> Artifact | None:
-        """See `Artifacts`."""
-        return self._database.read(lambda c: artifacts.find(c, series, alias))
-
     def versions(self, series: Collection) -> list[Artifact]:
         """See `Artifacts`."""
         return self._database.read(lambda c: artifacts.versions(c, series.id))

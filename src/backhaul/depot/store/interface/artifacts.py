@@ -29,9 +29,6 @@ class Artifacts(Protocol):
     def by_client(self, client_id: str) -> Artifact | None:
         """The version to which a client gave that id."""
 
-    def find(self, series: Collection, alias: str) -> Artifact | None:
-        """The committed version that goes by an alias, its number (`v3`) or its digest."""
-
     def versions(self, series: Collection) -> list[Artifact]:
         """The committed versions, newest first."""
 
