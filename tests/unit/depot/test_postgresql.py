@@ -173,12 +173,11 @@ def test_tables_of_a_newer_depot_are_not_touched(postgres_url: str) -> None:
 
 
 def test_what_postgresql_cannot_store_is_refused(stores: list[SqlStore]) -> None:
-    """A NUL in a text, half of a surrogate pair, a number beyond 64 bits: of the request, not of the depot."""
+    """Half of a surrogate pair, a number beyond 64 bits: of the request, not of the depot."""
     run, _ = stores[0].open_run("me", "p", "r", RunEdit())
-    for change in (RunEdit(notes="a\0b"), RunEdit(notes="\ud800")):
-        with pytest.raises(Refused, match="cannot be stored") as refused:
-            stores[0].edit_run(run.id, change)
-        assert refused.value.status == 400
+    with pytest.raises(Refused, match="cannot be stored") as refused:
+        stores[0].edit_run(run.id, RunEdit(notes="\ud800"))
+    assert refused.value.status == 400
     with pytest.raises(Refused, match="cannot be stored"):
         stores[0].deliver(run.id, Delivery(complete=True, exit_code=1 << 70))
     assert stores[0].edit_run(run.id, RunEdit(notes="fine")).notes == "fine"

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from backhaul.depot import Depot, Place
-from backhaul.depot.digester import digest
-from backhaul.depot.model import HISTORY, OUTPUT, Blob, Delivery, Run, RunEdit
+from backhaul.depot.digester import ENOUGH_ROWS, digest
+from backhaul.depot.model import HISTORY, OUTPUT, Alert, Blob, Delivery, Run, RunEdit
 from backhaul.depot.refusal import Refused
 from backhaul.depot.store.lines import pack
 from backhaul.depot.store.opening import open_database, open_store
@@ -108,6 +108,24 @@ def test_an_edit_leaves_what_it_does_not_name(store: SqlStore) -> None:
     found = store.run("me", "p", "r")
     assert found is not None
     assert (found.notes, found.tags, found.config) == ("n", (), '{"y": {"value": 2}}')
+
+
+@pytest.mark.parametrize("text", ["a\0b", "\0", "\uffff", "\uffff0\uffff1\0", "\0" * 3 + "1"])
+def test_a_text_with_a_nul_comes_back_as_it_was(store: SqlStore, text: str) -> None:
+    """Any JSON may hold one; and what is looked for under such a name is not there, in either database."""
+    run = _run(store)
+    store.edit_run(run.id, RunEdit(notes=text, group=text, tags=(text,)))
+    _write(store, run, 0, [json.dumps({"_step": step, text: 1}) for step in range(2 * ENOUGH_ROWS)])
+    list(digest(store, run.id))
+    assert store.stretch_column(run.id, HISTORY, text)
+    store.add_alert(run.id, text, text, "INFO")
+    found = store.run("me", "p", "r1")
+    assert found
+    assert (found.notes, found.group, found.tags) == (text, text, (text,))
+    assert store.alerts(run.id) == [Alert(text, text, "INFO")]
+    assert (store.run("me", "p", text), store.file(run.id, text)) == (None, None)
+    while store.refresh_facets():
+        pass
 
 
 def test_an_edit_does_not_make_a_finished_run_a_running_one(store: SqlStore) -> None:

@@ -10,9 +10,9 @@ from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.types.string import StrDumper
 
 from backhaul.depot.refusal import Refused
+from backhaul.depot.store import nuls
 
 Raw = psycopg.Connection[tuple[Any, ...]]
 
@@ -31,6 +31,8 @@ _LIMITS: dict[str, Any] = {
     "keepalives_count": 4,
     "tcp_user_timeout": 30_000,
 }
+
+_OURS: dict[str, Any] = {"client_encoding": "UTF8"}
 
 # An answer of 200 means durable, whatever the server's own default. Locks of a process that was cut off from the server
 # in the middle of a transaction end after a minute, and nobody waits longer for a lock than a client for an answer.
@@ -111,8 +113,8 @@ class Pool:
             self._idle.append(raw)
 
     def _connect(self) -> Raw:
-        raw = psycopg.connect(**(_LIMITS | conninfo_to_dict(self._address)), autocommit=True)
+        raw = psycopg.connect(**(_LIMITS | conninfo_to_dict(self._address) | _OURS), autocommit=True)
         raw.prepared_max = _PREPARED
-        raw.adapters.register_dumper(str, StrDumper)  # a text is a text, also where the statement leaves it open
+        nuls.pass_through(raw)
         raw.execute(_SETTINGS)
         return raw

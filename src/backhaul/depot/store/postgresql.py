@@ -156,7 +156,7 @@ _AGAIN = (Disturbed, errors.SerializationFailure, errors.DeadlockDetected, error
 """Another's work came between. Also a row that was not there when it was looked for and is there now, or gone."""
 
 _UNSTORABLE = (psycopg.DataError, UnicodeEncodeError, OverflowError)
-"""What JSON can carry and PostgreSQL cannot store: a number beyond 64 bits, half of a surrogate pair, a NUL."""
+"""What JSON can carry and PostgreSQL cannot store: a number beyond 64 bits, half of a surrogate pair."""
 
 _OF_THE_SERVER = (psycopg.OperationalError, psycopg.InterfaceError, errors.InsufficientPrivilege,
                   errors.ReadOnlySqlTransaction, errors.IdleInTransactionSessionTimeout,
