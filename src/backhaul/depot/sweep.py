@@ -71,7 +71,9 @@ class Sweep:
             try:
                 self.tick(whole=ticks % _TICKS_OF_A_SWEEP in _WHOLE)
             except (OSError, Refused) as error:  # the disk, or what else keeps the data: the next tick tries again
-                _LOG.warning("sweep failed", extra={"facts": {"reason": str(error)}})
+                _tell(error)
+            except Exception:  # noqa: BLE001 - a bug of ours, which is told; whatever it is, the sweep goes on
+                _LOG.exception("failed", extra={"facts": {"thread": "depot-sweep"}})
             if self._stop.wait(_TICK):
                 return
 
@@ -99,7 +101,10 @@ class Sweep:
         artifacts.abandon(self._clock() - ABANDONED_AFTER)
         freed = artifacts.drop_manifests()
         for stray in artifacts.strays():
-            freed += artifacts.settle(stray, self._homes(stray))
+            try:
+                freed += artifacts.settle(stray, self._homes(stray))
+            except (OSError, Refused) as error:  # a manifest that cannot be read keeps what its own project has
+                _tell(error)
         for blob in freed:
             self._blobs.remove(blob)
 
@@ -112,3 +117,7 @@ class Sweep:
             if len(homes) == len(stray.digests):
                 break
         return homes
+
+
+def _tell(error: OSError | Refused) -> None:
+    _LOG.warning("sweep failed", extra={"facts": {"reason": str(error)}})

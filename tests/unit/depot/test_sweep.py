@@ -70,9 +70,9 @@ class House:
         self.now += seconds
         self.sweep.tick()
 
-    def begin(self, name: str, content: dict[str, bytes]) -> tuple[Artifact, list[Entry]]:
+    def begin(self, name: str, content: dict[str, bytes], home: str = "p") -> tuple[Artifact, list[Entry]]:
         """A version of one collection with all that it needs, and not committed."""
-        draft = Draft("e", "p", "c", "data", digest=name, aliases=(), client_id=name)
+        draft = Draft("e", home, "c", "data", digest=name, aliases=(), client_id=name)
         version = self.store.artifacts.create(draft)
         project = version.collection.project.id
         entries = [Entry(path, hashlib.md5(data).hexdigest(), len(data)) for path, data in content.items()]
@@ -86,9 +86,9 @@ class House:
         self.store.artifacts.put_manifest(made.id, self.blob(manifest))
         return version, entries
 
-    def version(self, name: str, content: dict[str, bytes]) -> Artifact:
+    def version(self, name: str, content: dict[str, bytes], home: str = "p") -> Artifact:
         """A committed version."""
-        version, entries = self.begin(name, content)
+        version, entries = self.begin(name, content, home)
         return self.commit(version, entries)
 
     def commit(self, version: Artifact, entries: list[Entry]) -> Artifact:
@@ -175,6 +175,19 @@ def test_a_deleted_collection_frees_its_bytes(house: House) -> None:
     house.store.artifacts.delete_collection(series.id)
     house.pass_time()
     assert house.bytes == set()
+
+
+def test_a_manifest_that_cannot_be_read_keeps_what_its_own_project_has(house: House) -> None:
+    """What other versions of the project need is not known; other projects are freed all the same."""
+    kept = house.version("kept", {"a": b"shared"}, "bad")
+    gone = [house.version("gone", {"a": b"shared", "b": home.encode()}, home) for home in ("bad", "good")]
+    manifest = house.store.artifacts.current_manifest(kept.id)
+    assert manifest is not None
+    house.blobs.destroy(str(manifest.blob))
+    for version in gone:
+        house.store.artifacts.delete(version.id, with_aliases=True)
+    house.pass_time()
+    assert sorted(found for found in house.bytes if b"{" not in found) == [b"bad", b"shared"]
 
 
 def test_what_an_upload_was_told_is_here_stays_for_it(house: House) -> None:
