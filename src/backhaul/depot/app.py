@@ -60,6 +60,7 @@ class App:
             Route(f"/storage/{place}/{{path:path}}", self._storage.get, methods=["GET"]),
             *self._artifact_routes(),
             Route("/healthz", _healthy, methods=["GET"]),
+            Route("/sdk/otel/v1/{signal}", _not_kept, methods=["POST"]),
             Mount("/static", Assets()),
             *self._pages.routes(),
         ]
@@ -163,6 +164,11 @@ def create_app(services: Services, people: Doorkeeper, tickets: Tickets) -> Star
 
 async def _healthy(_request: Request) -> Response:
     return JSONResponse({"status": "ok"})
+
+
+async def _not_kept(_request: Request) -> Response:
+    """What recent SDKs tell of their own working, every few seconds: nobody reads it here, and no log is full of it."""
+    return Response(status_code=200)
 
 
 async def _refused(request: Request, error: Refused) -> Response:
