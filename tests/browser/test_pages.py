@@ -172,7 +172,9 @@ def test_pages_fit_a_narrow_window(windows: Windows, depot: DepotProcess, projec
     """At a width of 360 pixels nothing makes the page itself scroll sideways, whatever the names are."""
     long = "n" * 120
     path = record(
-        depot, project, [{f"group/{long}": 1.0, "日本語": 2.0}], console=("x" * 500,), events=[{"system.cpu": 1.0}],
+        depot, project,
+        [{f"group/{long}": 1.0, "日本語": 2.0, "page": {"_type": "html-file", "path": f"deep/{long}.txt"}}],
+        console=("x" * 500,), events=[{"system.cpu": 1.0}],
         displayName=long, notes=long, tags=[long[:60], "ü"], config=json.dumps({long: {"value": long}}),
     )  # fmt: skip
     put_file(depot, project, f"deep/{long}.txt", b"text")
