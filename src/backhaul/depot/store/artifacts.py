@@ -84,11 +84,8 @@ def used(connection: Connection, run_id: int) -> list[Artifact]:
 
 def users(connection: Connection, artifact_id: int) -> list[Run]:
     """The runs that used a version."""
-    rows = connection.execute(
-        "SELECT run_id FROM uses WHERE artifact_id = ? ORDER BY run_id", (artifact_id,)
-    ).fetchall()
-    found = [runs.get_or_none(connection, run_id) for (run_id,) in rows]
-    return [run for run in found if run is not None]
+    rows = connection.execute("SELECT run_id FROM uses WHERE artifact_id = ? ORDER BY run_id", (artifact_id,))
+    return runs.some(connection, [run_id for (run_id,) in rows])
 
 
 def commit(connection: Connection, artifact_id: int, manifest_id: int, entries: list[Entry], now: float) -> Artifact:
