@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Artifacts into a depot over an object store: through the depot, and straight to the store, by turns.
+"""Artifacts and media into a depot over an object store: through the depot, and straight to the store, by turns.
 
     benchmarks/depot_blobs.py                       4 clients; files of 64 MiB, then of 100 KiB
     benchmarks/depot_blobs.py --clients 8 --rounds 5
 
-Each client brings the files of a version at once, then its manifest, and commits it; the clock runs over all of that.
+Each client brings the files of a version at once, then its manifest, and commits it; or it brings media of a run, and
+asks how many there are, which is all of them. The clock runs over all of that.
 The store is moto's server, a Python program on the same machine: it takes its share of the machine and bounds the rate
 of both ways. What the depot itself has to do is its own processor time.
 """
@@ -22,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
@@ -31,6 +32,8 @@ from urllib.parse import urlsplit
 from depot_server import ENTITY, Server, at_once, own_depot, send
 
 from backhaul.depot import Place
+
+Bring = Callable[[Server, int, int, int], None]
 
 _MIB = 1 << 20
 _STORE = """
@@ -87,6 +90,22 @@ def bring(server: Server, number: int, size: int, count: int) -> None:
     server.query("mutation($a: ID!) { commitArtifact(input: {artifactID: $a}) { artifact { id } } }", a=version)
 
 
+def bring_media(server: Server, number: int, size: int, count: int) -> None:
+    """A run with so many media files, each of other bytes."""
+    common = random.Random(size).randbytes(size - 5)
+    run = f"r{number}-{os.urandom(4).hex()}"
+    text = "mutation($i: UpsertBucketInput!) { upsertBucket(input: $i) { bucket { id } } }"
+    server.query(text, i={"name": run, "modelName": "media", "entityName": ENTITY})
+    text = """mutation($r: String!, $e: String!, $f: [String!]!) { createRunFiles(input: {entityName: $e,
+        projectName: "media", runName: $r, files: $f}) { files { uploadUrl } } }"""
+    names = [f"media/images/{index}.png" for index in range(count)]
+    made = server.query(text, r=run, e=ENTITY, f=names)["createRunFiles"]["files"]
+    _put([file["uploadUrl"] for file in made], [common + b"%05d" % index for index in range(count)])
+    text = """query($r: String!, $e: String!) { project(name: "media", entityName: $e) { run(name: $r) {
+        fileCount } } }"""
+    assert server.query(text, r=run, e=ENTITY)["project"]["run"]["fileCount"] == count
+
+
 def _put(addresses: list[str], bodies: list[bytes]) -> None:
     """To whichever host the addresses are for."""
     connection = http.client.HTTPConnection(urlsplit(addresses[0]).netloc, timeout=600)
@@ -114,24 +133,25 @@ def main() -> None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             more = ["--blobs", f"s3://runs/{way}", "--s3-endpoint", store, *more]
             depots[way] = stack.enter_context(own_depot(Place(folder), options=more))
-        for size, count in ((64 * _MIB, 2), (100 * 1024, 100)):
-            _compare(depots, options, size, count)
+        for what in (bring, bring_media):
+            for size, count in ((64 * _MIB, 2), (100 * 1024, 100)):
+                _compare(what, depots, options, size, count)
 
 
-def _compare(depots: dict[str, Server], options: argparse.Namespace, size: int, count: int) -> None:
+def _compare(what: Bring, depots: dict[str, Server], options: argparse.Namespace, size: int, count: int) -> None:
     total = size * count * options.clients
     rates: dict[str, list[float]] = {way: [] for way in depots}
     costs: dict[str, list[float]] = {way: [] for way in depots}
     for _ in range(options.rounds):  # by turns, so that a busy neighbour disturbs both
         for way, server in depots.items():
             before = server.cpu()
-            seconds = at_once(options.clients, lambda number, at=server: bring(at, number, size, count))  # type: ignore[misc]
+            seconds = at_once(options.clients, lambda number, at=server: what(at, number, size, count))  # type: ignore[misc]
             rates[way].append(total / seconds / 1e6)
             costs[way].append((server.cpu() - before) / (total / 1e9))
     for way in depots:
         print(
             f"{way:9} {median(rates[way]):8,.0f} MB/s   {median(costs[way]):6.2f} s of the depot's processor per GB"
-            f"   {options.clients} clients, {count} files of {size // 1024} KiB each"
+            f"   {options.clients} clients, {count} {'files' if what is bring else 'media'} of {size // 1024} KiB each"
         )
 
 

@@ -1,7 +1,7 @@
 """An object store for the tests: moto's server, and a door before it that is as strict as S3, and fails when told to.
 
-moto keeps objects and parts, and speaks the protocol. It looks neither at signatures nor at `Content-MD5`, and takes
-bodies without a length; the door does. What is asked of the door goes over real sockets.
+moto keeps objects and parts, and speaks the protocol. It looks neither at signatures nor at `Content-MD5` nor at what a
+copy is bound to, and takes bodies without a length; the door does look. What is asked of it goes over real sockets.
 """
 
 from __future__ import annotations
@@ -76,6 +76,22 @@ class Door:
     """How many of the next answers with an object end in the middle."""
     late: timedelta = timedelta(0)
     """By how much the store's clock is ahead."""
+    heeds_copy_conditions: bool = True
+    """Whether it copies only what is as it was told; some stores do not look, as moto."""
+
+    _watched: list[tuple[Callable[[Asked], bool], threading.Event]] = field(default_factory=list)
+
+    def awaited(self, what: Callable[[Asked], bool]) -> threading.Event:
+        """Is set by the next request that is such."""
+        self._watched.append((what, threading.Event()))
+        return self._watched[-1][1]
+
+    def note(self, asked: Asked) -> None:
+        """A request has come."""
+        self.seen.append(asked)
+        for what, came in self._watched:
+            if what(asked):
+                came.set()
 
     def place(self, prefix: str = "", **more: Any) -> S3Place:
         """A place that nobody else uses."""
@@ -135,9 +151,9 @@ class _Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         headers = {name.lower(): value for name, value in self.headers.items()}
         asked = Asked(self.command, parts.path, parts.query, headers, body)
-        door.seen.append(asked)
+        door.note(asked)
         try:
-            answered = (door.fault and door.fault(asked)) or _refused(asked, door)
+            answered = (door.fault and door.fault(asked)) or _refused(asked, door) or self._refused_copy(asked)
         except OSError:
             self.close_connection = True
             self.connection.close()
@@ -158,6 +174,17 @@ class _Handler(BaseHTTPRequestHandler):
         self._say(status, told, data)
 
     do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _do  # noqa: N815 - named so by the standard library
+
+    def _refused_copy(self, asked: Asked) -> Answer | None:
+        wanted = asked.headers.get("x-amz-copy-source-if-match")
+        if wanted is None or not self.server.door.heeds_copy_conditions:  # type: ignore[attr-defined]
+            return None
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.moto, timeout=30)  # type: ignore[attr-defined]
+        shown = {"Authorization": asked.headers["authorization"]}  # moto lets nobody look without
+        connection.request("HEAD", f"/{asked.headers['x-amz-copy-source']}", headers=shown)
+        answer = connection.getresponse()
+        connection.close()
+        return refusal(412, "PreconditionFailed") if answer.getheader("ETag") not in (None, wanted) else None
 
     def _forwarded(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
         port: int = self.server.moto  # type: ignore[attr-defined]

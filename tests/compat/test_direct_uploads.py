@@ -1,4 +1,4 @@
-"""Unmodified SDKs, and `backhaul sync`, bring artifacts straight to the object store of a depot."""
+"""Unmodified SDKs, and `backhaul sync`, bring artifacts and media straight to the object store of a depot."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ _LOG = """
     pathlib.Path("saved.txt").write_text("saved")
     with wandb.init(project=project, id="maker", mode=mode) as run:
         run.log({"x": 1, "table": wandb.Table(columns=["a", "b"], data=[[1, "ü"], [2, None]])})
+        run.log({"html": [wandb.Html("<p>%d</p>" % number) for number in range(20)], "x": 2})
         run.save("saved.txt")
         artifact = wandb.Artifact("ds", "dataset")
         artifact.add_file("a.bin", name="sub/a b.bin")
@@ -38,11 +39,15 @@ _READ = """
     folder = pathlib.Path(api.artifact(sys.argv[1] + "/ds:latest").download(root="got"))
     (table,) = [each for each in run.logged_artifacts() if each.type == "run_table"]
     files = {file.name: file.size for file in run.files()}
+    named = [each["path"] for each in run.history(keys=["html"], pandas=False)[0]["html"]["html"]]
+    texts = [pathlib.Path(run.file(name).download("media", replace=True).name).read_text() for name in named]
     print(json.dumps({
         "files": {str(path.relative_to(folder)): path.stat().st_size for path in folder.rglob("*") if path.is_file()},
         "right": (folder / "sub/a b.bin").read_bytes() == b"x" * 100_000,
         "table": table.get("table").data,
         "saved": files.get("saved.txt"),
+        "media": ["<p>%d</p>" % number in text for number, text in enumerate(texts)],
+        "tables": [size > 0 for name, size in files.items() if name.startswith("media/table/")],
     }))
 """
 
@@ -51,6 +56,8 @@ _EXPECTED = {
     "right": True,
     "table": [[1, "ü"], [2, None]],
     "saved": 5,
+    "media": [True] * 20,
+    "tables": [True],
 }
 
 
@@ -61,9 +68,18 @@ def sdk_env(isolated_env: dict[str, str], direct_depot: DepotProcess) -> dict[st
 
 
 @each_release(installed=True)
-def test_artifacts_logged_online_come_back(program: Program, project: str) -> None:
-    """With their files, empty ones too, and the files of the run."""
+def test_what_is_logged_online_comes_back(program: Program, project: str) -> None:
+    """Artifacts with their files, empty ones too, and the run's media, tables and saved files."""
     program(_LOG, project, "online")
+    assert program(_READ, project) == _EXPECTED
+
+
+@each_release(installed=True)
+def test_an_offline_run_that_is_synced_comes_back(program: Program, project: str, sdk_env: dict[str, str]) -> None:
+    """By the official client."""
+    program(_LOG, project, "offline")
+    (folder,) = Path(sdk_env["WANDB_DIR"], "wandb").glob("offline-run-*")
+    program("", "sync", "-p", project, str(folder), module=True)
     assert program(_READ, project) == _EXPECTED
 
 
@@ -73,3 +89,4 @@ def test_backhaul_brings_artifacts_and_proves_them(program: Program, project: st
     program(_LOG, project, "offline")
     done = Backhaul(sdk_env, Path(sdk_env["HOME"])).sync(Path(sdk_env["WANDB_DIR"]), "-p", project)
     assert (done.exit_code, done.only["state"]) == (0, "verified"), done.stderr
+    assert program(_READ, project) == _EXPECTED

@@ -124,6 +124,7 @@ class App:
         stop = await outcome(services.store.begin_delivery(number, delivery))
         if delivery.batches:
             services.digester.note(number)
+        services.brought(number, delivery.uploaded)
         return JSONResponse(file_stream.ANSWER | {"stopped": True} if stop else file_stream.ANSWER)
 
     async def _run_number(self, request: Request) -> int:

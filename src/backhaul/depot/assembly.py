@@ -7,17 +7,15 @@ is being put together waits for that, and whoever asks afterwards hears that it 
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 
+from backhaul.depot.alone import Alone
 from backhaul.depot.artifact import Upload
 from backhaul.depot.direct import DirectUploads
 from backhaul.depot.model import Blob
 from backhaul.depot.refusal import Refused
 from backhaul.depot.store import Blobs, Uploads
 
-_PATIENCE = 20.0  # seconds; less than any client waits for an answer
 _NAMED = 5  # of the parts that are missing
 
 
@@ -28,8 +26,7 @@ class Assembly:
         self._uploads = uploads
         self._blobs = blobs
         self._direct = direct
-        self._busy: set[int] = set()
-        self._changed = threading.Condition()
+        self._alone = Alone("the parts are still being put together; ask again")
 
     def begin(self, artifact_id: int, md5: str, parts: tuple[str, ...], expires_at: float) -> Upload:
         """The upload of those bytes; one that is under way goes on."""
@@ -44,7 +41,7 @@ class Assembly:
         Refused with 400 when parts are missing or other than announced, or the whole has another MD5 (which ends
         the upload), with 503 when somebody else's request is taking long over it.
         """
-        with self._alone(upload_id):
+        with self._alone.on(upload_id):
             upload = self._uploads.get(upload_id)
             if upload is not None and upload.artifact_id == artifact_id:
                 if announced.keys() != set(range(1, len(upload.parts) + 1)):
@@ -85,19 +82,6 @@ class Assembly:
         if blob.md5 != upload.md5:
             self._remove(self._uploads.end(upload.id))
             raise Refused(f"the parts together have the MD5 {blob.md5}, not {upload.md5}; the upload is over")
-
-    @contextmanager
-    def _alone(self, upload_id: int) -> Iterator[None]:
-        with self._changed:
-            if not self._changed.wait_for(lambda: upload_id not in self._busy, _PATIENCE):
-                raise Refused("the parts are still being put together; ask again", 503)
-            self._busy.add(upload_id)
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._busy.discard(upload_id)
-                self._changed.notify_all()
 
     def _remove(self, blobs: list[str]) -> None:
         for blob in blobs:

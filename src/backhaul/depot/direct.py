@@ -6,8 +6,9 @@ and stays so if it comes again. Nobody tells the depot. It looks what is there, 
 artifact's files are asked for again, its parts are put together, it is committed), and gives names to what it finds:
 a row that names a blob is written when the blob was seen, with its size and MD5, and not before.
 
-What passes through the depot still: files of runs, whose MD5 no client says before; contents of no bytes, which some
-clients send without a length; manifests and contents whose address is asked for without an MD5.
+What passes through the depot still: contents of no bytes, which some clients send without a length; manifests and
+contents whose address is asked for without an MD5. Files of runs go another way (`run_uploads`): no client says their
+MD5 before.
 
 The names of these objects tell whose they are: `{digit}a{artifact}.{md5}`, `.{upload}` behind it for one that comes in
 parts, `{digit}a{artifact}.m{manifest}.{md5}` for a manifest. The digit spreads them as that of every blob does. No

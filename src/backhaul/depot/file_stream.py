@@ -1,8 +1,8 @@
 """The `file_stream` request: numbered lines of a run's streams, and signs of life.
 
 Body: `{"files": {NAME: {"offset": line number, "content": [line, …]}}, "uploaded": [name, …], "complete": bool,
-"exitcode": int, "preempting": bool}`, every member optional; `{}` is a heartbeat. `uploaded` needs no work here: a
-file shows as soon as its PUT is whole. `dropped` and `failed` of older engines say nothing that is kept.
+"exitcode": int, "preempting": bool}`, every member optional; `{}` is a heartbeat. `uploaded` names files whose PUT was
+acknowledged, wherever it went. `dropped` and `failed` of older engines say nothing that is kept.
 """
 
 from __future__ import annotations
@@ -39,7 +39,13 @@ def parse(body: dict[str, Any]) -> Delivery:
         complete=body.get("complete") is True,
         exit_code=exit_code if isinstance(exit_code, int) else None,
         preempting=body.get("preempting") is True,
+        uploaded=_names(body.get("uploaded")),
     )
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    """The names of files; a list of something else says nothing."""
+    return tuple(name for name in value if isinstance(name, str)) if isinstance(value, list) else ()
 
 
 def _content(name: str, part: Any) -> tuple[int, list[str | None]]:

@@ -195,13 +195,17 @@ class StretchDraft:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """All that one `file_stream` request brings; it is stored as a whole or not at all."""
+    """All that one `file_stream` request brings; it is stored as a whole or not at all.
+
+    `uploaded` are the files that came whole by the client's word; nothing of them is stored.
+    """
 
     batches: dict[str, list[Batch]] = field(default_factory=dict)
     summary: str | None = None
     complete: bool = False
     exit_code: int | None = None
     preempting: bool = False
+    uploaded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +226,34 @@ class Blob:
     name: str
     size: int
     md5: str
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """What a client wrote to the place of the blobs itself. `modified` is in whole seconds, by the clock there."""
+
+    name: str
+    size: int
+    etag: str
+    modified: int
+
+    @property
+    def mark(self) -> str:
+        """What tells it from all else that was written there before and after."""
+        return f"{self.modified} {self.etag}"
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """A file of a run that its client may bring to the place of the blobs itself.
+
+    `seen` is the mark of what was found there last; None before the first.
+    """
+
+    id: int
+    run_id: int
+    name: str
+    seen: str | None
 
 
 @dataclass(frozen=True, slots=True)

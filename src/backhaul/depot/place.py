@@ -14,7 +14,7 @@ from backhaul.depot.keys import Secrets
 from backhaul.depot.store import Blobs, Keeping, folders, unfinished
 from backhaul.depot.store.database import Database
 from backhaul.depot.store.folder import FolderBlobs
-from backhaul.depot.store.interface import Arrivals, Clock
+from backhaul.depot.store.interface import Arrivals, Clock, Mailboxes
 from backhaul.depot.store.opening import open_database, without_password
 from backhaul.depot.store.s3.place import S3Place
 from backhaul.depot.store.secrets import shared
@@ -86,6 +86,15 @@ class Place:
         from backhaul.depot.store.s3.blobs import S3Blobs
 
         return S3Arrivals(blobs) if isinstance(blobs, S3Blobs) else None
+
+    def mailboxes(self, blobs: Blobs) -> Mailboxes | None:
+        """Where clients bring files of runs at the place of these blobs; None where they cannot."""
+        if self.blobs is None:
+            return None
+        from backhaul.depot.store.s3.blobs import S3Blobs
+        from backhaul.depot.store.s3.mailboxes import S3Mailboxes
+
+        return S3Mailboxes(blobs) if isinstance(blobs, S3Blobs) else None
 
     def open_database(self) -> Database:
         """The database. Raises OSError when it cannot be used, RuntimeError when it belongs to a newer depot."""

@@ -26,9 +26,11 @@ from backhaul.depot.doorkeeper import Doorkeeper
 from backhaul.depot.graphql.context import Services
 from backhaul.depot.history import HistoryReader
 from backhaul.depot.manifests import Manifests
+from backhaul.depot.noticer import Noticer
 from backhaul.depot.pages.login import Tickets
 from backhaul.depot.place import Place
 from backhaul.depot.reach import Reach
+from backhaul.depot.run_uploads import RunUploads
 from backhaul.depot.store import Users
 from backhaul.depot.sweep import Sweep
 
@@ -63,14 +65,20 @@ class Depot:
         self._digester = Digester(self._store)
         self._manifests = Manifests(self._blobs)
         self._direct = self._direct_uploads(place)
+        self._run_uploads = self._straight_files(place)
+        self._noticer = Noticer(self._run_uploads) if self._run_uploads else None
 
     def _direct_uploads(self, place: Place) -> DirectUploads | None:
-        """A file that is too large can be refused only by the depot: with a bound, all of them pass through it."""
         arrivals = place.arrivals(self._blobs)
-        if arrivals is None or place.blobs is None:
-            return None
-        hands_out = place.blobs.direct and self._max_file_size is None
-        return DirectUploads(self._store, self._blobs, arrivals, hands_out)
+        return None if arrivals is None else DirectUploads(self._store, self._blobs, arrivals, self._hands_out(place))
+
+    def _straight_files(self, place: Place) -> RunUploads | None:
+        boxes = place.mailboxes(self._blobs)
+        return None if boxes is None else RunUploads(self._store, self._blobs, boxes, self._hands_out(place), time.time)
+
+    def _hands_out(self, place: Place) -> bool:
+        """A file that is too large can be refused only by the depot: with a bound, all of them pass through it."""
+        return place.blobs is not None and place.blobs.direct and self._max_file_size is None
 
     @staticmethod
     def key_of(place: Place) -> str:
@@ -118,7 +126,7 @@ class Depot:
         port is taken or the certificate cannot be read.
         """
         how = reach or Reach()
-        sweep = Sweep(self._store, self._blobs, self._manifests, time.time)
+        sweep = Sweep(self._store, self._blobs, self._manifests, time.time, self._run_uploads)
         try:
             with _listening(host, port) as sock:
                 sweep.start()
@@ -132,6 +140,8 @@ class Depot:
     def close(self) -> None:
         """Closes the store; what was acknowledged stays."""
         self._digester.close()
+        if self._noticer:
+            self._noticer.close()
         self._store.close()
         os.close(self._lock)
 
@@ -151,6 +161,8 @@ class Depot:
             self._signer,
             Assembly(self._store.uploads, self._blobs, self._direct),
             self._direct,
+            self._run_uploads,
+            self._noticer,
             self._entity,
             time.time,
             public_url,

@@ -25,13 +25,14 @@ class BadDigest(Refused):
 
 
 class Storage:
-    """Answers requests for the bytes of runs' files."""
+    """Answers requests for the bytes of files: of runs, of artifacts, and manifests."""
 
     def __init__(self, services: Services, numbers: RunNumbers) -> None:
         self._store = services.store
         self._blobs = services.blobs
         self._signer = services.signer
         self._assembly = services.assembly
+        self._run_uploads = services.run_uploads
         self._max_file_size = services.max_file_size
         self._numbers = numbers
 
@@ -41,7 +42,10 @@ class Storage:
         self._check(request, "PUT", target)
 
         def keep(blob: Blob) -> Future[str | None]:
-            return self._store.begin_put_file(self._numbers.get(target.place, self._store), target.name, blob)
+            number = self._numbers.get(target.place, self._store)
+            if self._run_uploads:  # what came before by another way must not count as newer
+                self._run_uploads.look(number, [target.name])
+            return self._store.begin_put_file(number, target.name, blob)
 
         return await self._receive(request, None, keep)
 
@@ -138,6 +142,8 @@ class Storage:
         Refused with 404 when there is none.
         """
         run = _run(store, target)
+        if self._run_uploads:
+            self._run_uploads.look(run.id, [target.name])
         stored = store.file(run.id, target.name)
         if stored is None:
             raise not_found(f"file {target.name!r}")

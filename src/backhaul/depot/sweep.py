@@ -6,7 +6,8 @@ way; but no upload takes an hour from the last of its bytes to its name. So what
 had none in two looks that lie a minute apart: who has just read a name that was taken away since has opened it by then.
 
 The contents of deleted artifacts go when no other version of the project needs them. Versions that were begun and not
-committed within a week are deleted. The parts of an upload go when its addresses have expired.
+committed within a week are deleted. The parts of an upload go when its addresses have expired, and so does what clients
+brought of runs' files, once it was looked at.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import threading
 from backhaul.depot.artifact import Stray
 from backhaul.depot.manifests import Manifests
 from backhaul.depot.refusal import Refused
+from backhaul.depot.run_uploads import RunUploads
 from backhaul.depot.store import Blobs, Keeping
 from backhaul.depot.store.interface import Clock
 
@@ -33,11 +35,19 @@ _WHOLE = (0, 2)  # ticks of a sweep that look at all blobs
 class Sweep:
     """Removes what is not needed, in a thread of its own."""
 
-    def __init__(self, store: Keeping, blobs: Blobs, manifests: Manifests, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Keeping,
+        blobs: Blobs,
+        manifests: Manifests,
+        clock: Clock,
+        run_uploads: RunUploads | None = None,
+    ) -> None:
         self._store = store
         self._blobs = blobs
         self._manifests = manifests
         self._clock = clock
+        self._run_uploads = run_uploads
         self._unnamed: set[str] = set()
         self._deletions = 0
         self._stop = threading.Event()
@@ -65,6 +75,8 @@ class Sweep:
             unnamed = self._find_unnamed()
             self._remove(unnamed & self._unnamed)
             self._unnamed = unnamed - self._unnamed
+            if self._run_uploads:
+                self._run_uploads.sweep()
 
     def _work(self) -> None:
         for ticks in itertools.count():

@@ -56,6 +56,16 @@ def test_credentials_that_are_refused_are_told(tmp_path: Path, door: Door, code:
     assert (error.exit_code, told in error.message) == (4, True), error.message
 
 
+def test_a_trial_that_is_refused_in_the_middle_leaves_nothing(tmp_path: Path, door: Door) -> None:
+    """No sweep would find what was written."""
+    place = door.place()
+    door.fault = lambda asked: refusal(403, "AccessDenied") if asked.method == "GET" else None
+    error = _failure(tmp_path, "--blobs", str(place), "--s3-endpoint", door.url)
+    assert (error.exit_code, "refuses GetObject" in error.message) == (4, True), error.message
+    door.fault = None
+    assert door.names(place) == []
+
+
 def test_missing_credentials_are_told(tmp_path: Path, door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not as a failure of the store."""
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")

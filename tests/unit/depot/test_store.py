@@ -269,7 +269,8 @@ def test_a_store_of_an_older_depot_goes_on_counting_its_runs(tmp_path: Path) -> 
     store.open_run("me", "other", "r1", RunEdit())
     store.close()
     older = sqlite3.connect(path)
-    older.executescript("ALTER TABLE projects DROP COLUMN runs_made; DROP TABLE used_tickets; PRAGMA user_version = 7;")
+    later = "ALTER TABLE projects DROP COLUMN runs_made; DROP TABLE used_tickets; DROP TABLE awaited;"
+    older.executescript(f"{later} PRAGMA user_version = 7;")
     older.close()
     store = open_store(path)
     names = [_run(store, name).display_name for name in ("r3", "r0", "r4")]

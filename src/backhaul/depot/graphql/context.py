@@ -17,6 +17,8 @@ from backhaul.depot.direct import DirectUploads
 from backhaul.depot.history import HistoryReader
 from backhaul.depot.manifests import Manifests
 from backhaul.depot.model import Run, User
+from backhaul.depot.noticer import Noticer
+from backhaul.depot.run_uploads import RunUploads
 from backhaul.depot.selection import Condition, Passing
 from backhaul.depot.store import Blobs, Store
 
@@ -40,6 +42,9 @@ class Services:
     assembly: Assembly
     direct: DirectUploads | None
     """What comes straight to the store of the blobs; None when it must pass through the depot."""
+    run_uploads: RunUploads | None
+    """The same for files of runs."""
+    noticer: Noticer | None
     entity: str
     clock: Callable[[], float]
     public_url: str | None = None
@@ -50,6 +55,16 @@ class Services:
     def seen_by(self, user: User) -> Self:
         """The same, with the store as the user may use it."""
         return replace(self, store=seen_by(self.store, user))
+
+    def look(self, run: Run, names: list[str] | None = None) -> None:
+        """Looks what came for the run, or of these files, without passing through the depot."""
+        if self.run_uploads:
+            self.run_uploads.look(run.id, names)
+
+    def brought(self, run_id: int, names: tuple[str, ...]) -> None:
+        """A client says that it has brought these files of a run: they are looked for soon."""
+        if self.noticer and names:
+            self.noticer.note(run_id, names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +109,14 @@ class Context:
             if address := self.services.direct and self.services.direct.address(target):
                 return address
         return self.services.signer.address(self.base, method, target)
+
+    def straight(self, run: Run, names: list[str]) -> dict[str, str]:
+        """Addresses for those of the run's files that need not pass through the depot, by name.
+
+        Refused with 403 for somebody who may only read.
+        """
+        self.user.must_write()
+        return self.services.run_uploads.addresses(run.id, names) if self.services.run_uploads else {}
 
     def settle(self, artifact: Artifact) -> None:
         """Looks what came for the version without passing through the depot."""

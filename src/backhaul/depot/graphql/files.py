@@ -24,6 +24,8 @@ class FileNode:
     run: Run
     name: str
     stored: StoredFile | None
+    straight: str | None = None
+    """Where it may be PUT without passing through the depot."""
 
     @property
     def target(self) -> Target:
@@ -42,6 +44,7 @@ def of_run(run: Run, context: Context, args: Args) -> Any:
     A name that was asked for and is not there gives a node without content, as the official server does: engines up
     to 0.12 ask for upload addresses in this way.
     """
+    context.services.look(run)
     stored = {file.name: file for file in context.store.files(run.id)}
     wanted, pattern = args.get("names"), text(args, "pattern")
     nodes = [FileNode(run, name, stored.get(name)) for name in wanted or stored]
@@ -49,6 +52,12 @@ def of_run(run: Run, context: Context, args: Args) -> Any:
         like = _like(pattern)
         nodes = [node for node in nodes if like.fullmatch(node.name)]
     return {**connection(nodes, args), "uploadHeaders": []}
+
+
+def count(run: Run, context: Context, _args: Args) -> int:
+    """How many files a run has."""
+    context.services.look(run)
+    return len(context.store.files(run.id))
 
 
 def _like(pattern: str) -> re.Pattern[str]:
@@ -90,7 +99,7 @@ FILE: Resolvers = {
     "displayName": lambda node, _c, _a: node.name,
     "url": _url,
     "directUrl": _direct_url,
-    "uploadUrl": lambda node, context, _a: upload_address(node.run, node.name, context),
+    "uploadUrl": lambda node, context, _a: node.straight or upload_address(node.run, node.name, context),
     "uploadHeaders": lambda _n, _c, _a: [],
     "sizeBytes": lambda node, _c, _a: node.stored.size if node.stored else 0,
     "mimetype": lambda node, _c, _a: mimetypes.guess_type(node.name)[0] or "",

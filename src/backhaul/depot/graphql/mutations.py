@@ -111,13 +111,16 @@ def _run_by_id(context: Context, identifier: str | None) -> Run:
 def _create_run_files(_source: Any, context: Context, args: Args) -> Any:
     fields = args["input"]
     run = run_named(context, fields)
-    files = [FileNode(run, names.file_name(name), None) for name in fields["files"]]
+    wanted = [names.file_name(name) for name in fields["files"]]
+    straight = context.straight(run, wanted)
+    files = [FileNode(run, name, None, straight.get(name)) for name in wanted]
     return {"runID": identifiers.of_run(run), "uploadHeaders": [], "files": files}
 
 
 def _mark_run_files_uploaded(_source: Any, context: Context, args: Args) -> Any:
-    """Nothing to do: a file shows as soon as its PUT is whole."""
-    run_named(context, args["input"])
+    """A file that passed through the depot shows as soon as its PUT is whole; the others are looked for."""
+    fields = args["input"]
+    context.services.look(run_named(context, fields), fields.get("files") or [])
     return {"success": True}
 
 

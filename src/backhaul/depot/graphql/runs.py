@@ -135,7 +135,7 @@ RUN: Resolvers = {
     "parquetHistory": _parquet_history,
     "logLines": _log_lines,
     "files": files.of_run,
-    "fileCount": lambda run, context, _a: len(context.store.files(run.id)),
+    "fileCount": files.count,
     "outputArtifacts": lambda run, context, args: connection(context.store.artifacts.logged(run.id), args),
     "inputArtifacts": lambda run, context, args: connection(context.store.artifacts.used(run.id), args),
     "stopped": lambda run, _c, _a: bool(run.stop_requested),

@@ -5,16 +5,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import sqlite3
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from backhaul.depot.migration.source import Source
 from backhaul.depot.store.s3.blobs import S3Blobs, md5_of
-from backhaul.depot.store.s3.bucket import Missing
+from backhaul.depot.store.s3.bucket import Found, Missing
 from backhaul.depot.store.s3.writing import Draft
 
 _AT_ONCE = 8
+_WAITING = 64  # blobs that wait for a thread, or for those before them
 _PIECE = 1 << 20
 
 _NAMED = """
@@ -23,6 +25,7 @@ _NAMED = """
     UNION ALL SELECT blob, size, digest, 'the manifest ' || id FROM manifests WHERE blob IS NOT NULL
     UNION ALL SELECT p.blob, NULL, json_extract(u.parts, '$[' || (p.number - 1) || ']'), 'a part of an upload'
         FROM upload_parts p JOIN uploads u ON u.id = p.upload_id
+    ORDER BY blob
 """
 
 
@@ -45,7 +48,7 @@ class Carried:
 
 
 def wanted(database: sqlite3.Connection) -> Iterator[Wanted]:
-    """All blobs that rows name. What nothing names stays behind."""
+    """All blobs that rows name, in the order of their names. What nothing names stays behind."""
     for name, size, digest, owner in database.execute(_NAMED):
         yield Wanted(name, size, _hexadecimal(digest), owner)
 
@@ -55,16 +58,34 @@ def carry(source: Source, blobs: S3Blobs, tell: Callable[[Carried], None]) -> li
 
     An object that is there, of the right size and MD5, is one that an earlier run brought and read back.
     """
-    there = {each.name: each.size for each in blobs.bucket.found("")}
     faults = []
+    pairs = _beside(wanted(source.database), blobs.bucket.found(""))
     with ThreadPoolExecutor(_AT_ONCE) as threads:
-        for done in threads.map(
-            lambda each: _carried(source, blobs, each, there.get(each.name)), wanted(source.database)
-        ):
+        for done in _in_order(threads.submit(_carried, source, blobs, *pair) for pair in pairs):
             tell(done)
             if done.fault:
                 faults.append(done.fault)
     return faults
+
+
+def _beside(here: Iterable[Wanted], there: Iterator[Found]) -> Iterator[tuple[Wanted, int | None]]:
+    """Each blob with the size of the object of its name, None without one; both come in the order of their names."""
+    found = next(there, None)
+    for each in here:
+        while found is not None and found.name < each.name:
+            found = next(there, None)
+        yield each, found.size if found is not None and found.name == each.name else None
+
+
+def _in_order(begun: Iterator[Future[Carried]]) -> Iterator[Carried]:
+    """What becomes of the work, of which only so much is begun ahead."""
+    waiting: deque[Future[Carried]] = deque()
+    for each in begun:
+        waiting.append(each)
+        if len(waiting) == _WAITING:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
 
 
 def _carried(source: Source, blobs: S3Blobs, it: Wanted, there: int | None) -> Carried:

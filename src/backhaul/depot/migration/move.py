@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from collections.abc import Callable
 from contextlib import closing
@@ -82,8 +81,7 @@ def _claim_bucket(blobs: S3Blobs, whose: str) -> None:
     elif found:
         raise RuntimeError(f"{bucket.place} is not empty: give a prefix under which nothing is")
     else:
-        data = whose.encode()
-        bucket.put(unfinished.NAME, data, base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode())
+        bucket.put(unfinished.NAME, whose.encode())
 
 
 def _is_empty(connection: Connection) -> bool:

@@ -15,9 +15,9 @@ from typing import Any
 from backhaul.depot.store.database import Connection, Database
 
 ORDER = (
-    "projects", "runs", "users", "teams", "batches", "stretches", "stretch_columns", "files", "alerts", "collections",
-    "artifacts", "aliases", "links", "logged", "uses", "manifests", "contents", "uploads", "upload_parts", "sweeps",
-    "agents", "proposals", "used_tickets",
+    "projects", "runs", "users", "teams", "batches", "stretches", "stretch_columns", "files", "awaited", "alerts",
+    "collections", "artifacts", "aliases", "links", "logged", "uses", "manifests", "contents", "uploads",
+    "upload_parts", "sweeps", "agents", "proposals", "used_tickets",
 )  # fmt: skip
 """The tables, each behind those that it refers to."""
 

@@ -17,6 +17,7 @@ _TEXTS = (".txt", ".yaml", ".yml", ".json", ".py", ".md", ".log", ".cfg", ".toml
 def view(visit: Visit) -> dict[str, Any]:
     """What lies in `folder`: folders with what is below them, then files; `show` opens a small text."""
     run = visit.run()
+    visit.services.look(run)
     folder = visit.text("folder").strip("/")
     every = visit.store.files(run.id)
     inside = [file for file in every if not folder or file.name.startswith(f"{folder}/")]

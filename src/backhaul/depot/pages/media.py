@@ -24,6 +24,7 @@ _MOST_BARS = 512
 def view(visit: Visit) -> dict[str, Any]:
     """The last of each key; with `key` all steps of one, newest first, those before line number `before`."""
     run = visit.run()
+    visit.services.look(run)
     kinds = _kinds(visit, run)
     key = visit.request.query_params.get("key")
     q = visit.text("q").casefold()

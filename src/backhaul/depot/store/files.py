@@ -11,9 +11,7 @@ _COLUMNS = "name, blob, size, md5, updated_at"
 
 def put(connection: Connection, run_id: int, name: str, blob: Blob, now: float) -> str | None:
     """Names the blob; returns the one that it replaces. Refused with 404 when the run is gone."""
-    query = f"SELECT 1 FROM runs WHERE id = ? AND deleted_at IS NULL{connection.dialect.locking}"
-    if connection.execute(query, (run_id,)).fetchone() is None:
-        raise not_found("run")
+    hold_run(connection, run_id)
     before = find(connection, run_id, name)
     connection.execute(
         f"INSERT INTO files (run_id, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (run_id, name) DO UPDATE"
@@ -21,6 +19,18 @@ def put(connection: Connection, run_id: int, name: str, blob: Blob, now: float) 
         (run_id, name, blob.name, blob.size, blob.md5, now),
     )
     return before.blob if before else None
+
+
+def hold_run(connection: Connection, run_id: int) -> None:
+    """Nobody deletes the run, or changes its files, until the transaction ends. Refused with 404 when it is gone."""
+    if not is_held(connection, run_id):
+        raise not_found("run")
+
+
+def is_held(connection: Connection, run_id: int) -> bool:
+    """The same; False when the run is gone."""
+    query = f"SELECT 1 FROM runs WHERE id = ? AND deleted_at IS NULL{connection.dialect.locking}"
+    return connection.execute(query, (run_id,)).fetchone() is not None
 
 
 def find(connection: Connection, run_id: int, name: str) -> StoredFile | None:
@@ -36,7 +46,9 @@ def every(connection: Connection, run_id: int) -> list[StoredFile]:
 
 
 def delete(connection: Connection, run_id: int, names: list[str]) -> list[str]:
-    """Forgets those files; returns their blobs."""
+    """Forgets those files, and what is awaited of them; returns their blobs."""
+    hold_run(connection, run_id)
+    connection.executemany("DELETE FROM awaited WHERE run_id = ? AND name = ?", [(run_id, name) for name in names])
     query = "DELETE FROM files WHERE run_id = ? AND name = ? RETURNING blob"
     return [blob for name in names for (blob,) in connection.execute(query, (run_id, name)).fetchall()]
 

@@ -98,7 +98,11 @@ class Pool:
             else:
                 return raw
         raw = self._connect()
-        raw.execute(begin)
+        try:
+            raw.execute(begin)
+        except BaseException:
+            raw.close()
+            raise
         return raw
 
     def _kept(self) -> Raw | None:

@@ -190,7 +190,7 @@ def delete(connection: Connection, run_id: int, now: float) -> list[str]:
     """
     standing(connection, run_id)
     blobs = [blob for (blob,) in connection.execute("SELECT blob FROM files WHERE run_id = ?", (run_id,))]
-    for table in ("stretches", "batches", "files", "alerts", "facets"):
+    for table in ("stretches", "batches", "files", "awaited", "alerts", "facets"):
         connection.execute(f"DELETE FROM {table} WHERE run_id = ?", (run_id,))
     connection.execute("UPDATE runs SET deleted_at = ?, config = '{}', summary = '{}' WHERE id = ?", (now, run_id))
     return blobs

@@ -34,6 +34,7 @@ from backhaul.depot.store import (
     streams,
     stretches,
 )
+from backhaul.depot.store.awaited import SqlAwaitedFiles
 from backhaul.depot.store.database import Connection, Database
 from backhaul.depot.store.interface import Clock
 from backhaul.depot.store.sql_artifacts import SqlArtifacts
@@ -52,6 +53,7 @@ class SqlStore:
         self._clock = clock
         self._artifacts = SqlArtifacts(self._database, clock)
         self._uploads = SqlUploads(self._database, clock)
+        self._awaited = SqlAwaitedFiles(self._database, clock)
         self._sweeps = SqlSweeps(self._database, clock)
         self._users = SqlUsers(self._database, clock)
 
@@ -69,6 +71,11 @@ class SqlStore:
     def uploads(self) -> SqlUploads:
         """See `Keeping`."""
         return self._uploads
+
+    @property
+    def awaited(self) -> SqlAwaitedFiles:
+        """See `Keeping`."""
+        return self._awaited
 
     @property
     def users(self) -> SqlUsers:

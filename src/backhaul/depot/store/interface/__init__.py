@@ -11,8 +11,10 @@ from collections.abc import Callable
 
 from backhaul.depot.store.interface.arrivals import Arrivals
 from backhaul.depot.store.interface.artifacts import Artifacts, Uploads
+from backhaul.depot.store.interface.awaited import AwaitedFiles
 from backhaul.depot.store.interface.blobs import BROUGHT_AFTER, SETTLED_AFTER, Accept, Blobs, Keep
 from backhaul.depot.store.interface.keeping import Keeping
+from backhaul.depot.store.interface.mailboxes import Mailboxes
 from backhaul.depot.store.interface.people import Users
 from backhaul.depot.store.interface.runs import Store
 from backhaul.depot.store.interface.sweeps import Sweeps
@@ -23,10 +25,12 @@ __all__ = [
     "Accept",
     "Arrivals",
     "Artifacts",
+    "AwaitedFiles",
     "Blobs",
     "Clock",
     "Keep",
     "Keeping",
+    "Mailboxes",
     "Store",
     "Sweeps",
     "Uploads",

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from backhaul.depot.model import Alert
 from backhaul.depot.store.interface.artifacts import Uploads
+from backhaul.depot.store.interface.awaited import AwaitedFiles
 from backhaul.depot.store.interface.people import Users
 from backhaul.depot.store.interface.runs import Store
 
@@ -16,6 +17,10 @@ class Keeping(Store, Protocol):
     @property
     def uploads(self) -> Uploads:
         """The uploads of artifacts that come in parts: who has the address of a part was let do it."""
+
+    @property
+    def awaited(self) -> AwaitedFiles:
+        """The files of runs that clients bring themselves: who has an address was let do it."""
 
     @property
     def users(self) -> Users:

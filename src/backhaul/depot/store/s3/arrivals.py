@@ -10,12 +10,12 @@ from contextlib import suppress
 from itertools import islice
 from typing import Any
 
-from backhaul.depot.addresses import LIFETIME
 from backhaul.depot.memory import Memory
 from backhaul.depot.model import Blob
 from backhaul.depot.refusal import Refused
-from backhaul.depot.store.s3.blobs import S3Blobs, md5_of
-from backhaul.depot.store.s3.bucket import Found, Missing, client_of
+from backhaul.depot.store.s3.blobs import S3Blobs
+from backhaul.depot.store.s3.bucket import Found, Missing
+from backhaul.depot.store.s3.signing import AddressSigner
 
 _REMEMBERED = 100_000  # objects that were read for their MD5
 _SMALLEST_PART = 5 << 20  # bytes; what S3 puts together
@@ -31,7 +31,7 @@ class S3Arrivals:
     def __init__(self, blobs: S3Blobs) -> None:
         self._blobs = blobs
         self._bucket = blobs.bucket
-        self._signer = client_of(blobs.bucket.place.as_clients_reach_it)
+        self._signer = AddressSigner(blobs.bucket.place)
         self._read: Memory[tuple[str, str], str] = Memory(_REMEMBERED)
 
     def address(self, name: str, md5: str) -> str:
@@ -98,14 +98,7 @@ class S3Arrivals:
         """By the ETag, where that is the MD5; else the bytes are read."""
         if self._blobs.plain_etags and _MD5.fullmatch(found.etag):
             return found.etag
-        return self._read.get((found.name, found.etag), lambda: self._read_md5(found.name))
-
-    def _read_md5(self, name: str) -> str:
-        with self._blobs.open(name) as source:
-            return md5_of(source)
+        return self._read.get((found.name, found.etag), lambda: self._blobs.described(found.name).md5)
 
     def _signed(self, call: str, name: str, md5: str, **more: Any) -> str:
-        where = {"Bucket": self._bucket.place.bucket, "Key": self._bucket.place.prefix + name}
-        fixed = {"ContentMD5": base64.b64encode(bytes.fromhex(md5)).decode()}
-        address = self._signer.generate_presigned_url(call, {**where, **fixed, **more}, int(LIFETIME))
-        return str(address)
+        return self._signer.address(call, name, ContentMD5=base64.b64encode(bytes.fromhex(md5)).decode(), **more)

@@ -56,15 +56,13 @@ class S3Blobs:
             found = self.read(_OWNER).decode()
         except Missing:
             found = owner
-            draft = Draft(self.bucket, _OWNER)
-            draft.append([owner.encode()])
-            draft.settle()
+            self.bucket.put(_OWNER, owner.encode())
         if found != owner:
             raise PlaceRefused(f"{self.bucket.place} is another depot's: give a prefix of its own")
 
     async def receive(self, chunks: AsyncIterator[bytes], accept: Accept, keep: Keep) -> Blob:
         """See `Blobs`. A store that does not take it is refused with 503."""
-        draft = Draft(self.bucket, _name())
+        draft = Draft(self.bucket, fresh_name())
         try:
             rest = await gathered(chunks, lambda some: in_blob_thread(draft.append, some))
             return await in_blob_thread(self._kept, draft, rest, accept, keep)
@@ -93,7 +91,7 @@ class S3Blobs:
 
     @contextmanager
     def _draft(self) -> Iterator[Draft]:
-        draft = Draft(self.bucket, _name())
+        draft = Draft(self.bucket, fresh_name())
         try:
             yield draft
         finally:
@@ -121,6 +119,12 @@ class S3Blobs:
         """See `Blobs`."""
         self.bucket.delete(name)
 
+    def described(self, name: str) -> Blob:
+        """A blob that was made by other means than these; its bytes are read for their MD5."""
+        with self.open(name) as source:
+            md5 = md5_of(source)
+            return Blob(name, source.tell(), md5)
+
     def settled_names(self, start: str) -> set[str]:
         """See `Blobs`."""
         return {each.name for each in self.bucket.found(start) if each.age > _patience(each.name)}
@@ -136,7 +140,8 @@ def _patience(name: str) -> float:
     return BROUGHT_AFTER if "." in name else SETTLED_AFTER
 
 
-def _name() -> str:
+def fresh_name() -> str:
+    """A name that no other blob has."""
     return secrets.token_hex(16)
 
 

@@ -6,6 +6,8 @@ becomes a refusal of the request in hand (503), so that clients try again; only 
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -47,13 +49,16 @@ class Changed(OSError):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An object or a part as the store lists it. `etag` is bare; `age` is in seconds, by the store's own clock."""
+    """An object or a part as the store lists it. `etag` is bare; `age` is in seconds, by the store's own clock.
+
+    `modified` is when it was written, in seconds since 1970.
+    """
 
     name: str
     size: int
     etag: str
     age: float
-    modified: float = 0.0
+    modified: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +78,9 @@ class Bucket:
         self._client = client_of(place)
         self._patient_client = client_of(place, _PATIENT)
 
-    def put(self, name: str, data: bytes, md5: str) -> str:
-        """Writes an object; `md5` is base64, which the store compares. Returns its ETag."""
-        return _etag(self._ask(self._client.put_object, name, Body=data, ContentMD5=md5))
+    def put(self, name: str, data: bytes) -> str:
+        """Writes an object; the store compares its MD5. Returns its ETag."""
+        return _etag(self._ask(self._client.put_object, name, Body=data, ContentMD5=_md5(data)))
 
     def get(self, name: str, start: int = 0, etag: str | None = None) -> Any:
         """The answer with the object from byte `start` on. Raises `Missing`, or `Changed` when it has another ETag."""
@@ -89,6 +94,15 @@ class Bucket:
         except Missing:
             return None
         return _found(name, answer["ContentLength"], answer, _now_of(answer))
+
+    def copy(self, source: str, name: str, etag: str) -> str:
+        """Makes an object of the bytes of another, in the store itself; returns its ETag.
+
+        Raises `Missing`, or `Changed` when `source` has another ETag, where the store heeds that.
+        """
+        origin = {"Bucket": self.place.bucket, "Key": self.place.prefix + source}
+        more = {"CopySource": origin, "CopySourceIfMatch": f'"{etag}"'}
+        return _etag(self._ask(self._patient_client.copy_object, name, **more)["CopyObjectResult"])
 
     def delete(self, name: str) -> None:
         """Removes an object; one that is gone already is fine."""
@@ -112,9 +126,9 @@ class Bucket:
         """Begins an object that comes in parts; returns the id of this upload."""
         return str(self._ask(self._client.create_multipart_upload, name)["UploadId"])
 
-    def put_part(self, name: str, upload: str, number: int, data: bytes, md5: str) -> str:
-        """Writes a part, by its number from 1; `md5` is base64. Returns its ETag."""
-        more = {"UploadId": upload, "PartNumber": number, "Body": data, "ContentMD5": md5}
+    def put_part(self, name: str, upload: str, number: int, data: bytes) -> str:
+        """Writes a part, by its number from 1; the store compares its MD5. Returns its ETag."""
+        more = {"UploadId": upload, "PartNumber": number, "Body": data, "ContentMD5": _md5(data)}
         return _etag(self._ask(self._client.upload_part, name, **more))
 
     def parts(self, name: str, upload: str) -> dict[int, Found]:
@@ -196,6 +210,10 @@ def _answer(call: Callable[..., T], **arguments: Any) -> T:
         raise store_failed(f"{code}: {error.response['Error'].get('Message', '')}") from error
     except (BotoCoreError, HTTPClientError) as error:
         raise store_failed(str(error)) from error
+
+
+def _md5(data: bytes) -> str:
+    return base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
 
 
 def _etag(answer: Any) -> str:

@@ -45,9 +45,11 @@ def probe(place: S3Place) -> bool:
 
 def _tried(client: Any, where: dict[str, str], data: bytes) -> str:
     client.put_object(**where, Body=data)
-    answer = client.get_object(**where)
-    if answer["Body"].read() != data:
-        raise PlaceUnreachable(f"s3://{where['Bucket']}/{where['Key']} is not read as it was written")
-    client.list_objects_v2(Bucket=where["Bucket"], Prefix=where["Key"])
-    client.delete_object(**where)
+    try:
+        answer = client.get_object(**where)
+        if answer["Body"].read() != data:
+            raise PlaceUnreachable(f"s3://{where['Bucket']}/{where['Key']} is not read as it was written")
+        client.list_objects_v2(Bucket=where["Bucket"], Prefix=where["Key"])
+    finally:
+        client.delete_object(**where)
     return str(answer["ETag"]).strip('"')

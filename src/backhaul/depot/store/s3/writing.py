@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from collections.abc import Sequence
 from contextlib import suppress
@@ -49,8 +48,7 @@ class Draft:
     def settle(self) -> None:
         """Makes it an object; it is durable when this returns."""
         if self._upload is None:
-            data = b"".join(self._waiting)
-            self._bucket.put(self.name, data, _md5(data))
+            self._bucket.put(self.name, b"".join(self._waiting))
             return
         if self._waiting:
             self._send_part()
@@ -67,10 +65,6 @@ class Draft:
     def _send_part(self) -> None:
         data = b"".join(self._waiting)
         self._upload = self._upload or self._bucket.begin(self.name)
-        self._etags.append(self._bucket.put_part(self.name, self._upload, len(self._etags) + 1, data, _md5(data)))
+        self._etags.append(self._bucket.put_part(self.name, self._upload, len(self._etags) + 1, data))
         self._waiting = []
         self._room = _PART * (1 + len(self._etags) // _LARGER_EVERY)
-
-
-def _md5(data: bytes) -> str:
-    return base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-_LATEST = {"sqlite": 9, "postgresql": 1}
+_LATEST = {"sqlite": 10, "postgresql": 2}
 
 
 def missing(database: str, version: int) -> Iterator[tuple[int, str]]:

@@ -1,0 +1,62 @@
+"""Objects that clients PUT at presigned addresses which fit anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from backhaul.depot.model import Blob, Brought
+from backhaul.depot.store.s3.blobs import S3Blobs, fresh_name
+from backhaul.depot.store.s3.bucket import Changed, Found, Missing
+from backhaul.depot.store.s3.signing import AddressSigner
+
+_MOST_ONE_BY_ONE = 100  # more are looked for in lists of a thousand
+_AT_ONCE = 16
+
+
+class S3Mailboxes:
+    """A `Mailboxes` in the bucket of the blobs."""
+
+    def __init__(self, blobs: S3Blobs) -> None:
+        self._blobs = blobs
+        self._bucket = blobs.bucket
+        self._signer = AddressSigner(blobs.bucket.place)
+
+    def address(self, name: str) -> str:
+        """See `Mailboxes`."""
+        return self._signer.address("put_object", name)
+
+    def found(self, start: str, names: list[str]) -> list[Brought]:
+        """See `Mailboxes`."""
+        if len(names) > _MOST_ONE_BY_ONE:
+            wanted = set(names)
+            return [_brought(each) for each in self._bucket.found(start) if each.name in wanted]
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            return [_brought(each) for each in threads.map(self._bucket.head, names) if each]
+
+    def copied(self, brought: Brought) -> Blob | None:
+        """See `Mailboxes`. A store that heeds no condition tells by the ETag of the copy what it has copied."""
+        name = fresh_name()
+        try:
+            etag = self._bucket.copy(brought.name, name, brought.etag)
+        except (Changed, Missing):
+            return None
+        if not self._blobs.plain_etags:
+            return self._blobs.described(name)
+        if etag != brought.etag:
+            self._blobs.destroy(name)
+            return None
+        return Blob(name, brought.size, etag)
+
+    def older(self, start: str, age: float) -> Iterator[str]:
+        """See `Mailboxes`."""
+        return (each.name for each in self._bucket.found(start) if each.age > age)
+
+    def empty(self, name: str) -> None:
+        """See `Mailboxes`."""
+        self._bucket.delete(name)
+
+
+def _brought(found: Found) -> Brought:
+    """Its time in whole seconds: one question to a store is answered with parts of them, and another is not."""
+    return Brought(found.name, found.size, found.etag, int(found.modified))
