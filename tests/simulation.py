@@ -38,6 +38,7 @@ from backhaul.sync.ledger_lock import LedgerLock
 from backhaul.sync.mishap import told
 from backhaul.sync.options import SyncOptions
 from backhaul.sync.outcome import Outcome, RunState
+from backhaul.sync.passage import Passage
 from backhaul.sync.progress import Progress
 from backhaul.sync.reporter import Reporter
 from backhaul.sync.retry import Retrier
@@ -517,10 +518,9 @@ def _session(chance: random.Random, server: SimulatedServer, parts: Sequence[Ins
         for index, part in enumerate(parts):
             options = SyncOptions(state, batch_bytes=chance.choice([1, 400, 1 << 20]))
             retrier = Retrier(clock=loop.time, chance=chance.random)
-            delivery = Delivery(
-                part, _TO, cast(Server, server), options, Reporter(), retrier, SizeLimit(), Digests(), after,
-                parts[index + 1 :],
-            )  # fmt: skip
+            door = cast(Server, server)
+            passage = Passage(part, _TO, door, options, Reporter(), retrier, after, parts[index + 1 :])
+            delivery = Delivery(passage, SizeLimit(), Digests())
             outcomes.append(delivery.outcome)
             try:
                 await delivery.deliver()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,7 +17,6 @@ from backhaul.runs.inspect import Inspection, inspect
 from backhaul.runs.payloads import Digest
 from backhaul.runs.stream import NUMBERED, Stream
 from backhaul.runs.whereabouts import whereabouts_of
-from backhaul.sync.address import address_of
 from backhaul.sync.at_once import runs_at_once
 from backhaul.sync.batch import BatchMaker
 from backhaul.sync.companions import companions_of, known_end
@@ -34,8 +32,9 @@ from backhaul.sync.mishap import mishap_of
 from backhaul.sync.numbering import Numbering
 from backhaul.sync.options import SyncOptions
 from backhaul.sync.outcome import Outcome, Quarantined, RunState
+from backhaul.sync.passage import Passage
 from backhaul.sync.progress import LogStamp, Progress, no_lines, unproven_entry
-from backhaul.sync.proof import Proof
+from backhaul.sync.proof import prove
 from backhaul.sync.reporter import Reporter
 from backhaul.sync.retry import Retrier
 from backhaul.sync.row_comparison import RowComparison
@@ -51,69 +50,55 @@ _MISSING_NEXT = "Run `backhaul sync` on it; it sends what is missing, and nothin
 class Audit:
     """One fragment held against one destination, whoever sent it there.
 
-    `after` is where the fragment of the same run before it ends at the destination, `later` are the fragments after it.
     With `deep` every history row is read back as well. `end` tells where this fragment ends, once that is known.
     """
 
-    run: Inspection
-    destination: Destination
-    server: Server
-    options: SyncOptions
-    reporter: Reporter
-    retrier: Retrier
-    after: Mapping[Stream, int] | None = None
-    later: Sequence[Inspection] = ()
+    passage: Passage
     deep: bool = False
-    outcome: Outcome = field(init=False)
     end: Mapping[Stream, int] = field(default_factory=no_lines)
 
-    def __post_init__(self) -> None:
-        self.outcome = Outcome.at(self.destination, self.run)
+    @property
+    def outcome(self) -> Outcome:
+        """How it went so far."""
+        return self.passage.outcome
 
     async def examine(self) -> None:
         """Compare, and keep receipt, ledger entry and marker when all is equal. Raises VerificationFailed otherwise.
 
         Then the ledger no longer counts the run as verified, so that a sync asks and sends anew.
         """
-        log, key = self.run.directory.log, self.destination.key(self.run.identity)
-        with Ledger.open(log, self.options.state_folder) as ledger:
+        with Ledger.open(self.passage.run.directory.log, self.passage.options.state_folder) as ledger:
             try:
-                await self._compare(ledger, key)
+                await self._compare(ledger)
             except (VerificationFailed, NotFound):
-                self._take_back_proof(ledger, key)
+                self._take_back_proof(ledger)
                 raise
             if self.outcome.state is RunState.QUARANTINED:
-                self._take_back_proof(ledger, key)
+                self._take_back_proof(ledger)
 
-    def _take_back_proof(self, ledger: Ledger, key: str) -> None:
+    def _take_back_proof(self, ledger: Ledger) -> None:
         # Where more lines are than ours, a later part of the run may have come: a sync would not know better.
         overgrown = any(self.outcome.remote.get(stream, 0) > self.end[stream] for stream in NUMBERED)
-        if ledger.progress(key).verified is not None and not overgrown:
-            ledger.record(key, unproven_entry())
+        if ledger.progress(self.passage.key).verified is not None and not overgrown:
+            ledger.record(self.passage.key, unproven_entry())
 
-    async def _compare(self, ledger: Ledger, key: str) -> None:
-        log = self.run.directory.log
-        with ExitStack() as stack:
-            stamp = LogStamp.of(log)
-            self.reporter.started(self.run)
-            numbering = Numbering(
-                self.run, self.destination, self.server, self.options, self.retrier, self.after, self.later
-            )
-            status = await numbering.status()
-            if status is None or (not ledger.progress(key).begun and not any(counts_of(status).values())):
-                self.outcome.differences = [Difference("run", self._where(), "nothing", Kind.LESS)]
-                raise VerificationFailed(f"{self._where()} is not at the destination.", next=_MISSING_NEXT)
-            progress = await numbering.begin(ledger, key, status)
-            console_text = stack.enter_context(ConsoleText())
-            overtaken = await numbering.overtaken_at(status, progress) is not None
-            address = await address_of(self.run.identity, self.destination, progress, self.server, self.retrier)
-            self.outcome.is_at(self.destination, address)
+    async def _compare(self, ledger: Ledger) -> None:
+        passage, numbering = self.passage, Numbering(self.passage)
+        log = passage.run.directory.log
+        stamp = LogStamp.of(log)
+        passage.reporter.started(passage.run)
+        status = await numbering.status()
+        if status is None or (not ledger.progress(passage.key).begun and not any(counts_of(status).values())):
+            self.outcome.differences = [Difference("run", self._where(), "nothing", Kind.LESS)]
+            raise VerificationFailed(f"{self._where()} is not at the destination.", next=_MISSING_NEXT)
+        progress = await numbering.begin(ledger, status)
+        overtaken = await numbering.overtaken_at(status, progress) is not None
+        address = await passage.addressed(progress)
+        self.outcome.is_at(passage.destination, address)
+        with ConsoleText() as console_text:
             expected = await self._expected(progress, address, console_text, overtaken=overtaken)
             digest = await asyncio.to_thread(sha256_of, log, stamp.size)
-            proof = Proof(
-                self.run, self.destination, self.server, self.options, self.reporter, self.retrier, self.outcome
-            )
-            await proof.give(ledger, key, address, expected, stamp, digest)
+            await prove(passage, ledger, address, expected, stamp, digest)
 
     def _where(self) -> str:
         return "/".join(part for part in (self.outcome.entity, self.outcome.project, self.outcome.run_id) if part)
@@ -121,15 +106,13 @@ class Audit:
     async def _expected(
         self, progress: Progress, address: RunAddress, console_text: ConsoleText, *, overtaken: bool
     ) -> Expected:
-        maker = BatchMaker(
-            self.run.directory.log, self.run.identity, progress.structured, progress.starting_step, console_text
-        )
+        run = self.passage.run
+        maker = BatchMaker(run.directory.log, run.identity, progress.structured, progress.starting_step, console_text)
         last_line = await self._read(maker, progress, address)
         rows = maker.rows
         self.end = {stream: progress.base[stream] + self.outcome.local.get(stream, 0) for stream in NUMBERED}
         # What is made from the log of a part that goes on has in it what the part before it had set.
-        goes_on = self.run.identity.resumes or self.after is not None
-        ours = frozenset() if overtaken or goes_on else progress.files.keys()
+        ours = frozenset() if overtaken or self.passage.goes_on else progress.files.keys()
         files = await self._files(maker, ours, console_text)
         artifacts = await self._artifacts(rows.artifacts, progress)
         if overtaken:
@@ -142,7 +125,7 @@ class Audit:
 
     async def _read(self, maker: BatchMaker, progress: Progress, address: RunAddress) -> str | None:
         """Read the log to its end; with `deep` hold each row against the server's. Returns the last history line."""
-        comparison = RowComparison(self.server, address, self.retrier) if self.deep else None
+        comparison = RowComparison(self.passage.server, address, self.passage.retrier) if self.deep else None
         last_line: str | None = None
         while (batch := await asyncio.to_thread(maker.next)) is not None:
             self.outcome.local = batch.next
@@ -162,7 +145,10 @@ class Audit:
 
     async def _files(self, maker: BatchMaker, ours: AbstractSet[str], console_text: ConsoleText) -> dict[str, Digest]:
         """What is saved on disk, and `ours` of what is made from the log: others make the same with other bytes."""
-        uploader = Uploader(self.run, self.server, self.options, self.reporter, self.retrier, self.outcome, Digests())
+        passage = self.passage
+        uploader = Uploader(
+            passage.run, passage.server, passage.options, passage.reporter, passage.retrier, self.outcome, Digests()
+        )
         found = await uploader.digested(maker.rows, console_text)
         self.outcome.files_local = len(found)
         return {name: digest for name, digest in found.items() if name not in MADE_FROM_LOG or name in ours}
@@ -178,7 +164,8 @@ class Audit:
         return there
 
     async def _sent_by_others(self, record: Any) -> tuple[str, str] | None:
-        server_id = await self.retrier.run(lambda: self.server.artifacts.server_id(record.client_id))
+        passage = self.passage
+        server_id = await passage.retrier.run(lambda: passage.server.artifacts.server_id(record.client_id))
         if server_id is None:
             reason = "The server does not know it."
             self.outcome.differences.append(Difference(f"artifact {record.name}", "COMMITTED", "nothing", Kind.LESS))
@@ -186,7 +173,7 @@ class Audit:
             return None
         try:
             artifact = await asyncio.to_thread(
-                artifact_of, record, whereabouts_of(self.run.directory.files, self.options.roots)
+                artifact_of, record, whereabouts_of(passage.run.directory.files, passage.options.roots)
             )
         except (PayloadMissing, UnreadableFile) as error:
             self.outcome.quarantined.append(Quarantined(f"artifact {record.name}", error.message, error.next))
@@ -224,7 +211,7 @@ async def audit_runs(
                 chain.ended(known_end(run, destination, options.state_folder))
                 continue
             retrier = Retrier(options.patience, None, on_wait=partial(reporter.waiting, run))
-            audit = Audit(run, destination, server, options, reporter, retrier, after, later, deep)
+            audit = Audit(Passage(run, destination, server, options, reporter, retrier, after, later), deep)
             outcomes[run.directory.log] = audit.outcome
             async with slots:
                 failure = await mishap_of(audit.examine())

@@ -34,6 +34,7 @@ from backhaul.sync.log_digest import Beginning
 from backhaul.sync.mishap import is_for_all, mishap_of, told
 from backhaul.sync.options import SyncOptions
 from backhaul.sync.outcome import Outcome
+from backhaul.sync.passage import Passage
 from backhaul.sync.reporter import Reporter
 from backhaul.sync.retry import Retrier
 from backhaul.sync.size_limit import SizeLimit
@@ -136,7 +137,7 @@ class Engine:
         """One after another: each goes on where the one before it ended, so after a failure the rest has to wait."""
         for index, run in enumerate(chain.fragments):
             delivery = await self._to_its_end(run, deadline, chain.begin_of(index), chain.after(index), slots)
-            self._finish(delivery.run, run.directory)
+            self._finish(delivery.passage.run, run.directory)
             chain.ended(delivery.end)
             failed = delivery.outcome.error
             if failed is not None and not isinstance(failed, LogDamaged):
@@ -182,19 +183,9 @@ class Engine:
     ) -> Delivery:
         retrier = Retrier(self.options.patience, deadline, on_wait=partial(self.reporter.waiting, run))
         unasked = run.directory.log in self._unasked
-        return Delivery(
-            run,
-            self.destination,
-            self.server,
-            replace(self.options, force=False) if unasked else self.options,
-            self.reporter,
-            retrier,
-            self._size_limit,
-            self._digests,
-            after,
-            later,
-            beginning,
-        )
+        options = replace(self.options, force=False) if unasked else self.options
+        passage = Passage(run, self.destination, self.server, options, self.reporter, retrier, after, later)
+        return Delivery(passage, self._size_limit, self._digests, beginning)
 
     async def _one(self, delivery: Delivery) -> None:
         failure = self._closed or await mishap_of(delivery.deliver())

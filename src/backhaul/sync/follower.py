@@ -40,11 +40,11 @@ class Follower:
         began = beaten = self.clock()
         looked = began - _LIFE_EVERY
         rest = max(self.options.live_every, _REST_PER_WORK * worked)
-        while not delivery.retrier.is_over:
+        while not delivery.passage.retrier.is_over:
             await self.sleep(_POLL)
             now = self.clock()
-            self.reporter.following(delivery.run, now - began)
-            if now - began >= rest and LogStamp.of(delivery.run.directory.log) != delivery.stamp:
+            self.reporter.following(delivery.passage.run, now - began)
+            if now - began >= rest and LogStamp.of(delivery.passage.run.directory.log) != delivery.stamp:
                 return
             if now - looked >= _LIFE_EVERY:
                 looked = now
@@ -55,14 +55,14 @@ class Follower:
                 await self._beat(delivery)
 
     async def _beat(self, delivery: Delivery) -> None:
-        address = delivery.address
+        address = delivery.passage.address
         if address is None:
             return
         try:
-            await delivery.server.file_stream(address, _HEARTBEAT)
+            await delivery.passage.server.file_stream(address, _HEARTBEAT)
         except TemporaryError as error:
             # The next one is due soon; whether the server is away for good shows at the next reading.
-            self.reporter.waiting(delivery.run, error, 0.0)
+            self.reporter.waiting(delivery.passage.run, error, 0.0)
 
 
 def is_to_be_followed(delivery: Delivery) -> bool:

@@ -7,21 +7,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from backhaul.errors import BackhaulError, BadRequest, ServerUnavailable, TooLarge
-from backhaul.runs.inspect import Inspection
 from backhaul.runs.rows import Rows
 from backhaul.runs.stream import NUMBERED, Stream
 from backhaul.sync.batch import Batch, BatchMaker, End
 from backhaul.sync.checkpoints import Checkpoints
 from backhaul.sync.ledger import Ledger
-from backhaul.sync.outcome import Outcome, Quarantined
+from backhaul.sync.outcome import Quarantined
+from backhaul.sync.passage import Passage
 from backhaul.sync.progress import Progress, Refusal, completed_entry, lines_entry, no_lines, refused_entry, taken_entry
-from backhaul.sync.reporter import Reporter
-from backhaul.sync.retry import Retrier
 from backhaul.sync.server_tail import TailCheck
 from backhaul.sync.size_limit import SizeLimit
 from backhaul.sync.stand_in import name_of, stand_in
 from backhaul.wire.remote import RunAddress
-from backhaul.wire.server import Server
 
 MOST_REFUSED = 100
 _CONTENT_REFUSED = (BadRequest, TooLarge)
@@ -51,15 +48,10 @@ class LineSender:
     `last_row` is the last line of history that was seen.
     """
 
-    run: Inspection
+    passage: Passage
     address: RunAddress
-    server: Server
-    retrier: Retrier
-    reporter: Reporter
     ledger: Ledger
-    key: str
     limit: SizeLimit
-    outcome: Outcome
     tail: TailCheck
     checkpoints: Checkpoints
     last_row: str | None = None
@@ -81,7 +73,7 @@ class LineSender:
         return batch
 
     def _seen(self, batch: Batch) -> None:
-        self.outcome.local = batch.next
+        self.passage.outcome.local = batch.next
         self.last_row = next(reversed(batch.lines[Stream.HISTORY]), self.last_row)
 
     async def send(self, batch: Batch) -> Batch:
@@ -120,18 +112,18 @@ class LineSender:
         if refused is not None:
             bare = replace(end, summary=None)
             if end.summary is not None and await self._refusal_of(nothing, bare.body({}), _TRIES_OF_A_PART) is None:
-                self.outcome.quarantined.append(Quarantined("summary", refused.message, refused.next))
+                self.passage.outcome.quarantined.append(Quarantined("summary", refused.message, refused.next))
                 end = bare
             elif isinstance(refused, ServerUnavailable):
                 await self._post(nothing, end.body({}))
             else:
                 raise refused
-        await asyncio.to_thread(self.ledger.record, self.key, completed_entry(end.exit_code is not None))
+        await asyncio.to_thread(self.ledger.record, self.passage.key, completed_entry(end.exit_code is not None))
         return end.summary
 
     @property
     def _progress(self) -> Progress:
-        return self.ledger.progress(self.key)
+        return self.ledger.progress(self.passage.key)
 
     async def _send_again(self, batch: Batch) -> None:
         """Try once more what an earlier sync had to replace; the server may have learned to take it."""
@@ -143,7 +135,7 @@ class LineSender:
     async def _try_again(self, line: Batch, stream: Stream, number: int) -> None:
         body = line.body(self._progress.base)
         if await self._refusal_of(line, body, _TRIES_OF_A_PART) is None:
-            await asyncio.to_thread(self.ledger.record, self.key, taken_entry(stream, number))
+            await asyncio.to_thread(self.ledger.record, self.passage.key, taken_entry(stream, number))
 
     async def _send(self, batch: Batch, tries: int = _SUSPECT_AFTER) -> None:
         if not batch.count:
@@ -192,20 +184,21 @@ class LineSender:
         return None
 
     async def _post(self, batch: Batch, body: bytes, enough: Callable[[BackhaulError], bool] = lambda _: False) -> None:
-        await self.retrier.run(lambda: self.server.file_stream(self.address, body), enough)
-        self.outcome.sent_lines += batch.count
-        self.outcome.sent_bytes += len(body)
-        self.reporter.sent(self.run, batch.count, len(body), batch.position)
+        passage, outcome = self.passage, self.passage.outcome
+        await passage.retrier.run(lambda: passage.server.file_stream(self.address, body), enough)
+        outcome.sent_lines += batch.count
+        outcome.sent_bytes += len(body)
+        passage.reporter.sent(passage.run, batch.count, len(body), batch.position)
 
     async def _acknowledged(self, batch: Batch, *more: dict[str, object]) -> None:
         lines = {stream: max(self._progress.lines[stream], batch.next[stream]) for stream in NUMBERED}
         # What is to be known of these lines comes first: cut by a power failure, they must not count without it.
         await asyncio.to_thread(self._record, *more, lines_entry(lines))
-        self.outcome.remote = lines
+        self.passage.outcome.remote = lines
 
     def _record(self, *entries: Mapping[str, object]) -> None:
         """Keep that lines were acknowledged; what is acknowledged need not be read again."""
-        self.checkpoints.keep(self.ledger.record(self.key, *entries))
+        self.checkpoints.keep(self.ledger.record(self.passage.key, *entries))
 
 
 async def _made(batch: Batch, body: Callable[[], bytes]) -> bytes:

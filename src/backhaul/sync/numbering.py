@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
 from backhaul.errors import BadRequest, NotFound, RefusedError, RemoteConflict, UnexpectedAnswer
 from backhaul.runs.inspect import Inspection
 from backhaul.runs.stream import NUMBERED, Stream
-from backhaul.sync.address import address_of
 from backhaul.sync.batch import Batch, BatchMaker
 from backhaul.sync.checkpoint import Checkpoint
 from backhaul.sync.console_tail import LINES_ASKED
 from backhaul.sync.console_text import ConsoleText
-from backhaul.sync.destination import Destination
 from backhaul.sync.first_contact import counts_of, overlaps, settle, still_held
 from backhaul.sync.ledger import Ledger
-from backhaul.sync.options import SyncOptions
+from backhaul.sync.passage import Passage
 from backhaul.sync.progress import Progress, begin_entry, forgotten_entry, lines_entry, no_lines
-from backhaul.sync.retry import Retrier
 from backhaul.sync.row import is_newer, is_same, members_of, step_of
 from backhaul.sync.server_tail import TailCheck, server_tail
 from backhaul.wire.remote import ConsoleTail, RunStatus, RunUpsert
-from backhaul.wire.server import Server
 
 # The streams whose lines tell when they were recorded.
 _TIMED = (Stream.HISTORY, Stream.EVENTS)
@@ -34,25 +30,16 @@ _BATCH_BYTES = 64 << 10
 
 @dataclass(slots=True)
 class Numbering:
-    """Settles the numbers of one fragment's lines.
+    """Settles the numbers of one fragment's lines."""
 
-    `after` is where the fragment of the same run before it ends at the destination, `later` are the fragments after it.
-    """
-
-    run: Inspection
-    destination: Destination
-    server: Server
-    options: SyncOptions
-    retrier: Retrier
-    after: Mapping[Stream, int] | None
-    later: Sequence[Inspection]
+    passage: Passage
 
     async def status(self) -> RunStatus | None:
         """What the destination holds of the run; None when it has none."""
-        identity, to = self.run.identity, self.destination
+        identity, to = self.passage.run.identity, self.passage.destination
         entity, project, run_id = to.entity_of(identity), to.project_of(identity), to.run_id_of(identity)
         try:
-            return await self.retrier.run(lambda: self.server.run_status(entity, project, run_id))
+            return await self.passage.retrier.run(lambda: self.passage.server.run_status(entity, project, run_id))
         except NotFound:
             # Some servers refuse the question about a project that does not exist yet; creating the run makes it.
             return None
@@ -61,22 +48,23 @@ class Numbering:
 
     async def _status_by_opening(self, run: RunUpsert) -> RunStatus | None:
         """What a server that cannot be asked lets know when the run is opened: how many rows it has."""
-        address = await self.retrier.run(lambda: self.server.upsert_run(run))
+        address = await self.passage.retrier.run(lambda: self.passage.server.upsert_run(run))
         return RunStatus(history_lines=address.history_line_count) if address.history_line_count else None
 
-    async def begin(self, ledger: Ledger, key: str, status: RunStatus | None) -> Progress:
+    async def begin(self, ledger: Ledger, status: RunStatus | None) -> Progress:
         """Settle the numbering on first contact; later, forget acknowledgements that the server no longer backs.
 
         With `force` none of them counts: every line is sent again under its number.
         """
+        key = self.passage.key
         progress = ledger.progress(key)
-        if progress.begun and not overlaps(progress, self.after):
-            held = no_lines() if self.options.force else still_held(progress, status)
+        if progress.begun and not overlaps(progress, self.passage.after):
+            held = no_lines() if self.passage.options.force else still_held(progress, status)
             return progress if held == dict(progress.lines) else ledger.record(key, lines_entry(held))
-        features = await self.retrier.run(self.server.features)
+        features = await self.passage.retrier.run(self.passage.server.features)
         structured = "STRUCTURED_CONSOLE_LOGS" in features
         try:
-            return await asyncio.to_thread(self._settle, ledger, key, status, structured, await self._console(status))
+            return await asyncio.to_thread(self._settle, ledger, status, structured, await self._console(status))
         except RemoteConflict:
             known = await self._whole_before_others(status)
             if known is None:
@@ -85,42 +73,42 @@ class Numbering:
 
     async def _console(self, status: RunStatus | None) -> ConsoleTail | None:
         """The end of the console there, where lines of other parts may be before ours; None when nobody tells."""
-        goes_on = self.run.identity.resumes or self.after is not None
-        if status is None or not status.output_lines or not goes_on or self.options.force:
+        is_asked = self.passage.goes_on and not self.passage.options.force
+        if status is None or not status.output_lines or not is_asked:
             return None
-        address = await address_of(self.run.identity, self.destination, Progress(), self.server, self.retrier)
+        address = await self.passage.addressed(Progress())
         try:
-            return await self.retrier.run(lambda: self.server.console_tail(address, LINES_ASKED))
+            return await self.passage.retrier.run(lambda: self.passage.server.console_tail(address, LINES_ASKED))
         except RefusedError:
             return None
 
     def _settle(
-        self, ledger: Ledger, key: str, status: RunStatus | None, structured: bool, console: ConsoleTail | None
+        self, ledger: Ledger, status: RunStatus | None, structured: bool, console: ConsoleTail | None
     ) -> Progress:
         settled = settle(
             status,
             structured=structured,
-            resumes=self.run.identity.resumes,
-            after=self.after,
-            force=self.options.force,
+            resumes=self.passage.run.identity.resumes,
+            after=self.passage.after,
+            force=self.passage.options.force,
             lines_of=self._own_lines,
             later_lines_of=self._later_lines,
             console=console,
         )
         if settled.displaces:
-            self._forget_later_numbers(key)
-        return ledger.record(key, settled.entry)
+            self._forget_later_numbers()
+        return ledger.record(self.passage.key, settled.entry)
 
-    def _forget_later_numbers(self, key: str) -> None:
+    def _forget_later_numbers(self) -> None:
         """Before the first line goes where a later fragment's are: that fragment may not count on them any more."""
-        for run in self.later:
-            with Ledger.open(run.directory.log, self.options.state_folder) as ledger:
-                if ledger.progress(key).begun:
-                    ledger.record(key, forgotten_entry())
+        for run in self.passage.later:
+            with Ledger.open(run.directory.log, self.passage.options.state_folder) as ledger:
+                if ledger.progress(self.passage.key).begun:
+                    ledger.record(self.passage.key, forgotten_entry())
 
     def tail_check(self, status: RunStatus | None, progress: Progress) -> TailCheck:
         """Whether the server's last row is in the way of this fragment's."""
-        tail = None if self.options.force or self.later else server_tail(status, progress)
+        tail = None if self.passage.options.force or self.passage.later else server_tail(status, progress)
         return TailCheck(tail, partial(self._own_lines, Stream.HISTORY))
 
     async def overtaken_at(
@@ -135,21 +123,21 @@ class Numbering:
         known = {stream: progress.base[stream] + progress.lines[stream] for stream in _TIMED}
         if status is None or not any(held[stream] > known[stream] for stream in _TIMED):
             return None
-        if not self.later and not any(progress.lines[stream] for stream in _TIMED):
+        if not self.passage.later and not any(progress.lines[stream] for stream in _TIMED):
             return None
         most = {stream: min(held[stream], known.get(stream, held[stream])) for stream in NUMBERED}
         found = await asyncio.to_thread(self._end_within, most, progress, start)
         if found is None:
             return None
         end, last = found
-        return end if self.later or await self._is_in_place(status, last) else None
+        return end if self.passage.later or await self._is_in_place(status, last) else None
 
     def _end_within(
         self, most: Mapping[Stream, int], progress: Progress, start: Checkpoint | None = None
     ) -> tuple[dict[Stream, int], str | None] | None:
         """Where the fragment's lines end, and its last row; None, as soon as it shows, when one goes beyond `most`."""
         end, last = dict(progress.base), None
-        for batch in self._batches(self.run, progress.starting_step, start):
+        for batch in self._batches(self.passage.run, progress.starting_step, start):
             end = {stream: progress.base[stream] + count for stream, count in batch.next.items()}
             if any(end[stream] > count for stream, count in most.items()):
                 return None
@@ -176,21 +164,21 @@ class Numbering:
         """Whether the server has our last row at its step, and its own last row is a newer one."""
         if last is None or not status.history_tail or not is_newer(status.history_tail[-1], last):
             return False
-        address = await address_of(self.run.identity, self.destination, Progress(), self.server, self.retrier)
+        address = await self.passage.addressed(Progress())
         step = step_of(last)
         try:
-            rows = await self.retrier.run(lambda: self.server.history_rows(address, step, step + 1, 2))
+            rows = await self.passage.retrier.run(lambda: self.passage.server.history_rows(address, step, step + 1, 2))
         except RefusedError:
             # A server that does not answer such questions.
             return False
         return any(is_same(members_of(last), members_of(row)) for row in rows)
 
     def _own_lines(self, stream: Stream) -> Iterator[str]:
-        for batch in self._batches(self.run):
+        for batch in self._batches(self.passage.run):
             yield from batch.lines[stream]
 
     def _later_lines(self, stream: Stream) -> Iterator[str]:
-        for run in self.later:
+        for run in self.passage.later:
             for batch in self._batches(run):
                 yield from batch.lines[stream]
 

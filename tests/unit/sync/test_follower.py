@@ -52,16 +52,14 @@ class _World:
 
     def waited(self, worked: float = 0.0, **options: Any) -> float:
         """Follow from now on; the second at which the next reading is due."""
+        run = SimpleNamespace(
+            directory=SimpleNamespace(log=self.log, path=self.log.parent),
+            identity=SimpleNamespace(run_id="abc"),
+            size=0,
+        )
         delivery = SimpleNamespace(
-            run=SimpleNamespace(
-                directory=SimpleNamespace(log=self.log, path=self.log.parent),
-                identity=SimpleNamespace(run_id="abc"),
-                size=0,
-            ),
+            passage=SimpleNamespace(run=run, address="e/p/r", server=self, retrier=self),
             stamp=LogStamp.of(self.log),
-            address="e/p/r",
-            server=self,
-            retrier=self,
             life=lambda: Life(self.alive, ""),
         )
         follower = Follower(SyncOptions(self.log.parent, **options), Reporter(), lambda: self.now, self.sleep)
