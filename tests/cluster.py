@@ -32,12 +32,12 @@ from backhaul.errors import (
     VerificationFailed,
 )
 from backhaul.runs.directory import RunDirectory
-from backhaul.sync.connection import Target
 from backhaul.sync.event import Event, EventKind, OnEvent
 from backhaul.sync.options import SyncOptions
 from backhaul.sync.outcome import Outcome, RunState
 from backhaul.sync.progress import LogStamp
 from backhaul.sync.report import Report
+from backhaul.sync.target import Target
 from backhaul.unattended.queue.entry import Entry, Item, QueueState, Reason
 from backhaul.unattended.queue.sql_queue import SqlQueue
 from backhaul.unattended.queue.sqlite import SqliteDatabase

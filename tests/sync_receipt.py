@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from backhaul.sync.connection import Target, connected
+from backhaul.sync.connection import connected
 from backhaul.sync.receipt_check import check_receipt, read_receipt
 from backhaul.sync.retry import Patience, Retrier
+from backhaul.sync.target import Target
 
 
 def check_receipt_of(path: str | None) -> None:

@@ -21,10 +21,11 @@ from backhaul.cli.render import STDERR, show_error, show_warnings, size
 from backhaul.errors import BackhaulError, NoRunsFound, UsageError
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.find import default_path, find_runs
-from backhaul.sync.connection import Connection, Target, connected
+from backhaul.sync.connection import Connection, connected
 from backhaul.sync.options import SyncOptions
 from backhaul.sync.reporter import Reporter
 from backhaul.sync.state_folder import state_folder
+from backhaul.sync.target import Target
 
 
 @click.command("clean")

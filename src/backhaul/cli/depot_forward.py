@@ -16,8 +16,8 @@ from backhaul.depot import log
 from backhaul.depot.service import default_entity
 from backhaul.errors import Terminated
 from backhaul.relay.service import LOG, Relay
-from backhaul.sync.connection import Target
 from backhaul.sync.outcome import overall_exit_code
+from backhaul.sync.target import Target
 
 
 @click.command("forward")

@@ -25,10 +25,11 @@ from backhaul.errors import BackhaulError
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.find import find_runs
 from backhaul.runs.open_files import OpenFiles
-from backhaul.sync.connection import OWN_DEPOT, Target, connected, destination_of, user_settings
+from backhaul.sync.connection import connected, destination_of, user_settings
 from backhaul.sync.ledger import read_ledger
 from backhaul.sync.local_depot import running_depot
 from backhaul.sync.state_folder import state_folder
+from backhaul.sync.target import OWN_DEPOT, Target
 from backhaul.wire.remote import RunAddress
 
 

@@ -16,8 +16,9 @@ from backhaul.cli.queue_view import show_changed, show_queue
 from backhaul.cli.render import show_error
 from backhaul.errors import BackhaulError, NoRunsFound
 from backhaul.runs.find import find_runs
-from backhaul.sync.connection import Target, destination_of, user_settings
+from backhaul.sync.connection import destination_of, user_settings
 from backhaul.sync.state_folder import state_folder
+from backhaul.sync.target import Target
 from backhaul.unattended.judgement import Judge
 from backhaul.unattended.queue.entry import OPEN, Item, Key, QueueState
 from backhaul.unattended.queue.interface import Queue

@@ -10,11 +10,11 @@ from typing import Any
 import click
 
 from backhaul.cli.line_options import timeout_option
+from backhaul.sync.target import Target
 from backhaul.unattended.choices import Choices
 from backhaul.unattended.disk_guard import CHOICES, Action, Thresholds
 from backhaul.unattended.job import JobEnd, JobNotStarted, leave_like
 from backhaul.unattended.job_environment import is_wrapped
-from backhaul.unattended.order import Target
 from backhaul.unattended.voice import Voice
 from backhaul.unattended.wrapper import run
 
@@ -139,7 +139,7 @@ def _choices(choices: dict[str, Any]) -> Choices:
         sync=choices["sync"],
         deadline=choices["deadline"],
         folders=tuple(folder.absolute() for folder in choices["folders"]),
-        target=Target(choices["to"], choices["entity"], choices["project"], choices["timeout"]),
+        target=Target(choices["to"], choices["entity"], choices["project"], timeout=choices["timeout"]),
         drain_on=choices["drain_on"],
         notice_signal=choices["notice_signal"],
         disk_signal=choices["disk_signal"],

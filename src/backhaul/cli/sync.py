@@ -22,13 +22,14 @@ from backhaul.errors import BackhaulError, DeadlineReached, Interrupted, Tempora
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.roots import Roots, roots_of
 from backhaul.sync.at_once import MOST_RUNS
-from backhaul.sync.connection import Connection, Target, connected, destination_of, user_settings
+from backhaul.sync.connection import Connection, connected, destination_of, user_settings
 from backhaul.sync.door import deliver, wanted_runs
 from backhaul.sync.event import Event
 from backhaul.sync.options import SyncOptions
 from backhaul.sync.policy import ArtifactPolicy
 from backhaul.sync.report import Report
 from backhaul.sync.state_folder import state_folder
+from backhaul.sync.target import Target
 
 _GOES_ON = frozenset(kind.exit_code for kind in (TemporaryError, DeadlineReached, Interrupted, Terminated))
 

@@ -18,13 +18,14 @@ from backhaul.cli.render import STDERR, show_error, show_outcomes, show_warnings
 from backhaul.errors import BackhaulError
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.roots import roots_of
-from backhaul.sync.connection import Connection, Target, connected
+from backhaul.sync.connection import Connection, connected
 from backhaul.sync.door import confirm, wanted_runs
 from backhaul.sync.receipt_check import ReceiptOnFile, check_receipt, read_receipt
 from backhaul.sync.report import Report
 from backhaul.sync.retry import Patience, Retrier
 from backhaul.sync.signature import own_fingerprint
 from backhaul.sync.state_folder import state_folder
+from backhaul.sync.target import Target
 
 
 @click.command("verify")

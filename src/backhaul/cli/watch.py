@@ -16,10 +16,10 @@ from backhaul.cli.quantities import BYTES
 from backhaul.cli.queue import queue_option
 from backhaul.cli.render import show_error
 from backhaul.errors import BackhaulError, Terminated
-from backhaul.sync.connection import Target
 from backhaul.sync.options import SyncOptions
 from backhaul.sync.policy import ArtifactPolicy
 from backhaul.sync.state_folder import state_folder
+from backhaul.sync.target import Target
 from backhaul.unattended.disk_guard import Action, Thresholds
 from backhaul.unattended.guarded_folders import GuardedFolders
 from backhaul.unattended.queue.interface import Queue

@@ -15,10 +15,11 @@ from backhaul.depot.place import Place
 from backhaul.errors import BackhaulError, ConfigurationError, Interrupted
 from backhaul.relay.forwarder import Forwarder
 from backhaul.relay.spool import Spool
-from backhaul.sync.connection import Target, connected
+from backhaul.sync.connection import connected
 from backhaul.sync.door import sync
 from backhaul.sync.outcome import Outcome
 from backhaul.sync.report import Report
+from backhaul.sync.target import Target
 
 LOG = logging.getLogger("backhaul.relay")
 # How long (seconds) a dead line is tried before the runs are looked at anew; nothing is lost when this is over.

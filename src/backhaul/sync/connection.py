@@ -12,6 +12,7 @@ from backhaul.sync.at_once import connections_at_once
 from backhaul.sync.depot_folder import default_data_folder
 from backhaul.sync.destination import Destination
 from backhaul.sync.local_depot import running_depot
+from backhaul.sync.target import OWN_DEPOT, Target
 from backhaul.wire.credentials import find_api_key
 from backhaul.wire.gated import Gate, Gated, open_to_all
 from backhaul.wire.hosts import checked_base_url
@@ -19,24 +20,6 @@ from backhaul.wire.pace import Pace, Timetable
 from backhaul.wire.server import Server
 from backhaul.wire.settings import Settings, load_settings
 from backhaul.wire.traffic import Traffic
-
-OWN_DEPOT = "depot"
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where a user wants runs to be; what he does not say, the log and his settings do.
-
-    `to` is a server's address, or `depot` for his own on this machine. `timeout` is the longest time, in seconds,
-    without a byte in either direction; `bwlimit` what may leave: bytes a second or a timetable, as the option has it.
-    """
-
-    to: str | None = None
-    entity: str | None = None
-    project: str | None = None
-    run_id: str | None = None
-    timeout: float = 60.0
-    bwlimit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

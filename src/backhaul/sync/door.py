@@ -16,7 +16,7 @@ from backhaul.runs.find import find_runs
 from backhaul.runs.roots import AS_RECORDED, Roots, roots_of
 from backhaul.sync.at_once import MOST_RUNS
 from backhaul.sync.audit import audit_runs
-from backhaul.sync.connection import Connection, Target, connected
+from backhaul.sync.connection import Connection, connected
 from backhaul.sync.engine import Engine
 from backhaul.sync.event import OnEvent
 from backhaul.sync.options import SyncOptions
@@ -26,6 +26,7 @@ from backhaul.sync.report import Report
 from backhaul.sync.reporter import Reporter
 from backhaul.sync.retry import Patience
 from backhaul.sync.state_folder import state_folder
+from backhaul.sync.target import Target
 
 Result = TypeVar("Result")
 AnyPath = str | os.PathLike[str]

@@ -12,7 +12,7 @@ from pathlib import Path
 from backhaul.errors import BackhaulError
 from backhaul.sync.depot_folder import default_data_folder
 from backhaul.sync.state_folder import state_folder
-from backhaul.unattended.order import Target
+from backhaul.sync.target import OWN_DEPOT, Target
 from backhaul.wire.credentials import find_api_key
 from backhaul.wire.settings import load_settings
 
@@ -44,7 +44,7 @@ def _way_home(target: Target, env: Mapping[str, str]) -> Iterator[str]:
     try:
         settings = load_settings(env, Path.cwd(), Path.home())
         yield from settings.warnings
-        if target.to != "depot":
+        if target.to != OWN_DEPOT:
             find_api_key(target.to or settings.base_url, settings, env, Path.home())
         elif not os.access(default_data_folder().parent, os.W_OK) and default_data_folder().parent.exists():
             yield f"the depot cannot keep anything in {default_data_folder()}"

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from backhaul.errors import BackhaulError, DeadlineReached
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.open_files import files_open_for_writing
-from backhaul.sync.connection import Connection, Target, connected
+from backhaul.sync.connection import Connection, connected
 from backhaul.sync.door import deliver
 from backhaul.sync.options import SyncOptions
 from backhaul.sync.outcome import Outcome, RunState
@@ -36,15 +36,14 @@ def bring_home(runs: Sequence[RunDirectory], order: Order, began: float) -> None
 
     They go into the queue before anything is sent, so that whatever happens to this process they are known.
     """
-    target = Target(order.target.to, order.target.entity, order.target.project, None, order.target.timeout)
-    queue = HandingOver.to(target)
+    queue = HandingOver.to(order.target)
     # A worker may have them when our time is over, or at once when we do not try.
     own_time = order.deadline + _CLEAR_OF_US if order.sync else 0.0
     is_queued = _told(lambda: queue.before(runs, not_before=time.time() + own_time))
     if order.sync:
         if not order.live:
             _settle(runs, min(_SETTLES_WITHIN, order.deadline / 4))
-        report = _brought(runs, target, order, max(0.0, order.deadline - (time.monotonic() - began)))
+        report = _brought(runs, order, max(0.0, order.deadline - (time.monotonic() - began)))
         is_queued = _told(lambda: queue.after(report.runs, runs)) and is_queued
         _tell(report, is_queued)
 
@@ -67,9 +66,9 @@ def _settle(runs: Iterable[RunDirectory], patience: float) -> None:
         time.sleep(_LOOK_EVERY)
 
 
-def _brought(runs: Sequence[RunDirectory], target: Target, order: Order, left: float) -> Report:
+def _brought(runs: Sequence[RunDirectory], order: Order, left: float) -> Report:
     try:
-        with connected(target) as there:
+        with connected(order.target) as there:
             return asyncio.run(_within(left, runs, there, order))
     except BackhaulError as error:
         return Report(tuple(_failed(run, error) for run in runs))

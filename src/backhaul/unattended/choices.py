@@ -6,8 +6,8 @@ import signal
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from backhaul.sync.target import Target
 from backhaul.unattended.disk_guard import Thresholds
-from backhaul.unattended.order import Target
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,11 @@ from typing import Self
 
 from backhaul.errors import BackhaulError, ConfigurationError
 from backhaul.runs.directory import RunDirectory
-from backhaul.sync.connection import Target, destination_of, user_settings
+from backhaul.sync.connection import destination_of, user_settings
 from backhaul.sync.destination import Destination
 from backhaul.sync.outcome import Outcome
 from backhaul.sync.state_folder import state_folder
+from backhaul.sync.target import Target
 from backhaul.unattended.judgement import Judge
 from backhaul.unattended.queue.entry import Entry, QueueState, Reason
 from backhaul.unattended.queue.opening import open_queue

@@ -8,15 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Self
 
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where the user wants the runs to be, as `backhaul sync` has it."""
-
-    to: str | None = None
-    entity: str | None = None
-    project: str | None = None
-    timeout: float = 60.0
+from backhaul.sync.target import Target
 
 
 @dataclass(frozen=True, slots=True)

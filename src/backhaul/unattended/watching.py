@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backhaul.sync.target import Target
 from backhaul.unattended.disk_guard import Thresholds
 from backhaul.unattended.lookout import Orders, Tell
 from backhaul.unattended.notices import ADDRESSES, CLOUDS, Aws, Azure, Gcp, HttpAsk, Notice, cloud_of_this_machine
-from backhaul.unattended.order import Target
 
 if TYPE_CHECKING:
     from backhaul.unattended.guarded_folders import GuardedFolders

@@ -26,13 +26,14 @@ from backhaul.clean.extent import extent_of
 from backhaul.clean.removal import withdraw
 from backhaul.clean.verdict import Clearing, Fate, Verdict
 from backhaul.runs.find import find_runs
-from backhaul.sync.connection import Connection, Target, connected
+from backhaul.sync.connection import Connection, connected
 from backhaul.sync.ledger import Ledger
 from backhaul.sync.options import SyncOptions
 from backhaul.sync.progress import LogStamp
 from backhaul.sync.retry import Patience
 from backhaul.sync.signature import signed
 from backhaul.sync.state_folder import state_folder
+from backhaul.sync.target import Target
 from backhaul.wandblog import LogReader
 from backhaul.wandblog.writer import LogWriter
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import NamedTuple
 
-from backhaul.sync.connection import Target
+from backhaul.sync.target import Target
 
 
 class Where(NamedTuple):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from backhaul.sync.connection import Target
 from backhaul.sync.options import SyncOptions
+from backhaul.sync.target import Target
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,12 @@ from typing import Protocol
 
 from backhaul.errors import BackhaulError, ConfigurationError, TemporaryError, TimedOut
 from backhaul.runs.directory import RunDirectory
-from backhaul.sync.connection import Connection, Target, connected, user_settings
+from backhaul.sync.connection import Connection, connected, user_settings
 from backhaul.sync.door import deliver
 from backhaul.sync.event import OnEvent
 from backhaul.sync.options import SyncOptions
 from backhaul.sync.report import Report
+from backhaul.sync.target import Target
 from backhaul.unattended.watch.line import Line
 from backhaul.wire.gated import Gate, open_to_all
 
