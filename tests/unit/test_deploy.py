@@ -171,9 +171,9 @@ def test_the_image_is_made_of_what_the_package_offers() -> None:
     """Extras by their names, a Python that it supports, and a user who is nobody."""
     text = (_DEPLOY / "Dockerfile").read_text()
     project = tomllib.loads((_ROOT / "pyproject.toml").read_text())["project"]
-    (extras,) = re.findall(r"/source\[([\w,]+)\]", text)
+    (extras,) = re.findall(r"whl\)\[([\w,]+)\]", text)
     assert set(extras.split(",")) <= project["optional-dependencies"].keys()
-    (python,) = re.findall(r"^FROM python:([\d.]+)-slim$", text, re.MULTILINE)
+    (python,) = set(re.findall(r"^FROM python:([\d.]+)-slim(?: AS \w+)?$", text, re.MULTILINE))
     assert Version(python) in SpecifierSet(project["requires-python"])
     (user,) = re.findall(r"--uid (\d+)", text)
     (deployment,) = _of_kind("Deployment")
