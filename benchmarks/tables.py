@@ -38,6 +38,9 @@ BENCHMARKS = {
     "status": Benchmark("benchmarks/status.py", "benchmarks/status.py --runs 200 --repeat 1"),
     "read": Benchmark("benchmarks/read.py --size 180", "benchmarks/read.py --size 4"),
     "watch": Benchmark("benchmarks/watch.py --idle 30", "benchmarks/watch.py --runs 5 --idle 2"),
+    "footprint": Benchmark(
+        "benchmarks/footprint.py --rounds 5 --wheelhouse", "benchmarks/footprint.py --rounds 1 --wheelhouse"
+    ),
     "intake": Benchmark("benchmarks/depot.py intake", "benchmarks/depot.py intake --rows 20000"),
     "upload": Benchmark("benchmarks/depot.py upload", "benchmarks/depot.py upload --clients 2"),
     "chart": Benchmark("benchmarks/depot.py chart", "benchmarks/depot.py chart --rows 20000"),
@@ -150,6 +153,20 @@ def _idle(what: str) -> Callable[[Figures], tuple[str, str, float]]:
     return shown
 
 
+def _start(command: str) -> Callable[[Figures], tuple[str, str, float]]:
+    def shown(figures: Figures) -> tuple[str, str, float]:
+        ours, bare = figures[command]["cpu"], figures["python -c pass"]["cpu"]
+        return _seconds(ours), f"{_seconds(bare)} (`python -c pass`)", ours / bare
+
+    return shown
+
+
+def _wheel(figures: Figures) -> tuple[str, str, float]:
+    told = figures["wheels"]
+    ours, whole = f"{told['ours'] / 1024:,.0f} KiB", f"{told['bytes'] / 2**20:.1f} MiB"
+    return ours, f"{whole} (all {told['count']} wheels)", told["ours"] / told["bytes"]
+
+
 def _intake(figures: Figures) -> tuple[str, str, float]:
     told = figures["intake"]
     shown = (
@@ -216,6 +233,25 @@ TABLES: dict[str, tuple[list[str], list[Row]]] = {
             Row("all rows with the summary: MB/s", "read", _reading("rows")),
             Row("`backhaul watch`, 1,000 runs, idle: % of a core", "watch", _idle("share"), "≤ 2 %", 2),
             Row("the same: MB of memory", "watch", _idle("memory"), "≤ 100 MB", 100),
+        ],
+    ),
+    "footprint": (
+        ["what", "measured", "held against", "figure", "goal", "met"],
+        [
+            *(
+                Row(f"`{command}`{more}", "footprint", _start(command))
+                for command, more in {
+                    "backhaul --help": "",
+                    "backhaul --version": "",
+                    "backhaul init slurm": "",
+                    "backhaul run -- true": ", the job included",
+                    "backhaul status empty": ", a folder without runs",
+                    "backhaul queue list": ", no runs",
+                    "backhaul sync --help": "",
+                    "backhaul depot --help": "",
+                }.items()
+            ),
+            Row("the wheel, and all that it needs", "footprint", _wheel),
         ],
     ),
     "depot": (

@@ -4,9 +4,9 @@
 What is checked: the reference is that of the program, in both directions: commands, options with what follows them,
 their choices and defaults, environment variables, exit codes with their errors, keys of JSON documents
 (`check_reference.py`); every error class has its page, with its exit code, every finding one with its severity and its
-place in the troubleshooting page, and no page is without either; every `backhaul …` line in the texts is one that the
-program understands; relative links lead somewhere; no text holds a path of the machine on which it was written;
-fragments of the change log have their form.
+place in the troubleshooting page, and no page is without either; each has the messages of its code (`messages.py`);
+every `backhaul …` line in the texts is one that the program understands; relative links lead somewhere; no text holds a
+path of the machine on which it was written; fragments of the change log have their form.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 
 import click
 from check_reference import check_reference, error_classes, inline_codes
+from messages import check_messages
 
 from backhaul import errors
 from backhaul.cli.main import cli
@@ -50,6 +51,7 @@ def check(root: Path = _ROOT) -> list[str]:
         *check_reference(root),
         *_check_error_pages(root),
         *_check_finding_pages(root),
+        *check_messages(root),
         *_check_troubleshooting(root),
         *_check_command_lines(root),
         *_check_links(root),

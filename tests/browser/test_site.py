@@ -114,12 +114,38 @@ def test_the_search_finds_an_error_by_its_code_and_the_result_leads_there(page: 
     # What is typed before the index is there is not looked for, and nothing tells when it is.
     for text in ["captive-porta", "captive-portal"] * 10:
         page.fill(".md-search__input", text)
+        page.dispatch_event(".md-search__input", "keyup")  # which the search listens to, and filling does not send
         with contextlib.suppress(TimeoutError):
             result.wait_for(timeout=1500)
             break
     result.click()
     page.wait_for_url(re.compile(r"/errors/captive-portal\.html"))
     assert page.locator("h1").inner_text().startswith("captive-portal")
+
+
+_LEDGER = "/data/wandb/offline-run-1/run-abc.wandb.backhaul"
+_PASTED = {
+    "errors/empty-log": "error empty-log  /run-af.wandb is\nempty (0 bytes): no record of this run reached the disk.",
+    "errors/disk-full": f"The ledger {_LEDGER} cannot be written: No space left on device.",
+    "errors/tls-failure": "The certificate of wandb.example.org is not trusted: self-signed certificate",
+    "errors/log-torn": "The job was killed while it wrote: the last record is to",
+    "errors/index": "Sending lines of ada/cifar/mgrkoq0v failed: 503 Service Unavailable",
+    "troubleshooting": "wandb: Network error (ReadTimeout), entering retry loop.",
+}
+
+
+def test_a_message_that_is_pasted_into_the_search_leads_to_its_page(page: Page, address: str) -> None:
+    """With the names, paths and numbers that it has; also when it was cut, or comes from the official client."""
+    page.goto(f"{address}/reference/commands.html")
+    for name, text in _PASTED.items():
+        page.fill(".md-search__input", text)
+        link = str(page.locator(".pasted-message a").first.get_attribute("href"))
+        assert link.partition("#")[0] == f"../{name}.html", text
+    page.fill(".md-search__input", "backhaul sync of all the runs that cannot be found")
+    assert page.locator(".pasted-message a").count() == 0
+    page.fill(".md-search__input", _PASTED["errors/disk-full"])
+    page.click(".pasted-message a")
+    page.wait_for_url(re.compile(r"/errors/"))
 
 
 @pytest.mark.parametrize("name", ["index", "reference/commands", "troubleshooting", "errors/captive-portal"])

@@ -115,6 +115,7 @@ def test_documentation_agrees_with_the_code(check_docs: ModuleType) -> None:
         (_replace("docs/errors/log-torn.md", "Severity: warning", "Severity: note"), "the severity is warning"),
         (_replace("docs/errors/index.md", "(log-torn.md) | warning", "(log-torn.md) | note"), "log-torn is not listed"),
         (_replace("docs/troubleshooting.md", "(F17)", "(F71)"), "F17 is not told"),
+        (_replace("docs/errors/empty-log.md", "has a header", "has some"), "empty-log.md: its messages are not those"),
         (_replace("docs/errors/no-runs.md", "folder of your project", "folder"), "no-runs.md: nobody who searches"),
         (_replace("docs/troubleshooting.md", "(errors/lock-held.md)", ""), "the finding lock-held is not told"),
         (_append("docs/how-to/cron.md", "```sh\nsudo true\n```"), "before `sudo true` has to stand"),
@@ -148,3 +149,21 @@ def test_every_test_that_the_comparison_names_is_there() -> None:
             named += 1
             assert f"def {name}(" in (_ROOT / (path or module)).read_text(), line
     assert named > 20
+
+
+@pytest.fixture(scope="module")
+def messages(check_docs: ModuleType) -> dict[str, frozenset[str]]:
+    """What `scripts/messages.py`, its neighbour, reads out of the code."""
+    found: dict[str, frozenset[str]] = sys.modules[check_docs.check_messages.__module__].messages()
+    return found
+
+
+def test_messages_are_read_out_of_the_code_with_what_differs_left_out(messages: dict[str, frozenset[str]]) -> None:
+    """Of errors and findings: written as one text, put together, given to a function, returned by one, in a table."""
+    assert "… is empty (… bytes): no record of this run reached the disk." in messages["empty-log"]
+    assert "The ledger … cannot be written: …." in messages["disk-full"] & messages["ledger-unwritable"]
+    assert "A tag has … characters; a server takes 1 to 64." in messages["metadata-refused"]
+    assert "No offline run was found under …." in messages["no-runs"]
+    assert "Connecting to … took too long" in messages["timed-out"]
+    assert "The server does not have all of this run." in messages["remote-less"]
+    assert "Sending lines of … failed: …" in messages["doing"]
