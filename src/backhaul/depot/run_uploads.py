@@ -85,15 +85,20 @@ class RunUploads:
         naming = begun(blob, lambda copy: ended(self._awaited.take(file, brought.mark, copy)))
         return named(blob, naming, self._blobs.destroy, self._blobs.remove) != blob.name
 
-    def sweep(self) -> None:
-        """Looks at all that may have come, ends what cannot come any more, and removes what belongs to nothing."""
+    def sweep(self, stopped: Callable[[], bool] = lambda: False) -> None:
+        """Looks at all that may have come, ends what cannot come any more, and removes what belongs to nothing.
+
+        It ends early when the depot is `stopped`: what is left is done another time.
+        """
         for run_id in self._awaited.runs():
+            if stopped():
+                return
             self.look(run_id)
         before = self._clock() - _SLOWEST
-        while (over := self._awaited.over(before)) and self._end(over, before):
+        while not stopped() and (over := self._awaited.over(before)) and self._end(over, before):
             pass
         left = self._mailboxes.older(_FOLDER, BROUGHT_AFTER)
-        while names := list(islice(left, _IDS_AT_ONCE)):
+        while not stopped() and (names := list(islice(left, _IDS_AT_ONCE))):
             known = self._awaited.known({_id_of(name) for name in names})
             self._empty(name for name in names if _id_of(name) not in known)
 

@@ -76,7 +76,7 @@ class Sweep:
             self._remove(unnamed & self._unnamed)
             self._unnamed = unnamed - self._unnamed
             if self._run_uploads:
-                self._run_uploads.sweep()
+                self._run_uploads.sweep(self._stop.is_set)
 
     def _work(self) -> None:
         for ticks in itertools.count():

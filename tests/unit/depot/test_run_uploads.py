@@ -293,8 +293,10 @@ def test_mailboxes_are_emptied_a_day_after_their_addresses_expired(each_house: H
 
 
 def test_a_run_that_is_silent_is_looked_at_by_the_sweep(house: House) -> None:
-    """A depot that was killed before it looked does so when it starts, though nobody asks."""
+    """A depot that was killed before it looked does so when it starts, though nobody asks; not while it stops."""
     house.bring(b"some")
+    house.uploads.sweep(lambda: True)
+    assert house.read() is None
     house.sweep.tick(whole=True)
     assert house.read() == b"some"
 
