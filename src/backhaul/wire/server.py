@@ -7,25 +7,18 @@ import base64
 import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from urllib.parse import quote
-
-from isal import isal_zlib
 
 from backhaul.errors import BadRequest, CaptivePortal, NotFound, UnexpectedAnswer
-from backhaul.wire import documents, reading, storage
-from backhaul.wire.answers import error_of
+from backhaul.wire import documents, reading
 from backhaul.wire.artifacts import ArtifactDoor
 from backhaul.wire.gathering import Gathering
 from backhaul.wire.graphql import GraphQL
-from backhaul.wire.message import FileSlice, Request, Transport
+from backhaul.wire.lines import LineDoor
+from backhaul.wire.message import FileSlice, Transport
 from backhaul.wire.remote import ConsoleTail, RunAddress, RunStatus, RunUpsert, UploadTarget, Viewer
 from backhaul.wire.run_statuses import RunName, StatusDoor
-from backhaul.wire.shape import strict_json
+from backhaul.wire.storage import StorageDoor
 
-_GZIP = "FILESTREAM_GZIP"
-_WORTH_PACKING = 4096
-# The fastest level packs lines nearly as well as the best, at 300 MB/s.
-_GZIP_LEVEL, _GZIP_FORMAT = 1, 31
 # With these the server, or what stands before it, says nothing about the question itself.
 _NO_ANSWER = {401, 407, 408, 425, 429, 502, 503, 504}
 
@@ -51,28 +44,25 @@ class Server:
         graphql_timeout: float = 30.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._transport = transport
         self._base_url = base_url.rstrip("/")
-        self._storage = storage.StorageDoor(transport, self._base_url)
-        self._clock = clock
         self._features: frozenset[str] | None = None
         self._default_entity: str | None = None
         self._asking_once = asyncio.Lock()
         self._takes_files_with_upsert = True
-        # None until the server has shown whether it unpacks.
-        self._packs: bool | None = None
         basic = base64.b64encode(f"api:{api_key}".encode()).decode("ascii")
-        self._secrets = (basic, api_key)
-        self._headers = {**(extra_headers or {}), "User-Agent": _user_agent()}
-        self._private_headers = {**self._headers, "Authorization": f"Basic {basic}"}
+        secrets = (basic, api_key)
+        headers = {**(extra_headers or {}), "User-Agent": _user_agent()}
+        private = {**headers, "Authorization": f"Basic {basic}"}
         self._graphql = GraphQL(
             transport,
             f"{self._base_url}/graphql",
-            {**self._private_headers, "X-WANDB-USERNAME": username, "X-WANDB-USER-EMAIL": email},
+            {**private, "X-WANDB-USERNAME": username, "X-WANDB-USER-EMAIL": email},
             graphql_timeout,
-            self._secrets,
+            secrets,
             clock,
         )
+        self._lines = LineDoor(transport, self._base_url, private, secrets, clock, self.features)
+        self._storage = StorageDoor(transport, self._base_url, headers, clock)
         self._statuses = Gathering(StatusDoor(self._graphql, self.default_entity).ask)
 
     @property
@@ -189,35 +179,8 @@ class Server:
         return reading.console_tail_of(await self._graphql.ask(documents.CONSOLE_TAIL, place, doing), doing)
 
     async def file_stream(self, address: RunAddress, body: bytes) -> None:
-        """Send one ready `file_stream` body (JSON); it is acknowledged when this returns.
-
-        A long one goes as gzip where the server offers that. Source: `filestreamimpl.go` of 0.31.
-        """
-        if self._packs is False or len(body) < _WORTH_PACKING or _GZIP not in await self.features():
-            return await self._post_lines(address, body, {})
-        packed = await asyncio.to_thread(isal_zlib.compress, body, _GZIP_LEVEL, _GZIP_FORMAT)
-        try:
-            await self._post_lines(address, packed, {"Content-Encoding": "gzip"})
-        except BadRequest:
-            if self._packs:
-                raise
-            # The lines, or something on the way that cannot unpack: what is refused plain is refused for its content.
-            self._packs = False
-            return await self._post_lines(address, body, {})
-        self._packs = True
-        return None
-
-    async def _post_lines(self, address: RunAddress, body: bytes, encoding: Mapping[str, str]) -> None:
-        path = "/".join(quote(part, safe="") for part in (address.entity, address.project, address.run_id))
-        headers = {**self._private_headers, "Content-Type": "application/json", **encoding}
-        doing = f"Sending lines of {address}"
-        request = Request("POST", f"{self._base_url}/files/{path}/file_stream", headers, body)
-        response = await self._transport.send(request)
-        error = error_of(response, doing, self._clock(), self._secrets)
-        if error is not None:
-            raise error
-        if response.body.strip():
-            strict_json(response.body, doing)
+        """Send one ready `file_stream` body (JSON); it is acknowledged when this returns."""
+        await self._lines.send(address, body)
 
     async def send_alert(self, address: RunAddress, title: str, text: str, severity: str, wait_duration: int) -> None:
         """Send one alert of a run; it becomes a message to people, each time this is called.
@@ -261,11 +224,11 @@ class Server:
         Raises ConnectionLost when the store received other bytes, ServerUnavailable when the address has expired: a new
         one must be asked for, so a retry begins at `create_run_files`.
         """
-        await storage.put_file(self._storage, target, body, self._headers, md5, self._clock())
+        await self._storage.put_file(target, body, md5)
 
     async def put_part(self, target: UploadTarget, body: FileSlice, md5: str) -> str:
         """PUT one part of a file in parts; returns the store's ETag as it came, which the completion must name."""
-        return await storage.put_part(self._storage, target, body, self._headers, md5, self._clock())
+        return await self._storage.put_part(target, body, md5)
 
 
 def _upserting(run: RunUpsert) -> str:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 from backhaul.errors import (
@@ -50,12 +51,21 @@ _KNOWN_CODES: Mapping[bytes, type[BackhaulError]] = {
 class StorageDoor:
     """The way to where files are uploaded, which may be another host than the API's at `api_url`.
 
-    When no connection to it comes about although the API has just answered, StorageUnreachable says so.
+    When no connection to it comes about although the API has just answered, StorageUnreachable says so. `headers` go
+    with every upload; `clock` gives POSIX seconds.
     """
 
-    def __init__(self, transport: Transport, api_url: str) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        api_url: str,
+        headers: Mapping[str, str] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._transport = transport
         self._api_host = urlsplit(api_url).netloc
+        self._headers = headers or {}
+        self._clock = clock
 
     async def send(self, request: Request) -> Response:
         """Return the answer to `request`."""
@@ -71,52 +81,38 @@ class StorageDoor:
                 retry_after=error.retry_after,
             ) from error
 
-    async def close(self) -> None:
-        """Give back all connections."""
-        await self._transport.close()
+    async def put_file(self, target: UploadTarget, body: bytes | FileSlice, md5: str | None) -> None:
+        """PUT `body` at `target`; `md5` (hex or base64) is compared with what the store says it received.
 
+        Raises what the transport raises and what `error_of` makes of an answer; ConnectionLost when the store's MD5
+        differs, ServerUnavailable when the address is expired (ask for a new one).
+        """
+        response = await self._put(target, body, {})
+        received = stored_md5(response.headers)
+        if md5 is not None and received is not None and received != hex_md5(md5):
+            raise ConnectionLost(
+                f"Uploading {target.name} failed: the store received other bytes than were sent (MD5 {received})"
+            )
 
-async def put_file(
-    transport: Transport,
-    target: UploadTarget,
-    body: bytes | FileSlice,
-    headers: Mapping[str, str],
-    md5: str | None,
-    now: float,
-) -> None:
-    """PUT `body` at `target`; `md5` (hex or base64) is compared with what the store says it received.
+    async def put_part(self, target: UploadTarget, body: FileSlice, md5: str) -> str:
+        """PUT one part of a file; `md5` is base64. Returns the ETag as it came.
 
-    Raises what the transport raises and what `error_of` makes of an answer; ConnectionLost when the store's MD5
-    differs, ServerUnavailable when the address is expired (ask for a new one).
-    """
-    await _put(transport, Request("PUT", target.url, {**headers, **target.headers}, body), target.name, md5, now)
+        Raises as `put_file` does, and UnexpectedAnswer when there is no ETag.
+        """
+        response = await self._put(target, body, {"Content-MD5": md5})
+        etag = response.headers.get("etag")
+        if not etag:
+            raise UnexpectedAnswer(f"Uploading a part of {target.name} failed: the store's answer has no ETag")
+        return etag
 
-
-async def put_part(
-    transport: Transport, target: UploadTarget, body: FileSlice, headers: Mapping[str, str], md5: str, now: float
-) -> str:
-    """PUT one part of a file; `md5` is base64. Returns the ETag as it came.
-
-    Raises as `put_file` does, and UnexpectedAnswer when there is no ETag.
-    """
-    request = Request("PUT", target.url, {**headers, **target.headers, "Content-MD5": md5}, body)
-    response = await _put(transport, request, target.name, None, now)
-    etag = response.headers.get("etag")
-    if not etag:
-        raise UnexpectedAnswer(f"Uploading a part of {target.name} failed: the store's answer has no ETag")
-    return etag
-
-
-async def _put(transport: Transport, request: Request, name: str, md5: str | None, now: float) -> Response:
-    response = await transport.send(request)
-    doing = f"Uploading {name}"
-    error = _failure_by_code(response, doing) or error_of(response, doing, now)
-    if error is not None:
-        raise error
-    received = stored_md5(response.headers)
-    if md5 is not None and received is not None and received != hex_md5(md5):
-        raise ConnectionLost(f"{doing} failed: the store received other bytes than were sent (MD5 {received})")
-    return response
+    async def _put(self, target: UploadTarget, body: bytes | FileSlice, more: Mapping[str, str]) -> Response:
+        headers = {**self._headers, **target.headers, **more}
+        response = await self.send(Request("PUT", target.url, headers, body))
+        doing = f"Uploading {target.name}"
+        error = _failure_by_code(response, doing) or error_of(response, doing, self._clock())
+        if error is not None:
+            raise error
+        return response
 
 
 def hex_md5(md5: str) -> str | None:
