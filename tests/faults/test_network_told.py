@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -63,6 +64,22 @@ def test_an_upload_address_that_has_expired_is_asked_for_anew(
     done = backhaul.to(proxy.url).sync(healthy, "-p", project)
     assert (done.exit_code, done.only["state"]) == (0, "verified"), done.stderr
     assert len(proxy.of("CreateRunFiles")) == 2
+
+
+def test_a_server_that_gives_no_second_address_for_a_file(backhaul: Backhaul, proxy: FaultProxy, healthy: Path) -> None:
+    """The file is set aside with the reason, and the others arrive."""
+
+    def unwanted(told: Any) -> Any:
+        for file in told["data"]["createRunFiles"]["files"]:
+            file["uploadUrl"] = None
+        return told
+
+    proxy.on("put", answer(403, "<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"))
+    proxy.on("CreateRunFiles", lying(unwanted), skip=1)
+    done = backhaul.to(proxy.url).sync(healthy)
+    (item,) = done.only["quarantined"]
+    assert (done.exit_code, item["reason"]) == (6, "the server gave no address to upload it to"), done.stderr
+    assert done.only["files"]["remote"] == done.only["files"]["local"] - 1
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ class ToSend:
         artifacts = patient.run.artifacts
         self.runs += 1
         self.files += len(files) + sum(artifact.entries for artifact in artifacts)
-        self.size += patient.run.log.stat().st_size + sum(files) + sum(artifact.size for artifact in artifacts)
+        self.size += patient.stamp.size + sum(files) + sum(artifact.size for artifact in artifacts)
 
     def as_json(self) -> dict[str, int]:
         """The form in `--json`."""

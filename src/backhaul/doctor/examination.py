@@ -29,6 +29,7 @@ from backhaul.runs.life import Life, life_of
 from backhaul.runs.local_run import LocalRun
 from backhaul.sync.ledger import read_ledger
 from backhaul.sync.mishap import told
+from backhaul.sync.progress import LogStamp
 from backhaul.wandblog import LogEnd
 
 _OF_A_RUN: tuple[Callable[[Patient], Iterator[Finding]], ...] = (
@@ -102,10 +103,10 @@ def _of_run(directory: RunDirectory, surroundings: Surroundings) -> tuple[Patien
     """The run, None when its log gives nothing, and what is found about it."""
     findings: list[Finding] = []
     try:
-        ledger = read_ledger(directory.log, surroundings.state_folder)
+        stamp, ledger = LogStamp.of(directory.log), read_ledger(directory.log, surroundings.state_folder)
         run = LocalRun(directory)
         life = _life(directory, run, surroundings)
-        patient = Patient(directory, run, life, ledger, surroundings.open_files, surroundings.state_folder)
+        patient = Patient(directory, run, stamp, life, ledger, surroundings.open_files, surroundings.state_folder)
         for look in _OF_A_RUN:
             findings += look(patient)
     except (BackhaulError, OSError) as failure:

@@ -17,12 +17,14 @@ from backhaul.sync.progress import LogStamp, Progress
 class Patient:
     """A run whose log can be opened.
 
-    `life` says whether somebody still writes it, `ledger` what each destination has acknowledged; `open_files` is one
-    look at all processes, `state_folder` where the user's receipts lie.
+    `stamp` is the log as it was when the visit began, `life` says whether somebody still writes it, `ledger` what each
+    destination has acknowledged; `open_files` is one look at all processes, `state_folder` where the user's receipts
+    lie.
     """
 
     directory: RunDirectory
     run: LocalRun
+    stamp: LogStamp
     life: Life
     ledger: Mapping[str, Progress]
     open_files: OpenFiles
@@ -35,9 +37,8 @@ class Patient:
 
     @property
     def verified(self) -> bool:
-        """Whether some destination was read back and equals the log as it is. Raises OSError."""
-        stamp = LogStamp.of(self.run.log)
-        return any(known.verified == stamp for known in self.ledger.values())
+        """Whether some destination was read back and equals the log."""
+        return any(known.verified == self.stamp for known in self.ledger.values())
 
 
 @dataclass(frozen=True, slots=True)

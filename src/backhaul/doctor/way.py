@@ -239,7 +239,8 @@ class Way:
         server = self._server(transport)
         try:
             if self.run is not None:
-                return (await server.create_run_files(self.run, ["config.yaml"]))[0].url
+                targets = await server.create_run_files(self.run, ["config.yaml"])
+                return targets[0].url if targets else None
             url = await server.address_of_some_file(self.entity, self.project or DEFAULT_PROJECT)
         except (NotFound, BadRequest):
             url = None

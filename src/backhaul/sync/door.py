@@ -180,8 +180,9 @@ def _in_own_thread(work: Coroutine[Any, Any, Result]) -> Result:
         try:
             return done.result()
         except BaseException:
-            loop, task = begun.result()
-            if task is not None and not done.done():
+            if not done.done():
                 # Ctrl-C came to the caller's thread; the work ends in good order before it goes on there.
-                loop.call_soon_threadsafe(task.cancel)
+                loop, task = begun.result()
+                if task is not None:
+                    loop.call_soon_threadsafe(task.cancel)
             raise

@@ -56,8 +56,7 @@ def running_depot(data: Path | None = None) -> Iterator[LocalDepot]:
         try:
             yield _started(process, folder)
         finally:
-            # Closing its standard input asks it to finish what is under way and to stop.
-            process.communicate(timeout=_SECONDS_TO_STOP)
+            _end(process)
 
 
 def _log(folder: Path) -> TextIO:
@@ -79,6 +78,18 @@ def _started(process: subprocess.Popen[str], folder: Path) -> LocalDepot:
     if address is None:
         raise ConfigurationError(f"The depot over {folder} started and does not answer.")
     return LocalDepot(address[0], _key_of(folder), address[1])
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Have the depot finish what is under way and stop, by closing its standard input.
+
+    One that does not is ended: what it has acknowledged is durable.
+    """
+    try:
+        process.communicate(timeout=_SECONDS_TO_STOP)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
 
 
 def _key_of(folder: Path) -> str:

@@ -36,6 +36,7 @@ _NAMES_AT_ONCE = 200
 _SHORT = 16 << 10
 # A file that is written to all the time would otherwise be sent for ever.
 _MOST_VERSIONS = 4
+_NO_ADDRESS = "the server gave no address to upload it to"
 _SUMMARY, _CONFIG, _METADATA, _OUTPUT = "wandb-summary.json", "config.yaml", "wandb-metadata.json", "output.log"
 # Every program that sends a run makes these of its log, and each in its own words.
 MADE_FROM_LOG = frozenset({_SUMMARY, _CONFIG, _METADATA, _OUTPUT})
@@ -155,7 +156,7 @@ class Uploader:
         as it is then: the destination compares what it received with that version's digest.
         """
         if first is None:
-            self._quarantine(f"file {payload.name}", UnexpectedAnswer("the server gave no address to upload it to"))
+            self._quarantine(f"file {payload.name}", UnexpectedAnswer(_NO_ADDRESS))
             return None
         addresses: list[UploadTarget] = [first]
         versions = [digest]
@@ -170,6 +171,8 @@ class Uploader:
                     next="Wait until nothing writes to this file any more, then run the same command again.",
                 )
             fresh = addresses or await self.server.create_run_files(address, [payload.name])
+            if not fresh:
+                raise UnexpectedAnswer(_NO_ADDRESS)
             target = fresh[0]
             addresses.clear()
             await self.server.put_file(target, body, version.md5)

@@ -6,16 +6,17 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from backhaul.doctor import examination
 from backhaul.doctor.diagnosis import Condition, Diagnosis
 from backhaul.doctor.examination import examine
 from backhaul.doctor.finding import Finding
-from backhaul.doctor.patient import Surroundings
+from backhaul.doctor.patient import Patient, Surroundings
 from backhaul.runs.directory import RunDirectory
 from backhaul.wandblog import LogReader, LogWriter
 
@@ -203,3 +204,20 @@ def test_settings_that_wandb_itself_wrote_are_told_and_their_remedies_work(tmp_p
         subprocess.run(finding.remedy, shell=True, env=env, check=True, capture_output=True)
     assert _visit(run, env=env, home=tmp_path / "home").findings == ()
     assert "entity = ada" in own.read_text()
+
+
+def test_a_run_that_is_moved_away_during_the_visit_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was found of it until then counts."""
+    run = copy_of("0.31.0", tmp_path)
+    log = log_of(run)
+
+    def move(_: Patient) -> Iterator[Finding]:
+        log.rename(tmp_path / log.name)
+        return iter(())
+
+    monkeypatch.setattr(examination, "_OF_A_RUN", (move,))
+    home = tmp_path / "home"
+    visit = examine([RunDirectory(run, log)], Surroundings({}, home, home, (), home / "state"))
+    assert (visit.conditions, visit.to_send.runs) == ((Condition.READY,), 1)

@@ -48,7 +48,7 @@ def first_bytes(path: Path) -> str:
 
 
 def _nothing_in_it(patient: Patient, path: str) -> Finding:
-    size = patient.run.log.stat().st_size
+    size = patient.stamp.size
     message, remedy = (
         "The log holds no record, so that there is nothing to send; a repair makes a run of what its files folder has.",
         command("backhaul", "repair", patient.directory.path),
@@ -88,7 +88,7 @@ def _end(patient: Patient, path: str) -> Iterator[Finding]:
         yield Finding("log-torn", message, _told(patient, _tear(patient)), remedy, path)
     elif end is LogEnd.NO_EXIT:
         message = "The job was killed: the log has no exit record; all of it can be sent."
-        size = patient.run.log.stat().st_size
+        size = patient.stamp.size
         evidence = f"the last of {size} bytes end a record that is no exit. {patient.life.because}"
         yield Finding("no-exit-record", message, _told(patient, evidence), remedy, path)
     if not patient.run.has_run_record:
@@ -102,7 +102,7 @@ def _told(patient: Patient, evidence: str) -> str:
 
 
 def _tear(patient: Patient) -> str:
-    size = patient.run.log.stat().st_size
+    size = patient.stamp.size
     torn = next((damage for damage in reversed(patient.run.damage) if damage.kind is DamageKind.TORN), None)
     if torn is None:
         return f"the last of {size} bytes are not a whole record."
