@@ -24,13 +24,19 @@ from backhaul.cli.main import cli
 
 _ROOT = Path(__file__).resolve().parents[1]
 _PAGES = Path("man", "man1")
+# From this heading on the page of settings tells of files.
+_WRITTEN = "\n## What is written where\n"
 _MARKUP = re.compile(r"`([^`]+)`|\[([^\]]+)\]\([^)]+\)|\*([^*]+)\*")
 
 
 def pages() -> dict[Path, str]:
     """The text of each page, by its path in the repository."""
     commands = {name: cli.get_command(click.Context(cli), name) for name in cli.list_commands(click.Context(cli))}
-    written = {_PAGES / "backhaul.1": _page("backhaul", cli, [*_overview(commands), *_environment()], list(commands))}
+    written = {
+        _PAGES / "backhaul.1": _page(
+            "backhaul", cli, [*_overview(commands), *_environment(), *_files()], list(commands)
+        )
+    }
     for name, command in commands.items():
         assert command is not None
         written[_PAGES / f"backhaul-{name}.1"] = _page(
@@ -156,9 +162,10 @@ def _overview(commands: dict[str, click.Command | None]) -> list[str]:
     return _section("COMMANDS", *lines)
 
 
-def _rows(page: str) -> Iterator[list[str]]:
-    """The cells of each row of the page's tables, without their headings."""
-    lines = (_ROOT / "docs" / "reference" / page).read_text(encoding="utf-8").splitlines()
+def _rows(page: str, part: int = 0) -> Iterator[list[str]]:
+    """The cells of each row of the page's tables before `_WRITTEN`, or (1) behind it, without their headings."""
+    text = (_ROOT / "docs" / "reference" / page).read_text(encoding="utf-8")
+    lines = text.split(_WRITTEN)[part].splitlines()
     for before, line in pairwise(lines):
         if line.startswith("|") and before.startswith("|") and not line.startswith("|--"):
             yield [cell.strip() for cell in line.strip("|").split("|")]
@@ -172,6 +179,11 @@ def _exit_status() -> list[str]:
 def _environment() -> list[str]:
     rows = [(".TP", f"\\fB{_text(cells[0])}\\fR", _text(cells[-1]) + ".") for cells in _rows("settings.md")]
     return _section("ENVIRONMENT", *(line for row in rows for line in row))
+
+
+def _files() -> list[str]:
+    rows = [(".TP", _text(where), _text(f"{what}: {why}") + ".") for what, where, why in _rows("settings.md", 1)]
+    return _section("FILES", *(line for row in rows for line in row))
 
 
 def _see_also(names: list[str]) -> Iterator[str]:

@@ -30,7 +30,9 @@
       const found = likeness(text, message);
       if (found >= FEWEST_LETTERS && found > (best.get(address)?.found ?? 0)) best.set(address, { found, title, address });
     }
-    return [...best.values()].sort((one, other) => other.found - one.found).slice(0, 3);
+    const most = Math.max(...[...best.values()].map(({ found }) => found));
+    // What says much less of it is a message of another kind that ends like this one.
+    return [...best.values()].filter(({ found }) => found > 0.75 * most).sort((one, other) => other.found - one.found);
   }
 
   const input = document.querySelector(".md-search__input");

@@ -65,7 +65,7 @@ def _told(name: str) -> bytes:
     found = b""
     for row in table[0].splitlines()[2:]:
         at, length, shown, _ = (cell.strip() for cell in row.strip("|").split("|"))
-        part = shown.strip("`").replace("␊", "\n").replace("␠", " ").encode()
+        part = shown.strip("`").replace("↵", "\n").replace("·", " ").encode()
         assert (int(at), int(length)) == (len(found), len(part)), row
         found += part
     return found

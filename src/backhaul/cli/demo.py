@@ -57,12 +57,12 @@ def _demonstrate(folder: DemoFolder, keep: bool) -> None:
         STDERR.rule("3. What arrived, read back by wandb.Api()")
         STDERR.print(_arrived(document, _rows_by_sdk(folder, depot, document)))
         STDERR.rule("4. Look at it")
-        STDERR.print(depot.sign_in, soft_wrap=True)
         if keep:
+            STDERR.print(depot.sign_in, soft_wrap=True)
             STDERR.print("The depot stays up until Ctrl-C.")
             _wait_for_interrupt()
         else:
-            STDERR.print("[dim]The depot ends with this command; `backhaul demo --keep` leaves it up.[/]")
+            STDERR.print("[dim]`backhaul demo --keep` leaves the depot up, and prints the address of its pages.[/]")
 
 
 def _step(what: str, record: Callable[[DemoFolder], None], folder: DemoFolder) -> None:
