@@ -36,6 +36,7 @@ class LedgerLock:
         self._owner_path = path.with_name(path.name + ".owner")
         self._descriptor = -1
         self._owns_file = False
+        self._may_be_new = False
         self._size = 0
         self._room_until = 0
 
@@ -48,10 +49,8 @@ class LedgerLock:
                 # Between open and lock the file may have been replaced by a compacted one.
                 if _same_file(descriptor, self._path):
                     content = _read_all(descriptor)
-                    if not content:
-                        # Perhaps made just now: what is written to it survives a power cut only if its name does.
-                        sync_folder(self._path.parent)
                     self._descriptor, self._size = descriptor, len(content)
+                    self._may_be_new = not content
                     self._room_until = reserve(descriptor, _ROOM)
                     return content
             except BaseException:
@@ -63,6 +62,10 @@ class LedgerLock:
         """Write at the end; on the disk when this returns. Raises OSError; a part may then have been written."""
         _write_all(self._descriptor, data)
         os.fsync(self._descriptor)
+        if self._may_be_new:
+            # Perhaps made just now: what is written to it survives a power cut only if its name does.
+            sync_folder(self._path.parent)
+            self._may_be_new = False
         self._size += len(data)
         if self._room_until - self._size < _ROOM // 2 and self._room_until > self._size:
             self._room_until = max(self._room_until, reserve(self._descriptor, _ROOM))

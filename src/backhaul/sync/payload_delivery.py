@@ -57,6 +57,8 @@ class PayloadDelivery:
         return files, artifacts
 
     async def _send_artifacts(self, address: RunAddress, records: Sequence[Any]) -> dict[str, str]:
+        if not records:
+            return {}
         sender = ArtifactDelivery(
             address,
             self.server,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from backhaul.errors import BackhaulError
 from backhaul.runs.inspect import Inspection
@@ -30,11 +31,11 @@ class Reporter:
 
     def sent(self, run: Inspection, lines: int, size: int, position: int) -> None:
         """A batch of `lines`, `size` bytes long, was acknowledged; the log has been read to byte `position`."""
-        self._tell(replace(self._event(EventKind.LINES, run), lines=lines, size=size, position=position))
+        self._tell(self._event(EventKind.LINES, run, lines=lines, size=size, position=position))
 
     def uploaded(self, run: Inspection, name: str, size: int) -> None:
         """A file was acknowledged."""
-        self._tell(replace(self._event(EventKind.FILE, run), name=name, size=size))
+        self._tell(self._event(EventKind.FILE, run, name=name, size=size))
 
     def waiting(self, run: Inspection, error: BackhaulError, failing_for: float) -> None:
         """A request failed and will be tried again; it has been failing for so many seconds."""
@@ -55,8 +56,8 @@ class Reporter:
         log_size = run.size if run is not None else 0
         self._tell(Event(EventKind.FINISHED, self._clock(), outcome.path, outcome.run_id, log_size, outcome=outcome))
 
-    def _event(self, kind: EventKind, run: Inspection) -> Event:
-        return Event(kind, self._clock(), run.directory.path, run.identity.run_id, run.size)
+    def _event(self, kind: EventKind, run: Inspection, **more: Any) -> Event:
+        return Event(kind, self._clock(), run.directory.path, run.identity.run_id, run.size, **more)
 
     def _tell(self, event: Event) -> None:
         if self._on_event is None or self.failure is not None:

@@ -11,6 +11,7 @@ import json
 import os
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +67,7 @@ def _key(path: Path) -> Ed25519PrivateKey:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     try:
-        return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(path.read_text().strip()))
+        return _read_key(path.read_text())
     except FileNotFoundError:
         pass
     except ValueError as error:
@@ -83,6 +84,13 @@ def _key(path: Path) -> Ed25519PrivateKey:
         # Another run of this sync, or another sync of this user, was first; its key is the one.
         return _key(path)
     return key
+
+
+@lru_cache(1)
+def _read_key(text: str) -> Ed25519PrivateKey:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(text.strip()))
 
 
 def canonical(document: Mapping[str, Any]) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import platformdirs
@@ -19,4 +20,10 @@ def unpacked_folder(state_folder: Path) -> Path:
 
 def comes_and_goes(log: Path, state_folder: Path) -> bool:
     """Whether the log is one that was unpacked for a while only: what is known of it must outlive the copy."""
-    return log.is_relative_to(unpacked_folder(state_folder).resolve())
+    return log.is_relative_to(_resolved(unpacked_folder(state_folder)))
+
+
+@cache
+def _resolved(folder: Path) -> Path:
+    """The folder without links: found out once, not for each of a thousand runs."""
+    return folder.resolve()

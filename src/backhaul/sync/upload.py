@@ -16,7 +16,7 @@ from backhaul.errors import (
     UnreadableFile,
 )
 from backhaul.runs.inspect import Inspection
-from backhaul.runs.payloads import Digest, Payload, blocks_of, digest_of, recorded_payloads, saved_folders
+from backhaul.runs.payloads import Digest, Payload, blocks_of, content_of, digest_of, recorded_payloads, saved_folders
 from backhaul.runs.rows import Rows
 from backhaul.sync.console_text import ConsoleText
 from backhaul.sync.digests import Digests
@@ -32,8 +32,8 @@ from backhaul.wire.remote import RemoteFile, RunAddress, UploadTarget
 from backhaul.wire.server import Server
 
 _NAMES_AT_ONCE = 200
-# Bytes of a file that is read whole before it is sent.
-_SHORT = 16 << 10
+# Bytes of a file that is read whole before it is sent, and of all those whose content is kept from the first look.
+_SHORT, _MOST_KEPT = 16 << 10, 64 << 10
 # A file that is written to all the time would otherwise be sent for ever.
 _MOST_VERSIONS = 4
 _NO_ADDRESS = "the server gave no address to upload it to"
@@ -120,18 +120,29 @@ class Uploader:
                 yield found
 
     def _digested(self, payloads: Iterable[Payload]) -> list[_Ready]:
-        digested = []
+        """Each with its digest, as it is now; short files with their content, so that they are one version."""
+        digested, room = [], _MOST_KEPT
         for payload in payloads:
             try:
-                digest = self.digests.of(payload)
+                seen, digest = self._looked_at(payload, room)
             except QuarantineError as error:
                 self._quarantine(f"file {payload.name}", error)
                 continue
             if reason := self.options.excludes(payload.name, digest.size):
                 self.outcome.left_out.append(f"{payload.name}: {reason}")
             else:
-                digested.append((payload, digest))
+                digested.append((seen, digest))
+                room -= 0 if seen is payload else digest.size
         return digested
+
+    def _looked_at(self, payload: Payload, room: int) -> _Ready:
+        if payload.path is None or not _is_short(payload.path, room):
+            return payload, self.digests.of(payload)
+        content = content_of(payload)
+        if len(content) > room:  # it has grown just now
+            return payload, self.digests.of(payload)
+        kept = Payload(payload.name, content=content)
+        return kept, digest_of(kept)
 
     async def _send(
         self, lacking: list[_Ready], address: RunAddress, targets: Sequence[UploadTarget] | None
@@ -202,6 +213,13 @@ class Uploader:
 
     def _quarantine(self, what: str, error: BackhaulError) -> None:
         self.outcome.quarantined.append(Quarantined(what, error.message, error.next))
+
+
+def _is_short(path: Path, room: int) -> bool:
+    try:
+        return path.stat().st_size <= min(_SHORT, room)
+    except OSError:
+        return False  # who reads it says what is wrong
 
 
 def _made_from_log(rows: Rows, console_text: ConsoleText) -> Iterator[Payload]:

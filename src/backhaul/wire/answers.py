@@ -184,6 +184,8 @@ def _host(location: str) -> str:
 
 
 def _parsed(body: bytes) -> object:
+    if not body:
+        return None
     try:
         return json.loads(body)
     except (ValueError, RecursionError):

@@ -25,6 +25,7 @@ from backhaul.wire.truth import is_true
 _MAX_REDIRECTS = 5
 # Shorter than what common servers allow (uvicorn: 5 s), so that we hang up first and no request meets a closing door.
 _IDLE_SECONDS = 4.0
+_MOST_HOSTS = 256
 _ADDED_BY_AIOHTTP = ("Content-Type", "User-Agent")
 
 
@@ -62,6 +63,7 @@ class HttpTransport:
         self._idle_timeout = idle_timeout
         self._max_answer = max_answer
         self._slots = asyncio.Semaphore(connections)
+        self._proxies: dict[tuple[str, str], str | None] = {}
         self._session: aiohttp.ClientSession | None = None
         self._tls: ssl.SSLContext | None = None
 
@@ -70,7 +72,7 @@ class HttpTransport:
 
         Raises as `Transport` promises.
         """
-        proxy = self._proxy_for(request.url)
+        proxy = self._proxy_of(request.url)
         session = self._opened_session()
         # The wait for a free slot lies outside of the watch: it is our own doing, not a stall of the other side.
         async with self._slots:
@@ -84,6 +86,16 @@ class HttpTransport:
         session, self._session = self._session, None
         if session is not None:
             await session.close()
+
+    def _proxy_of(self, url: str) -> str | None:
+        """The proxy on the way there: found out once for each host, as the environment does not change."""
+        scheme, _, rest = url.partition("://")
+        there = scheme, rest.partition("/")[0]
+        if there not in self._proxies:
+            if len(self._proxies) == _MOST_HOSTS:
+                self._proxies.clear()
+            self._proxies[there] = self._proxy_for(url)
+        return self._proxies[there]
 
     def _proxy_for(self, url: str) -> str | None:
         try:
