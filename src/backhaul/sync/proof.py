@@ -76,6 +76,8 @@ def _conclude(passage: Passage, ledger: Ledger, stamp: LogStamp, receipt: Receip
         return
     ledger.record(passage.key, verified_entry(stamp, outcome.receipt, receipt.entity, receipt.project))
     write_synced_marker(run.directory)
+    # Nothing comes after this entry; to give back the ledger's room waits for the disk, too.
+    ledger.close()
 
 
 def _told(losses: Sequence[Damage]) -> str:

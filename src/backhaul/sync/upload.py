@@ -32,7 +32,7 @@ from backhaul.wire.remote import RemoteFile, RunAddress, UploadTarget
 from backhaul.wire.server import Server
 
 _NAMES_AT_ONCE = 200
-# Bytes of a file that is read whole before it is sent, and of all those whose content is kept from the first look.
+# Bytes of a file that is read whole before it is sent, and of all those that are kept from the look at them until then.
 _SHORT, _MOST_KEPT = 16 << 10, 64 << 10
 # A file that is written to all the time would otherwise be sent for ever.
 _MOST_VERSIONS = 4
@@ -62,6 +62,9 @@ class Uploader:
     _slots: asyncio.Semaphore = field(init=False)
     _payloads: list[Payload] = field(default_factory=list)
     _first: list[_Ready] = field(default_factory=list)
+    # Short files as they were when their digests were taken, by name: what the first try sends.
+    _kept: dict[str, bytes] = field(default_factory=dict)
+    _room: int = _MOST_KEPT
 
     def __post_init__(self) -> None:
         self._slots = asyncio.Semaphore(self.options.uploads)
@@ -120,29 +123,28 @@ class Uploader:
                 yield found
 
     def _digested(self, payloads: Iterable[Payload]) -> list[_Ready]:
-        """Each with its digest, as it is now; short files with their content, so that they are one version."""
-        digested, room = [], _MOST_KEPT
+        digested = []
         for payload in payloads:
             try:
-                seen, digest = self._looked_at(payload, room)
+                digest = self._look_at(payload)
             except QuarantineError as error:
                 self._quarantine(f"file {payload.name}", error)
                 continue
             if reason := self.options.excludes(payload.name, digest.size):
                 self.outcome.left_out.append(f"{payload.name}: {reason}")
             else:
-                digested.append((seen, digest))
-                room -= 0 if seen is payload else digest.size
+                digested.append((payload, digest))
         return digested
 
-    def _looked_at(self, payload: Payload, room: int) -> _Ready:
-        if payload.path is None or not _is_short(payload.path, room):
-            return payload, self.digests.of(payload)
+    def _look_at(self, payload: Payload) -> Digest:
+        """The digest of a payload; the content of a short file stays in memory, so that it is read once."""
+        if payload.path is None or not _is_short(payload.path, self._room):
+            return self.digests.of(payload)
         content = content_of(payload)
-        if len(content) > room:  # it has grown just now
-            return payload, self.digests.of(payload)
-        kept = Payload(payload.name, content=content)
-        return kept, digest_of(kept)
+        if len(content) <= self._room:  # it may have grown just now
+            self._room -= len(content)
+            self._kept[payload.name] = content
+        return digest_of(Payload(payload.name, content=content))
 
     async def _send(
         self, lacking: list[_Ready], address: RunAddress, targets: Sequence[UploadTarget] | None
@@ -202,6 +204,9 @@ class Uploader:
         """A payload as it is now; `digest` is that of one which has its content in memory."""
         if payload.path is None:
             return digest, payload.content
+        if (kept := self._kept.pop(payload.name, None)) is not None:
+            self._room += len(kept)
+            return digest, kept
         return await asyncio.to_thread(self._version_on_disk, payload, payload.path)
 
     def _version_on_disk(self, payload: Payload, path: Path) -> tuple[Digest, bytes | FileSlice]:

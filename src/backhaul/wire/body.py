@@ -46,16 +46,21 @@ class BodyPayload(Payload):
         """Hand over the body piece by piece, as fast as the other side takes it."""
         self._watch.attach(getattr(writer, "transport", None))
         try:
+            if not isinstance(self._body, FileSlice):
+                return await self._write_block(writer, memoryview(self._body))
             async for block in _blocks(self._body):
-                for start in range(0, len(block), _PIECE):
-                    piece = block[start : start + _PIECE]
-                    await self._held_back(len(piece))
-                    await writer.write(piece)
-                    await writer.drain()
-                    self._watch.count(len(piece))
+                await self._write_block(writer, block)
         except BackhaulError as failure:
             self.failure = failure
             raise
+
+    async def _write_block(self, writer: AbstractStreamWriter, block: bytes | memoryview) -> None:
+        for start in range(0, len(block), _PIECE):
+            piece = block[start : start + _PIECE]
+            await self._held_back(len(piece))
+            await writer.write(piece)
+            await writer.drain()
+            self._watch.count(len(piece))
 
     async def _held_back(self, size: int) -> None:
         """Wait until the user's limit allows `size` bytes more."""
@@ -66,10 +71,7 @@ class BodyPayload(Payload):
             left -= _LONGEST_HOLD
 
 
-async def _blocks(body: bytes | FileSlice) -> AsyncIterator[bytes | memoryview]:
-    if not isinstance(body, FileSlice):
-        yield memoryview(body)
-        return
+async def _blocks(body: FileSlice) -> AsyncIterator[bytes]:
     # A read from a network file system can take seconds; in a thread it holds up nobody else.
     file = await asyncio.to_thread(open_slice, body)
     try:

@@ -212,6 +212,23 @@ def test_rewinding_forgets_what_came_after_the_step(client: Client, project: str
     assert (data["historyLineCount"], json.loads(data["historyTail"])) == (3, ['{"_step":4}'])
 
 
+def test_what_a_document_changes_it_counts_anew(client: Client, project: str) -> None:
+    """Its parts are carried out one after another: the second answer is about what the first has left."""
+    client.open_run(project, "r1")
+    content = [f'{{"_step":{step}}}' for step in range(3)]
+    client.stream(project, "r1", {"files": {"wandb-history.jsonl": {"offset": 0, "content": content}}})
+    text = """mutation($p: String!) {
+        upsertBucket(input: {name: "r1", modelName: $p}) { bucket { historyLineCount } }
+        rewindRun(input: {runName: "r1", entityName: "", projectName: $p, metricName: "_step", metricValue: 1.0})
+        { rewoundRun { historyLineCount } } }"""
+    data = client.query(text, {"p": project}).json["data"]
+    assert data["upsertBucket"]["bucket"]["historyLineCount"] == 3
+    assert data["rewindRun"]["rewoundRun"]["historyLineCount"] == 2
+    assert client.run_field(project, "r1", "historyLineCount eventsLineCount logLineCount") == {
+        "historyLineCount": 2, "eventsLineCount": 0, "logLineCount": 0
+    }  # fmt: skip
+
+
 def test_a_deleted_run_is_gone_and_its_id_taken(client: Client, project: str) -> None:
     """Not found for readers, 404 for its lines; whoever opens it is told at once: clients ask for 90 s after a 409."""
     bucket = client.open_run(project, "r1")

@@ -16,7 +16,7 @@ from backhaul.depot.digester import Digester
 from backhaul.depot.direct import DirectUploads
 from backhaul.depot.history import HistoryReader
 from backhaul.depot.manifests import Manifests
-from backhaul.depot.model import Run, User
+from backhaul.depot.model import LineCounts, Run, User
 from backhaul.depot.noticer import Noticer
 from backhaul.depot.run_uploads import RunUploads
 from backhaul.depot.selection import Condition, Passing
@@ -54,7 +54,7 @@ class Services:
 
     def seen_by(self, user: User) -> Self:
         """The same, with the store as the user may use it."""
-        return replace(self, store=seen_by(self.store, user))
+        return self if user.admin else replace(self, store=seen_by(self.store, user))
 
     def look(self, run: Run, names: list[str] | None = None) -> None:
         """Looks what came for the run, or of these files, without passing through the depot."""
@@ -83,6 +83,9 @@ class Context:
     """When, on the monotonic clock, the answer must be ready. A change is never stopped half-way, and has no end."""
     selected: dict[int, tuple[Condition, Passing]] = field(default_factory=dict)
     """By project the last condition on its runs and who passes: the SDK asks how many, then for some of them."""
+
+    counted: dict[int, LineCounts] | None = None
+    """By run how far its streams reach, as it was when this question first asked; None when it may change something."""
 
     @property
     def store(self) -> Store:
@@ -131,6 +134,18 @@ class Context:
         """Raises `TookTooLong` when the answer should have been ready."""
         if time.monotonic() > self.ends_at:
             raise TookTooLong
+
+    def asking(self, seconds: float) -> Self:
+        """The same for a question, which changes nothing and has so long to be answered."""
+        return replace(self, ends_at=time.monotonic() + seconds, counted={})
+
+    def line_counts(self, run: Run) -> LineCounts:
+        """How far the run's streams reach: clients ask for each in a field of its own."""
+        if self.counted is None:
+            return self.store.line_counts(run.id)
+        if run.id not in self.counted:
+            self.counted[run.id] = self.store.line_counts(run.id)
+        return self.counted[run.id]
 
     def state_of(self, run: Run) -> str:
         """The run's state now."""

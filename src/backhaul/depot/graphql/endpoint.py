@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +42,7 @@ class GraphQLEndpoint:
         name = request.get("operationName") or first_operation(document)
         operation = get_operation_ast(document, name)
         if operation is not None and operation.operation is OperationType.QUERY:
-            context = replace(context, ends_at=time.monotonic() + LONGEST_QUERY)
+            context = context.asking(LONGEST_QUERY)
         try:
             result = execute_sync(
                 self._schema, document, context_value=context, variable_values=variables, operation_name=name

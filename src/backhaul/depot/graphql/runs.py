@@ -19,7 +19,7 @@ _DEFAULT_SAMPLES = 500
 
 
 def _history_count(run: Run, context: Context, _args: Args) -> int:
-    return context.store.line_counts(run.id).history
+    return context.line_counts(run).history
 
 
 def _tail(stream: str) -> Any:
@@ -83,7 +83,7 @@ def _system_metrics(run: Run, context: Context, _args: Args) -> str:
 def _log_lines(run: Run, context: Context, args: Args) -> Any:
     """The console, page by page from line `after` + 1, or its last `last` lines."""
     last = args.get("last")
-    total = context.store.line_counts(run.id).output
+    total = context.line_counts(run).output
     after = numbers.whole(str(args.get("after") or ""))
     start = max(0, total - last) if isinstance(last, int) else (after + 1 if after is not None else 0)
     first = args.get("first")
@@ -124,8 +124,8 @@ RUN: Resolvers = {
     "project": lambda run, _c, _a: run.project,
     "projectId": lambda run, _c, _a: run.project.id,
     "historyLineCount": _history_count,
-    "eventsLineCount": lambda run, context, _a: context.store.line_counts(run.id).events,
-    "logLineCount": lambda run, context, _a: context.store.line_counts(run.id).output,
+    "eventsLineCount": lambda run, context, _a: context.line_counts(run).events,
+    "logLineCount": lambda run, context, _a: context.line_counts(run).output,
     "historyTail": _tail(HISTORY),
     "eventsTail": _tail(EVENTS),
     "historyKeys": lambda run, context, _a: context.history.keys(run),
