@@ -62,11 +62,12 @@ class LedgerLock:
         """Write at the end; on the disk when this returns. Raises OSError; a part may then have been written."""
         _write_all(self._descriptor, data)
         os.fsync(self._descriptor)
+        self._size += len(data)
         if self._may_be_new:
-            # Perhaps made just now: what is written to it survives a power cut only if its name does.
+            # Perhaps made just now: what is written to it survives a power cut only if its name does. Behind the file,
+            # whose flush has written the name on most file systems, this waits for nothing.
             sync_folder(self._path.parent)
             self._may_be_new = False
-        self._size += len(data)
         if self._room_until - self._size < _ROOM // 2 and self._room_until > self._size:
             self._room_until = max(self._room_until, reserve(self._descriptor, _ROOM))
 

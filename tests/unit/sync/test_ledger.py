@@ -278,14 +278,13 @@ def test_an_entry_after_one_that_was_written_in_part_is_whole(
 
 
 def test_the_name_of_a_new_ledger_survives_a_power_cut(log: Path, state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is written to a new file is only found again when the folder was written too: before, and once."""
+    """What is written to a new file is only found again when the folder was written too: with the first entry, once."""
     synced: list[Path] = []
     monkeypatch.setattr("backhaul.sync.ledger_lock.sync_folder", synced.append)
     for _ in range(2):
         with Ledger.open(log, state) as ledger:
-            assert synced == [log.parent]
             ledger.record(_A, lines_entry(_lines(5)))
-    assert synced == [log.parent]
+            assert synced == [log.parent]
 
 
 _HOLD = """
