@@ -121,7 +121,7 @@ class App:
         services: Services = request.state.services
         number = await self._run_number(request)
         delivery = _delivery(data) if len(data) < _SHORT else await in_thread(_delivery, data)
-        stop = await outcome(services.store.begin_delivery(number, delivery))
+        stop = await outcome(services.store.deliver(number, delivery))
         if delivery.batches:
             services.digester.note(number)
         services.brought(number, delivery.uploaded)

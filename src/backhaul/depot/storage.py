@@ -45,7 +45,7 @@ class Storage:
             number = self._numbers.get(target.place, self._store)
             if self._run_uploads:  # what came before by another way must not count as newer
                 self._run_uploads.look(number, [target.name])
-            return self._store.begin_put_file(number, target.name, blob)
+            return self._store.put_file(number, target.name, blob)
 
         return await self._receive(request, None, keep)
 

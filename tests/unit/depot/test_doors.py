@@ -381,7 +381,6 @@ def test_every_method_of_the_store_has_a_rule() -> None:
     """A new one counts as a change until somebody says that it reads; one that takes an entity is guarded by itself."""
     writes = {
         "make_project", "open_run", "edit_run", "request_stop", "delete_run", "deliver", "truncate", "put_file",
-        "begin_delivery", "begin_put_file",
         "delete_files", "add_alert", "create", "use", "commit", "edit", "set_aliases", "link", "unlink",
         "delete", "edit_collection", "delete_collection", "tag", "tag_collection", "make_manifest", "put_manifest",
         "put_content", "put_contents", "inherit", "put_stretch", "rely_on", "abandon", "drop_manifests", "strays",

@@ -17,7 +17,7 @@ from backhaul.depot.store.sql_store import SqlStore
 
 def _logged(store: SqlStore, lines: list[str], offset: int = 0) -> Run:
     run, _ = store.open_run("me", "p", "r", RunEdit())
-    store.deliver(run.id, Delivery(batches={HISTORY: pack(offset, lines)}))
+    store.deliver(run.id, Delivery(batches={HISTORY: pack(offset, lines)})).result()
     return run
 
 

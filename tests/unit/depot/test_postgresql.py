@@ -61,8 +61,8 @@ def test_lines_of_one_run_that_arrive_in_several_places_are_each_there_once(stor
 
     def deliver(store: SqlStore, number: int) -> None:
         for start in range(number % 4 * 7, 100, 9):
-            store.deliver(run.id, Delivery(batches={HISTORY: pack(start, texts[start : start + 13])}))
-        store.deliver(run.id, Delivery(batches={HISTORY: pack(0, texts[:40])}))
+            store.deliver(run.id, Delivery(batches={HISTORY: pack(start, texts[start : start + 13])})).result()
+        store.deliver(run.id, Delivery(batches={HISTORY: pack(0, texts[:40])})).result()
 
     _all_at_once(stores, deliver)
     assert list(stores[0].lines(run.id, HISTORY)) == list(enumerate(texts))
@@ -179,7 +179,7 @@ def test_what_postgresql_cannot_store_is_refused(stores: list[SqlStore]) -> None
         stores[0].edit_run(run.id, RunEdit(notes="\ud800"))
     assert refused.value.status == 400
     with pytest.raises(Refused, match="cannot be stored"):
-        stores[0].deliver(run.id, Delivery(complete=True, exit_code=1 << 70))
+        stores[0].deliver(run.id, Delivery(complete=True, exit_code=1 << 70)).result()
     assert stores[0].edit_run(run.id, RunEdit(notes="fine")).notes == "fine"
 
 
@@ -249,7 +249,7 @@ def test_a_server_that_crashes_and_one_whose_disk_is_full_are_told() -> None:
             assert full.value.status == 507
             assert kept % 2000 == 0
             make_room(small, 30)
-            store.deliver(run.id, Delivery(batches={HISTORY: pack(kept, ["one more"])}))
+            store.deliver(run.id, Delivery(batches={HISTORY: pack(kept, ["one more"])})).result()
             server.crash()
             with pytest.raises(Refused) as away:
                 store.runs()
@@ -261,7 +261,7 @@ def test_a_server_that_crashes_and_one_whose_disk_is_full_are_told() -> None:
 
 def _deliver_all(store: SqlStore, run_id: int, deliveries: Iterator[Delivery]) -> None:
     for delivery in deliveries:
-        store.deliver(run_id, delivery)
+        store.deliver(run_id, delivery).result()
 
 
 def _wide(seed: int) -> list[str | None]:

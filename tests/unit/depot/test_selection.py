@@ -50,7 +50,9 @@ class _Depot:
             edit = RunEdit(config=config, tags=tags, group=group, job_type=kind, display_name=f"run {number % 5}")
             run, _ = self.store.open_run("me", "p", f"r{number}", edit, user=("ann", None)[number % 2])
             summary = json.dumps({"x": _VALUES[-number], "y": number % 4})
-            self.store.deliver(run.id, Delivery(summary=summary, complete=number % 3 == 0, preempting=number % 5 == 0))
+            self.store.deliver(
+                run.id, Delivery(summary=summary, complete=number % 3 == 0, preempting=number % 5 == 0)
+            ).result()
             self.now += 60
         project = self.store.project("me", "p")
         assert project
@@ -160,9 +162,9 @@ def test_a_run_is_found_by_what_it_says_now(database: Path | str) -> None:
 
     try:
         assert names({"summary_metrics.fresh": 5}) == []
-        depot.store.deliver(run().id, Delivery(summary='{"fresh":5}'))
+        depot.store.deliver(run().id, Delivery(summary='{"fresh":5}')).result()
         assert names({"summary_metrics.fresh": 5}) == ["r3"]
-        depot.store.deliver(run().id, Delivery(summary='{"fresh":6}'))
+        depot.store.deliver(run().id, Delivery(summary='{"fresh":6}')).result()
         assert (names({"summary_metrics.fresh": 5}), names({"summary_metrics.fresh": 6})) == ([], ["r3"])
         depot.store.edit_run(run().id, RunEdit(config='{"new":{"value":"x"}}', display_name="other"))
         assert names({"config.new": "x", "display_name": "other"}) == ["r3"]

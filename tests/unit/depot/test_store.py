@@ -28,7 +28,7 @@ def _run(store: SqlStore, name: str = "r1") -> Run:
 
 
 def _write(store: SqlStore, run: Run, offset: int, lines: list[str | None], stream: str = HISTORY) -> None:
-    store.deliver(run.id, Delivery(batches={stream: pack(offset, lines)}))
+    store.deliver(run.id, Delivery(batches={stream: pack(offset, lines)})).result()
 
 
 _WRITES = st.lists(
@@ -93,7 +93,7 @@ def test_silence_is_shown_as_crashed(database: Path | str) -> None:
     store = open_store(database, clock=lambda: 1000.0)
     run = _run(store)
     assert [run.state_at(1000.0 + 299), run.state_at(1000.0 + 301)] == ["running", "crashed"]
-    store.deliver(run.id, Delivery(complete=True, exit_code=0))
+    store.deliver(run.id, Delivery(complete=True, exit_code=0)).result()
     finished = store.run("me", "p", "r1")
     assert finished is not None
     assert finished.state_at(99999.0) == "finished"
@@ -131,7 +131,7 @@ def test_a_text_with_a_nul_comes_back_as_it_was(store: SqlStore, text: str) -> N
 def test_an_edit_does_not_make_a_finished_run_a_running_one(store: SqlStore) -> None:
     """Only the run's own client brings it to life."""
     run = _run(store)
-    store.deliver(run.id, Delivery(complete=True, exit_code=0))
+    store.deliver(run.id, Delivery(complete=True, exit_code=0)).result()
     assert store.edit_run(run.id, RunEdit(notes="later")).state == "finished"
 
 
@@ -152,8 +152,8 @@ def test_the_id_of_a_deleted_run_stays_taken(store: SqlStore) -> None:
 def test_putting_a_file_again_tells_which_blob_is_free(store: SqlStore) -> None:
     """The last content counts, and the one before can be removed."""
     run = _run(store)
-    assert store.put_file(run.id, "a.txt", Blob("b1", 3, "0" * 32)) is None
-    assert store.put_file(run.id, "a.txt", Blob("b2", 4, "1" * 32)) == "b1"
+    assert store.put_file(run.id, "a.txt", Blob("b1", 3, "0" * 32)).result() is None
+    assert store.put_file(run.id, "a.txt", Blob("b2", 4, "1" * 32)).result() == "b1"
     assert [(file.name, file.blob, file.size) for file in store.files(run.id)] == [("a.txt", "b2", 4)]
     assert store.delete_files(run.id, ["a.txt", "never"]) == ["b2"]
 

@@ -40,7 +40,7 @@ def _line(number: int) -> str:
 def _write(store: SqlStore, lines: list[str], offset: int = 0) -> Run:
     run = store.run("me", "p", "r") or store.open_run("me", "p", "r", RunEdit())[0]
     for start in range(0, len(lines), 500):
-        store.deliver(run.id, Delivery(batches={HISTORY: pack(offset + start, lines[start : start + 500])}))
+        store.deliver(run.id, Delivery(batches={HISTORY: pack(offset + start, lines[start : start + 500])})).result()
     return run
 
 

@@ -112,7 +112,7 @@ def house(tmp_path: Path, database: Path | str) -> Iterator[House]:
 def test_what_a_crash_left_goes_after_an_hour(house: House) -> None:
     """Bytes without a name and pieces of uploads: not before, since another process may be at work on them."""
     run, _ = house.store.open_run("e", "p", "r", RunEdit())
-    house.store.put_file(run.id, "a", house.blob(b"named"))
+    house.store.put_file(run.id, "a", house.blob(b"named")).result()
     house.blob(b"orphan")
     (house.folder / "blobs" / "incoming" / "x").write_bytes(b"half")
     house.look_twice()
@@ -138,10 +138,10 @@ def test_a_sweep_leaves_an_upload_under_way_alone(house: House) -> None:
     house.blob(b"orphan")
     house.age_all()
     house.sweep.tick(whole=True)
-    house.store.put_file(run.id, "a", late)
+    house.store.put_file(run.id, "a", late).result()
     fresh = house.blob(b"fresh")
     house.sweep.tick(whole=True)
-    house.store.put_file(run.id, "b", fresh)
+    house.store.put_file(run.id, "b", fresh).result()
     house.sweep.tick(whole=True)
     assert house.bytes == {b"late", b"fresh"}
 

@@ -39,9 +39,9 @@ class World:
     def run(self, name: str, *, ended: bool = True) -> Run:
         """A run of the depot, with a file."""
         run, _ = self.kept.store.open_run("tester", "demo", name, RunEdit())
-        self.kept.store.put_file(run.id, "a.txt", self.kept.blobs.keep(name.encode()))
+        self.kept.store.put_file(run.id, "a.txt", self.kept.blobs.keep(name.encode())).result()
         if ended:
-            self.kept.store.deliver(run.id, Delivery(complete=True, exit_code=0))
+            self.kept.store.deliver(run.id, Delivery(complete=True, exit_code=0)).result()
         return run
 
     def _send(self, paths: Sequence[Path]) -> Report:
@@ -76,7 +76,7 @@ def test_a_run_that_is_home_goes_again_only_when_it_has_changed(world: World) ->
     assert world.went(forwarder) == ["one"]
     assert world.went(forwarder) == []
     assert world.went(world.forwarder()) == []
-    world.kept.store.put_file(run.id, "late.txt", world.kept.blobs.keep(b"late"))
+    world.kept.store.put_file(run.id, "late.txt", world.kept.blobs.keep(b"late")).result()
     world.now += 301
     assert world.went(forwarder) == ["one"]
     world.kept.store.edit_run(run.id, RunEdit(notes="changed"))

@@ -157,11 +157,7 @@ class SqlStore:
         """See `Store`."""
         return self._database.write(lambda c: facets.refresh(c, _RUNS_AT_ONCE))
 
-    def deliver(self, run_id: int, delivery: Delivery) -> None:
-        """See `Store`."""
-        self.begin_delivery(run_id, delivery).result()
-
-    def begin_delivery(self, run_id: int, delivery: Delivery) -> Future[bool]:
+    def deliver(self, run_id: int, delivery: Delivery) -> Future[bool]:
         """See `Store`."""
         return self._database.begin(lambda c: _deliver(c, run_id, delivery, self._clock()))
 
@@ -211,11 +207,7 @@ class SqlStore:
                 if number >= first and (end is None or number < end):
                     yield number, line
 
-    def put_file(self, run_id: int, name: str, blob: Blob) -> str | None:
-        """See `Store`."""
-        return self.begin_put_file(run_id, name, blob).result()
-
-    def begin_put_file(self, run_id: int, name: str, blob: Blob) -> Future[str | None]:
+    def put_file(self, run_id: int, name: str, blob: Blob) -> Future[str | None]:
         """See `Store`."""
         return self._database.begin(lambda c: files.put(c, run_id, name, blob, self._clock()))
 

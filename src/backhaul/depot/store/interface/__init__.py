@@ -1,6 +1,7 @@
 """The interface between the depot and what it keeps its runs in.
 
-Every method that changes something returns only when the change is durable; a method that raises changed nothing.
+Every method that changes something returns only when the change is durable, or gives a Future that is done then; what
+raises changed nothing.
 All methods may be called from any thread, and may wait for a disk or a network. Unknown ids raise `Refused` (404). What
 fails for reasons of its own raises `Refused`, too: 507 when there is no room, 503 when it may work later.
 """

@@ -79,14 +79,11 @@ class Store(Protocol):
     def refresh_facets(self) -> bool:
         """Prepares some runs that changed for `select`, which else does it itself; whether some are left."""
 
-    def deliver(self, run_id: int, delivery: Delivery) -> None:
-        """Stores one `file_stream` request: a line written again replaces the line of that number.
+    def deliver(self, run_id: int, delivery: Delivery) -> Future[bool]:
+        """Begins to store one `file_stream` request: a line written again replaces the line of that number.
 
-        The run becomes running, or what `complete` and `preempting` say.
+        The run becomes running, or what `complete` and `preempting` say. The outcome says whether it should stop.
         """
-
-    def begin_delivery(self, run_id: int, delivery: Delivery) -> Future[bool]:
-        """The same for a caller who does not wait; the outcome says whether the run should stop."""
 
     def line_counts(self, run_id: int) -> LineCounts:
         """How far the streams of the run reach."""
@@ -118,11 +115,8 @@ class Store(Protocol):
     def lines(self, run_id: int, stream: str, first: int = 0, end: int | None = None) -> Iterator[tuple[int, str]]:
         """The lines from number `first` to before `end`, each with its number, holes left out."""
 
-    def put_file(self, run_id: int, name: str, blob: Blob) -> str | None:
-        """Makes `blob` the content of the run's file; returns the name of the blob that it replaced."""
-
-    def begin_put_file(self, run_id: int, name: str, blob: Blob) -> Future[str | None]:
-        """The same for a caller who does not wait."""
+    def put_file(self, run_id: int, name: str, blob: Blob) -> Future[str | None]:
+        """Begins to make `blob` the content of the run's file; the outcome is the name of the blob that it replaced."""
 
     def file(self, run_id: int, name: str) -> StoredFile | None:
         """The run's file of that name, or None."""
