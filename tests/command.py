@@ -12,7 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
+from .warm_start import is_warm, warm_run
+
 RECORDED = Path(__file__).parent / "recorded"
+_PLAIN = [sys.executable, "-m", "backhaul"]
 
 
 @dataclass(frozen=True)
@@ -46,21 +49,23 @@ class Backhaul:
     def __call__(self, *arguments: object, timeout: float = 60, prefix: tuple[str, ...] = ()) -> Finished:
         """Run to the end. Whatever happens, no traceback may show."""
         began = time.monotonic()
-        done = subprocess.run(
-            [*prefix, *self._line(arguments)],
-            env=self.env,
-            cwd=self.cwd,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
+        done = self._run(arguments, timeout, prefix)
         assert "Traceback" not in done.stderr, done.stderr
         return Finished(done.returncode, done.stdout, done.stderr, time.monotonic() - began)
 
     def sync(self, path: object, *arguments: object, timeout: float = 60, prefix: tuple[str, ...] = ()) -> Finished:
         """`backhaul sync PATH --json …`."""
         return self("sync", path, "--json", *arguments, timeout=timeout, prefix=prefix)
+
+    def _run(
+        self, arguments: tuple[object, ...], timeout: float, prefix: tuple[str, ...]
+    ) -> subprocess.CompletedProcess[str]:
+        line = [*prefix, *self._line(arguments)]
+        if line[:3] == _PLAIN and is_warm(line[3:], self.env):
+            return warm_run(line[3:], self.env, self.cwd, timeout)
+        return subprocess.run(
+            line, env=self.env, cwd=self.cwd, capture_output=True, text=True, timeout=timeout, check=False
+        )
 
     def start(
         self,
@@ -101,7 +106,7 @@ class Backhaul:
 
     @staticmethod
     def _line(arguments: tuple[object, ...]) -> list[str]:
-        return [sys.executable, "-m", "backhaul", *map(str, arguments)]
+        return [*_PLAIN, *map(str, arguments)]
 
 
 def bare_env(home: Path) -> dict[str, str]:

@@ -16,6 +16,7 @@ from backhaul.depot import Place
 
 from .object_store import BUCKET, KEYS, aws_keys, door, moto_port, opened_door
 from .postgres import empty_schema, postgres_server, postgres_url
+from .warm_start import end_warm_starts
 
 __all__ = ["aws_keys", "door", "moto_port", "postgres_server", "postgres_url"]
 
@@ -90,6 +91,13 @@ def end(depot: DepotProcess) -> None:
             depot.kill()
     assert depot.process.stdout is not None
     depot.process.stdout.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _warm_starts_end() -> Iterator[None]:
+    """What commands are forked from ends with the session."""
+    yield
+    end_warm_starts()
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -53,6 +54,14 @@ def proxy(depot: DepotProcess) -> Iterator[FaultProxy]:
     """A proxy before the session's depot, without faults so far."""
     with FaultProxy(depot.url) as started:
         yield started
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port on which nothing listens, taken so that nothing will."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
 
 
 @pytest.fixture(scope="session")

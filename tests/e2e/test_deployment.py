@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +13,8 @@ import pytest
 from ..depot_client import Client
 from ..depot_load import Writer
 from ..object_store import Door
+from ..ports import port_for_later
+from ..waiting import until
 
 if TYPE_CHECKING:
     from tests.conftest import DepotProcess, StartDepot
@@ -34,8 +33,7 @@ def depots(door: Door, tmp_path: Path, start_depot: StartDepot, postgres_url: st
 @pytest.fixture
 def client(depots: list[DepotProcess], tmp_path: Path) -> Iterator[Client]:
     """A client that knows the balancer alone."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = port_for_later()
     text = (_DEPLOY / "nginx.conf").read_text().replace("listen 8080;", f"listen 127.0.0.1:{port};")
     for number, depot in enumerate(depots, 1):
         text = text.replace(f"depot-{number}:8765", depot.url.removeprefix("http://"))
@@ -43,20 +41,19 @@ def client(depots: list[DepotProcess], tmp_path: Path) -> Iterator[Client]:
     balancer = subprocess.Popen(["nginx", "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf")])
     try:
         made = Client(f"http://127.0.0.1:{port}", depots[0].api_key)
-        _wait_for(made, balancer)
+        until(lambda: balancer.poll() is not None or _answers(made), "the balancer answers")
+        assert balancer.poll() is None, (tmp_path / "error.log").read_text()
         yield made
     finally:
         balancer.terminate()
         balancer.wait(20)
 
 
-def _wait_for(client: Client, balancer: subprocess.Popen[bytes]) -> None:
-    while balancer.poll() is None:
-        with suppress(OSError):
-            assert client.request("GET", "/healthz").status == 200
-            return
-        time.sleep(0.02)
-    raise AssertionError("nginx did not start")
+def _answers(client: Client) -> bool:
+    try:
+        return client.request("GET", "/healthz").status == 200
+    except OSError:
+        return False
 
 
 def test_clients_of_the_balancer_notice_nothing_when_a_depot_dies(client: Client, depots: list[DepotProcess]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.server
 import json
 import shlex
-import socket
 import ssl
 import subprocess
 import sys
@@ -53,14 +52,12 @@ def test_nothing_is_made_on_the_server_by_looking(backhaul: Backhaul, tmp_path: 
     assert called.stdout.split() == ["0"]
 
 
-def test_the_first_step_that_fails_is_the_finding(backhaul: Backhaul, tmp_path: Path) -> None:
+def test_the_first_step_that_fails_is_the_finding(backhaul: Backhaul, tmp_path: Path, closed_port: int) -> None:
     """No name, nobody who listens, a key that is refused: each under the code of its error, and the steps end there."""
     run = copy_of("0.18.7", tmp_path)
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        free = taken.getsockname()[1]
     for url, key, code, last in (
         ("http://no-such-host.invalid", None, "host-not-found", "name"),
-        (f"http://127.0.0.1:{free}", None, "connection-refused", "connection"),
+        (f"http://127.0.0.1:{closed_port}", None, "connection-refused", "connection"),
         (backhaul.env["WANDB_BASE_URL"], "0" * 40, "credentials-refused", "API key"),
     ):
         done = backhaul.to(url, key)("doctor", run, "--json")
@@ -156,13 +153,13 @@ def test_who_opens_tls_on_the_way_is_named(backhaul: Backhaul, tmp_path: Path, d
     assert "407" in found_by(refused)["proxy-refused"]["message"]
 
 
-def test_a_proxy_that_is_not_there_is_the_reason_and_not_the_server(backhaul: Backhaul, tmp_path: Path) -> None:
+def test_a_proxy_that_is_not_there_is_the_reason_and_not_the_server(
+    backhaul: Backhaul, tmp_path: Path, closed_port: int
+) -> None:
     """What fails is the address in HTTPS_PROXY; its password is not shown."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        free = taken.getsockname()[1]
-    away = backhaul.to("https://api.wandb.ai").with_env(HTTPS_PROXY=f"http://ada:secret@127.0.0.1:{free}")
+    away = backhaul.to("https://api.wandb.ai").with_env(HTTPS_PROXY=f"http://ada:secret@127.0.0.1:{closed_port}")
     done = away("doctor", copy_of("0.18.7", tmp_path), "--json")
-    assert f"The proxy http://127.0.0.1:{free} cannot be reached" in found_by(done)["proxy-refused"]["message"]
+    assert f"The proxy http://127.0.0.1:{closed_port} cannot be reached" in found_by(done)["proxy-refused"]["message"]
     assert "secret" not in done.stdout
 
 

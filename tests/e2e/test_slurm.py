@@ -19,6 +19,7 @@ from backhaul.unattended.schedulers import TEMPLATES
 from ..command import Backhaul, marker_of
 from ..conftest import DepotProcess
 from ..depot_contents import held
+from ..ports import port_for_later
 from ..waiting import until
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(400)]
@@ -56,11 +57,6 @@ Epilog={home}/epilog.sh
 NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} State=UNKNOWN
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 @dataclass(frozen=True)
@@ -117,7 +113,7 @@ def slurm(backhaul: Backhaul, tmp_path: Path) -> Iterator[Slurm]:
     cluster = Slurm(home, tmp_path / "scratch")
     cluster.scratch.mkdir()
     host = socket.gethostname().partition(".")[0]
-    ports = {"ctld": _free_port(), "slurmd": _free_port()}
+    ports = {"ctld": port_for_later(), "slurmd": port_for_later()}
     (home / "slurm.conf").write_text(_CONF.format(home=home, host=host, cpus=os.cpu_count(), **ports))
     (home / "key").write_bytes(os.urandom(1024))
     (home / "key").chmod(0o400)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from tests.command import RECORDED
 from tests.conftest import DepotProcess
 from tests.pages import Reader
+from tests.ports import port_for_later
 
 _ROOT = Path(__file__).resolve().parents[2]
 _TUTORIALS = sorted((_ROOT / "docs" / "tutorial").glob("*.md"))
@@ -23,16 +23,13 @@ _HOW_TO = sorted((_ROOT / "docs" / "how-to").glob("*.md"))
 def reader(tmp_path: Path) -> Iterator[Reader]:
     """Somebody with an empty home, a stick, and a port of their own."""
     (tmp_path / "stick").mkdir()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     env = {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "LANG": "C.UTF-8",
         "TMPDIR": str(tmp_path),
         "WANDB_ERROR_REPORTING": "false",
     }
-    reading = Reader(tmp_path, env, {"/media/stick": str(tmp_path / "stick"), "8765": str(port)})
+    reading = Reader(tmp_path, env, {"/media/stick": str(tmp_path / "stick"), "8765": str(port_for_later())})
     yield reading
     reading.leave()
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from ..sync_fixtures import backhaul, healthy, healthy_original, official, project, proxy
+from ..sync_fixtures import backhaul, closed_port, healthy, healthy_original, official, project, proxy
 
-__all__ = ["backhaul", "healthy", "healthy_original", "official", "project", "proxy"]
+__all__ = ["backhaul", "closed_port", "healthy", "healthy_original", "official", "project", "proxy"]

@@ -7,7 +7,6 @@ Each row of the failure tables that is about a log, or about a server that is no
 from __future__ import annotations
 
 import shutil
-import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -203,15 +202,15 @@ def test_following_a_run_whose_process_is_gone_comes_to_an_end(
     assert any("no exit record" in note for note in done.only["notes"])
 
 
-def test_a_server_that_is_not_there_is_told_within_seconds(env: dict[str, str], healthy: Path, tmp_path: Path) -> None:
+def test_a_server_that_is_not_there_is_told_within_seconds(
+    env: dict[str, str], healthy: Path, tmp_path: Path, closed_port: int
+) -> None:
     """Theirs is silent (for sixteen minutes, by its settings). Ours says what is wrong, and since when."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        there = env | {"WANDB_BASE_URL": f"http://127.0.0.1:{taken.getsockname()[1]}"}
-        with ThreadPoolExecutor() as pool:
-            silent = pool.submit(Official(there, tmp_path).sync, healthy, timeout=_WAIT)
-            done = Backhaul(there, tmp_path).sync(copied(healthy, tmp_path / "ours"))
-            assert silent.result() == OfficialEnd(None, "")
+    there = env | {"WANDB_BASE_URL": f"http://127.0.0.1:{closed_port}"}
+    with ThreadPoolExecutor() as pool:
+        silent = pool.submit(Official(there, tmp_path).sync, healthy, timeout=_WAIT)
+        done = Backhaul(there, tmp_path).sync(copied(healthy, tmp_path / "ours"))
+        assert silent.result() == OfficialEnd(None, "")
     assert (done.exit_code, done.only["error"]["code"]) == (5, "connection-refused")
 
 

@@ -111,8 +111,14 @@ _filters = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(filters=_filters, field=st.sampled_from(_FIELDS), sign=st.sampled_from("+-"), start=st.integers(0, 12))
+_any_question = given(
+    filters=_filters, field=st.sampled_from(_FIELDS), sign=st.sampled_from("+-"), start=st.integers(0, 12)
+)
+_some = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@_some
+@_any_question
 @example(filters={"config.x": {"$gt": 0}}, field="summary_metrics.x", sign="-", start=0)
 @example(filters={"tags": "a", "config.x": {"$ne": None}}, field="config.x", sign="+", start=3)
 @example(filters={"config.x": None}, field="state", sign="-", start=0)
@@ -121,7 +127,22 @@ def test_every_filter_selects_the_same_runs_in_sql(
     depot: _Depot, filters: dict[str, Any], field: str, sign: str, start: int
 ) -> None:
     """Whatever is asked for: same runs, same order, same page, same total."""
-    wanted, order = condition(filters), parse_order(sign + field)
+    _assert_same_runs(depot, filters, sign + field, start)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+@settings(_some, max_examples=5_000)
+@_any_question
+def test_thousands_of_filters_select_the_same_runs_in_sql(
+    depot: _Depot, filters: dict[str, Any], field: str, sign: str, start: int
+) -> None:
+    """The same, for some minutes."""
+    _assert_same_runs(depot, filters, sign + field, start)
+
+
+def _assert_same_runs(depot: _Depot, filters: dict[str, Any], by: str, start: int) -> None:
+    wanted, order = condition(filters), parse_order(by)
     passing = [run for run in depot.store.runs(depot.project.id) if fulfils(run, wanted, depot.context)]
     expected = [run.name for run in ordered(passing, order, depot.context)]
     context = depot.context

@@ -28,7 +28,7 @@ _removals = st.tuples(st.just("remove"), st.one_of(FLAT_ITEMS, ITEMS))
 _summaries = st.lists(st.lists(st.one_of(_updates, _updates, _updates, _removals), max_size=5), max_size=8)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 @example([[("update", (["a", "b"], "1"))], [("update", (["a"], "2"))], [("update", (["a", "b"], "3"))]], False, True)
 @example([[("update", (["a"], "1"))], [("remove", (["a"], "1"))], [("update", (["a"], "1"))]], True, False)
 @example([[("update", (["a", "b"], "1")), ("update", (["a", "b", "c"], "2"))]], False, False)
