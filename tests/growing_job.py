@@ -8,9 +8,13 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
+
+from .waiting import until
 
 _SCRIPT = """
     import sys, wandb
@@ -55,14 +59,24 @@ class GrowingJob:
         assert self.process.wait(60) == 0
 
     def kill(self) -> None:
-        """End as by a scheduler's SIGKILL: script and SDK service at once."""
+        """End as by a scheduler's SIGKILL: script and SDK service at once; nobody holds the log when it returns."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(30)
+        until(lambda: not _is_held(self.run), "the service is gone")
 
     def _tell(self, order: str) -> None:
         assert self.process.stdin is not None
         self.process.stdin.write(f"{order}\n")
         self.process.stdin.flush()
+
+
+def _is_held(folder: Path) -> bool:
+    """Whether any process has a file in the folder open."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if any(Path(file.path).is_relative_to(folder) for file in process.open_files()):
+                return True
+    return False
 
 
 @contextmanager

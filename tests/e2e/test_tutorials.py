@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.command import RECORDED
-from tests.conftest import DepotProcess
+from tests.conftest import StartDepot
 from tests.pages import Reader
 from tests.ports import port_for_later
 
@@ -35,8 +35,9 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
 
 
 @pytest.mark.parametrize("page", _HOW_TO, ids=lambda page: page.stem)
-def test_what_a_how_to_page_types_works(reader: Reader, depot: DepotProcess, tmp_path: Path, page: Path) -> None:
-    """With a server at the address that the page names, and the runs that its reader has."""
+def test_what_a_how_to_page_types_works(reader: Reader, start_depot: StartDepot, tmp_path: Path, page: Path) -> None:
+    """With a server of their own at the address that the page names, and the runs that its reader has."""
+    depot = start_depot(tmp_path / "depot")
     reader.places |= {"/scratch/me": str(tmp_path / "me"), "/scratch/runs": str(tmp_path / "runs")}
     reader.places |= {"https://wandb.example.org": depot.url}
     reader.env |= {"WANDB_BASE_URL": depot.url, "WANDB_API_KEY": depot.api_key, "RECORDED": str(RECORDED)}
