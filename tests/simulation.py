@@ -213,6 +213,8 @@ class SimulatedServer:
     lost_alert_answers: int = 0
     ever: dict[tuple[Stream, int], set[str]] = field(default_factory=dict)
     _shown: list[tuple[float, RunStatus | None]] = field(default_factory=lambda: [(0.0, None)])
+    _summaries: list[tuple[int, str]] = field(default_factory=list)
+    """How many rows were there when each summary came."""
 
     @property
     def artifacts(self) -> Any:
@@ -301,12 +303,17 @@ class SimulatedServer:
             self.lost_alert_answers += len(self.alerts) > before and not answered
 
     def forget(self) -> None:
-        """Come back from a backup: the last lines, files and all else that came late are gone."""
+        """Come back from a backup: the last lines, files and all else that came late are gone.
+
+        A summary never tells of steps that are gone: a backup has both as they were at one time.
+        """
         lines = {stream: self.chance.randint(0, len(self.lines[stream])) for stream in NUMBERED}
         self.files = {name: file for name, file in self.files.items() if self.chance.random() < 0.5}
         self.state = "running"
         for stream, count in lines.items():
             self.lines[stream] = {number: self.lines[stream][number] for number in range(count)}
+        told = [summary for rows, summary in self._summaries if rows <= lines[Stream.HISTORY]]
+        self.summary = told[-1] if told else "{}"
         self._shown = [(0.0, self._status())]
 
     def _take(self, body: Mapping[str, Any]) -> None:
@@ -319,6 +326,7 @@ class SimulatedServer:
                 assert number <= len(self.lines[stream]), f"a gap before line {number} of {stream}"
                 self.lines[stream][number] = line
                 self.ever.setdefault((stream, number), set()).add(line)
+        self._summaries.append((len(self.lines[Stream.HISTORY]), self.summary))
         if "complete" in body:
             self.state = "finished"
 
