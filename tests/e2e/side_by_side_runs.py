@@ -50,7 +50,7 @@ SCRIPT = """
 
     with wandb.init(id="deep", **quiet) as run:
         value = 1
-        for depth in range(30):
+        for depth in range(400):
             value = {f"level {depth}": value, "beside": depth}
         run.log(value)
         run.log({"a.b": 1, "a": {"b": 2}, "": 3, "list": [[], {}, [{}]]})
@@ -163,6 +163,11 @@ SCRIPT = """
         with wandb.init(id="resumed", resume="allow", tags=["first"][part:], config=config, **own) as run:
             for step in range(10):
                 run.log({"loss": step - 10 * part, f"part {part}": step})
+            if part:
+                del run.summary["taken back"]
+                run.summary["set to nothing"] = None
+            else:
+                run.summary.update({"taken back": 1, "set to nothing": 1})
 
     config = {"nan": float("nan"), "deep": {"er": [1, {"x": None}]}, "ö.x": True, "big": 2**60, "tuple": (1, 2), "": ""}
     with wandb.init(id="config", config=config, **quiet) as run:
@@ -176,6 +181,14 @@ SCRIPT = """
         run.summary.update({"x": 1, "own": {"nested": [1, 2]}, "n": {"b": 9}})
         run.summary["unset"] = None
         del run.summary["x"]
+
+    with wandb.init(id="rewritten-summary", **quiet) as run:
+        run.log({"logged": {"a": {"b": 1}, "a.b": 2}})
+        run.log({"logged": 5})
+        run.log({"logged": {"c": 6}})
+        run.summary["set"] = {"deep": {"kept": 1, "removed": 2}}
+        run.summary["set"]["deep"]["added"] = 3
+        del run.summary["set"]["deep"]["removed"]
 
     with wandb.init(id="long", **quiet) as run:
         for step in range(5000):

@@ -46,10 +46,14 @@ class Config:
         self._tree = tree_of(state["tree"])
 
     def apply(self, config: Any) -> None:
-        """Take one ConfigRecord: updates (objects are merged), then removals. What is not JSON is passed over."""
+        """Take one ConfigRecord: updates (objects are merged), then removals.
+
+        What is not JSON, or nested too deep, is passed over.
+        """
         for item in config.update:
-            if is_json(item.value_json):
-                merge_value(self._tree, tuple(item.nested_key) or (item.key,), item.value_json)
+            path = tuple(item.nested_key) or (item.key,)
+            if is_json(item.value_json, len(path)):
+                merge_value(self._tree, path, item.value_json)
         for item in config.remove:
             remove_value(self._tree, tuple(item.nested_key) or (item.key,))
 

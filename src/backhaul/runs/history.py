@@ -78,10 +78,10 @@ class HistoryRows:
         for item in record.item:
             path = tuple(item.nested_key) or (item.key,)
             raw = item.value_json or typed_value(item)
-            if is_json(raw):
+            if is_json(raw, len(path)):
                 merge_value(tree, path, raw)
             else:
-                reason = "it is not JSON; the rest of the row is sent"
+                reason = "it is not JSON, or nested too deep; the rest of the row is sent"
                 self.set_aside.append(SetAside(f"value of {'.'.join(path)}", reason))
         raw_step = tree.get("_step")
         step = self._advance(json.loads(raw_step) if isinstance(raw_step, bytes) else None)

@@ -10,8 +10,12 @@ import json
 import re
 from collections.abc import Sequence
 from json.encoder import encode_basestring
-from typing import Any, cast
+from typing import Any
 
+MOST_LEVELS = 500
+"""Objects and lists inside one another. Python reads JSON of twice that at most, less what has called it."""
+
+_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+"|([\[{])|[\]}]', re.DOTALL)
 _PLAIN_NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]{0,400})(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 
 # The values are `bytes` (a raw JSON value) or another Tree.
@@ -33,15 +37,34 @@ class _RawNumber(float):
         return self.text
 
 
-def is_json(raw: bytes) -> bool:
-    """Whether `raw` is one value of JSON, as W&B extends it by NaN, Infinity and -Infinity."""
-    if _PLAIN_NUMBER.fullmatch(raw):
+def is_json(raw: bytes, level: int = 0) -> bool:
+    """Whether `raw` is one value of JSON, as W&B extends it by NaN, Infinity and -Infinity.
+
+    One that is nested deeper than `MOST_LEVELS`, of which `level` are around it, is none that we could carry.
+    """
+    if _PLAIN_NUMBER.fullmatch(raw) and level <= MOST_LEVELS:
         return True
+    if _is_deeper(raw, MOST_LEVELS - level):
+        return False
     try:
         json.loads(raw.decode())
     except (ValueError, RecursionError):
         return False
     return True
+
+
+def _is_deeper(raw: bytes, levels: int) -> bool:
+    if levels >= raw.count(b"{") + raw.count(b"["):
+        return False
+    level = 0
+    for token in _BRACKETS.finditer(raw):
+        if token[1]:
+            level += 1
+            if level > levels:
+                return True
+        elif token[0] in (b"]", b"}"):
+            level -= 1
+    return levels < 0
 
 
 def set_value(tree: Tree, path: Sequence[str], raw: bytes) -> None:
@@ -51,17 +74,19 @@ def set_value(tree: Tree, path: Sequence[str], raw: bytes) -> None:
 
 def merge_value(tree: Tree, path: Sequence[str], raw: bytes) -> None:
     """Put a raw value at `path`; the keys of an object are merged into what is there already."""
-    if not raw.lstrip().startswith(b"{"):
+    if _is_object(raw):
+        _merge(_parent(tree, path), path[-1], _object(raw))
+    else:
         set_value(tree, path, raw)
+
+
+def _merge(parent: Tree, label: str, value: Any) -> None:
+    if not isinstance(value, dict):
+        parent[label] = _dump(value)
         return
-    children = _split_object(raw)
-    if not children:
-        parent = _parent(tree, path)
-        if not isinstance(parent.get(path[-1]), dict):
-            parent[path[-1]] = {}
-        return
-    for key, value in children.items():
-        merge_value(tree, (*path, key), value)
+    node = _subtree(parent, label)
+    for key, item in value.items():
+        _merge(node, key, item)
 
 
 def remove_value(tree: Tree, path: Sequence[str]) -> None:
@@ -69,6 +94,8 @@ def remove_value(tree: Tree, path: Sequence[str]) -> None:
     node = tree
     for label in path[:-1]:
         child = node.get(label)
+        if isinstance(child, bytes) and _is_object(child):
+            child = _subtree(node, label)
         if not isinstance(child, dict):
             return
         node = child
@@ -77,12 +104,11 @@ def remove_value(tree: Tree, path: Sequence[str]) -> None:
 
 def to_json(tree: Tree) -> bytes:
     """The tree as one line of JSON."""
-    return b"{" + b",".join(_member(key, value) for key, value in tree.items()) + b"}"
-
-
-def _member(key: str, value: Any) -> bytes:
-    raw = to_json(value) if isinstance(value, dict) else cast(bytes, value)
-    return encode_key(key) + b":" + raw
+    # Here and below, one call for each level: a generator or comprehension would be a second one.
+    members = []
+    for key, value in tree.items():
+        members.append(encode_key(key) + b":" + (to_json(value) if isinstance(value, dict) else value))
+    return b"{" + b",".join(members) + b"}"
 
 
 def plain_tree(tree: Tree) -> dict[str, Any]:
@@ -123,30 +149,42 @@ def with_earlier(tree: Tree, earlier: Tree) -> Tree:
 def _parent(tree: Tree, path: Sequence[str]) -> Tree:
     node = tree
     for label in path[:-1]:
-        child = node.get(label)
-        if not isinstance(child, dict):
-            child = _split_object(child) if isinstance(child, bytes) else {}
-            node[label] = child
-        node = child
+        node = _subtree(node, label)
     return node
 
 
-def _split_object(raw: bytes) -> Tree:
-    """The members of a JSON object as raw values (numbers as they were written); an empty tree for anything else."""
+def _subtree(node: Tree, label: str) -> Tree:
+    """The tree below `label`, of a leaf its members; an empty one where nothing is that has any."""
+    child = node.get(label)
+    if not isinstance(child, dict):
+        members = _object(child) if isinstance(child, bytes) else {}
+        node[label] = child = {key: _dump(value) for key, value in members.items()}
+    return child
+
+
+def _is_object(raw: bytes) -> bool:
+    return raw.lstrip().startswith(b"{")
+
+
+def _object(raw: bytes) -> dict[str, Any]:
+    """The members of a JSON object, numbers as they were written; none for anything else."""
     try:
         members = json.loads(raw, parse_float=_RawNumber, parse_int=_RawNumber)
     except (ValueError, RecursionError):
         return {}
-    if not isinstance(members, dict):
-        return {}
-    return {key: _dump(value) for key, value in members.items()}
+    return members if isinstance(members, dict) else {}
 
 
 def _dump(value: Any) -> bytes:
     if isinstance(value, _RawNumber):
         return value.text.encode()
+    parts = []
     if isinstance(value, dict):
-        return b"{" + b",".join(encode_key(key) + b":" + _dump(item) for key, item in value.items()) + b"}"
+        for key, item in value.items():
+            parts.append(encode_key(key) + b":" + _dump(item))
+        return b"{" + b",".join(parts) + b"}"
     if isinstance(value, list):
-        return b"[" + b",".join(map(_dump, value)) + b"]"
+        for item in value:
+            parts.append(_dump(item))
+        return b"[" + b",".join(parts) + b"]"
     return json.dumps(value).encode()

@@ -13,6 +13,7 @@ from dataclasses import astuple, dataclass
 from typing import Any
 
 from backhaul.runs.keytree import (
+    MOST_LEVELS,
     Tree,
     is_json,
     plain_members,
@@ -41,9 +42,11 @@ class Summary:
         self._flat: dict[str, str] = {}
         self._tree: Tree = {}
         self._earlier: Tree = {}
+        # All that this log ever removed: an earlier part's values under these paths are gone, too.
+        self._removed: dict[tuple[str, ...], None] = {}
 
     def go_on_from(self, earlier: str) -> None:
-        """Keep, of an earlier part's summary, the keys that the log does not set."""
+        """Keep, of an earlier part's summary, the keys that the log neither sets nor removes."""
         for key, value in plain_members(earlier).items():
             self._earlier[key] = json.dumps(value, ensure_ascii=False).encode()
 
@@ -54,6 +57,7 @@ class Summary:
             "waiting": [text_of(each) for each in self._waiting],
             "flat": dict(self._flat),
             "tree": plain_tree(self._tree),
+            "removed": list(map(list, self._removed)),
         }
 
     def restore(self, state: State) -> None:
@@ -62,6 +66,7 @@ class Summary:
         self._waiting = dict.fromkeys(map(bytes_of, state["waiting"]))
         self._waiting_bytes = sum(map(len, self._waiting))
         self._flat, self._tree = dict(state["flat"]), tree_of(state["tree"])
+        self._removed = dict.fromkeys(map(tuple, state["removed"]))
 
     def apply(self, summary: bytes) -> None:
         """Take one SummaryRecord, given as its bytes: its updates, then its removals; void if it does not decode.
@@ -106,7 +111,7 @@ class Summary:
         if any(path[0] in self._flat for path, _ in values):
             self._settle_flat()
         for path, raw in values:
-            set_value(self._tree, path, raw.encode())
+            self._set(path, raw.encode())
 
     def _take_general(self, summary: bytes) -> None:
         try:
@@ -115,9 +120,16 @@ class Summary:
             return
         self._settle_flat()
         for item in record.update:
-            set_value(self._tree, tuple(item.nested_key) or (item.key,), item.value_json)
+            self._set(tuple(item.nested_key) or (item.key,), item.value_json)
         for item in record.remove:
-            remove_value(self._tree, tuple(item.nested_key) or (item.key,))
+            path = tuple(item.nested_key) or (item.key,)
+            remove_value(self._tree, path)
+            self._removed[path] = None
+
+    def _set(self, path: tuple[str, ...], raw: bytes) -> None:
+        # Deeper ones are no JSON that we could carry, whatever is there.
+        if len(path) <= MOST_LEVELS:
+            set_value(self._tree, path, raw)
 
     def set(self, key: str, raw: bytes) -> None:
         """Set a top-level key to a raw JSON value."""
@@ -127,14 +139,21 @@ class Summary:
     def to_json(self, last_step: int | None) -> str | None:
         """The summary as one line, or None when there is nothing to tell.
 
-        Null values and values that are not JSON are left out. `last_step` becomes `_step`; None leaves it out.
+        Null values and values that are not JSON, or nested too deep, are left out. `last_step` becomes `_step`; None
+        leaves it out.
         """
         self._settle()
-        tree = with_earlier(_without_nulls(self._tree), self._earlier)
+        tree = with_earlier(_without_nulls(self._tree), self._kept_of_earlier())
         tree.pop("_step", None)
         if last_step is not None:
             tree["_step"] = b"%d" % last_step
         return to_json(tree).decode() if tree else None
+
+    def _kept_of_earlier(self) -> Tree:
+        for path in self._removed:
+            remove_value(self._earlier, path)
+        # A null of this log is left out, and takes the place of an earlier value all the same.
+        return {key: value for key, value in self._earlier.items() if key not in self._tree}
 
     def _settle(self) -> None:
         self._take_waiting()
@@ -208,11 +227,11 @@ class _Aggregate:
         return self.total / self.count
 
 
-def _without_nulls(tree: Tree) -> Tree:
+def _without_nulls(tree: Tree, level: int = 1) -> Tree:
     kept: Tree = {}
     for key, value in tree.items():
         if isinstance(value, dict):
-            kept[key] = _without_nulls(value)
-        elif value != b"null" and is_json(value):
+            kept[key] = _without_nulls(value, level + 1)
+        elif value != b"null" and is_json(value, level):
             kept[key] = value
     return kept

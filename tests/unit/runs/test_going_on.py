@@ -36,6 +36,26 @@ def test_keys_of_an_earlier_part_stay() -> None:
     assert json.loads(rows.summary_json() or "") == {"loss": 1, "acc": {"max": 1}}
 
 
+def test_what_this_part_has_removed_does_not_come_back() -> None:
+    """`del run.summary["a"]`, a member of an object, and None in a value's place, also after a restart in between."""
+    earlier = '{"gone": 1, "nulled": 2, "object": {"gone": 1, "kept": 2}, "again": 1, "kept": 3}'
+    rows = _rows("{}", "{}")
+    changes = SummaryRecord()
+    changes.update.add(key="nulled", value_json=b"null")
+    for path in (["gone"], ["object", "gone"], ["again"], ["never", "there"]):
+        changes.remove.add(nested_key=path)
+    rows._take_summary(changes.SerializeToString())
+    again = SummaryRecord()
+    again.update.add(key="again", value_json=b"5")
+    rows._take_summary(again.SerializeToString())
+    restored = Rows(RunIdentity("run-a"))
+    rows.summary_json()
+    restored.restore(json.loads(json.dumps(rows.state())))
+    for each in (rows, restored):
+        each.go_on_from("{}", earlier)
+        assert json.loads(each.summary_json() or "") == {"loss": 1, "object": {"kept": 2}, "again": 5, "kept": 3}
+
+
 def test_a_server_that_says_something_else_takes_nothing_away() -> None:
     """What is no JSON object tells of no earlier part."""
     rows = _rows("[]", "nonsense")

@@ -62,6 +62,33 @@ def test_nested_keys_become_objects() -> None:
     assert json.loads(line or "") == {"n": {"b": {"c": 2}, "a": [1, 2]}, "x": 1, "_step": 0}
 
 
+def test_a_row_that_is_nested_deep_is_kept_whole() -> None:
+    """400 levels, as paths and as JSON: a script that logs such a row gets it back."""
+    nested = '{"k":' * 400 + "1.50" + "}" * 400
+    line = HistoryRows().line(_row((["a"] * 400, "1"), ("b", "[" * 400 + "]" * 400), ("c", nested), ("_step", "0")))
+    assert f'"c":{nested}' in (line or "")
+    assert json.loads(line or "")["_step"] == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [(["a"] * 100_000, "1"), (["a"], "[" * 100_000 + "]" * 100_000), (["a"] * 300, '{"k":' * 300 + "1" + "}" * 300)],
+)
+def test_a_value_that_is_nested_beyond_all_reason_is_set_aside(path: list[str], value: str) -> None:
+    """The rest of its row is sent, and the loss is told; no depth ends the reading."""
+    rows = HistoryRows()
+    assert rows.line(_row((path, value), ("x", "1"), ("_step", "0"))) == '{"x":1,"_step":0}'
+    assert ["nested too deep" in told.reason for told in rows.set_aside] == [True]
+
+
+def test_brackets_in_texts_are_no_levels() -> None:
+    """A long text of them is a value as any other, also with quotes and backslashes in it."""
+    text = json.dumps('[{"\\' * 2000)
+    rows = HistoryRows()
+    assert rows.line(_row(("text", text), ("_step", "0"))) == f'{{"text":{text},"_step":0}}'
+    assert not rows.set_aside
+
+
 def test_a_dot_in_a_key_is_literal() -> None:
     """`loss.total` is one key, not a path."""
     assert HistoryRows().line(_row(("loss.total", "1"), ("_step", "0"))) == '{"loss.total":1,"_step":0}'
@@ -94,7 +121,7 @@ def test_a_value_that_is_no_json_is_set_aside_and_the_row_is_sent() -> None:
     rows = HistoryRows()
     assert rows.line(_row(("good", "1"), ("bad", "{oops"), ("_step", "0"))) == '{"good":1,"_step":0}'
     assert [(aside.what, aside.reason) for aside in rows.set_aside] == [
-        ("value of bad", "it is not JSON; the rest of the row is sent")
+        ("value of bad", "it is not JSON, or nested too deep; the rest of the row is sent")
     ]
 
 

@@ -47,6 +47,23 @@ def test_removed_keys_are_gone() -> None:
     assert _of(_record((["a"], "1"), (["b"], "1"), remove=(["a"], ["zzz", "y"]))) == {"b": 1}
 
 
+def test_a_member_of_an_object_that_came_whole_is_removed() -> None:
+    """`del run.summary["a"]["x"]` after `run.summary["a"] = {…}`; what is no object has no members."""
+    whole = _record((["a"], '{"x":1.50,"y":{"z":2}}'), (["b"], "1"))
+    assert _of(whole, _record(remove=(["a", "x"], ["b", "x"]))) == {"a": {"y": {"z": 2}}, "b": 1}
+    assert _of(whole, _record(remove=(["a", "y", "z"],))) == {"a": {"x": 1.5, "y": {}}, "b": 1}
+
+
+def test_values_that_are_nested_deep_are_kept_and_those_beyond_all_reason_left_out() -> None:
+    """However the depth is written: as a path, as JSON, or both."""
+    deep, deeper = ["k"] * 400, ["k"] * 100_000
+    found = _of(_record((["a", *deep], "1"), (["b"], "[" * 400 + "]" * 400)))
+    assert [json.dumps(found).count(bracket) for bracket in "{["] == [401, 400]
+    together = (["c"] * 300, "[" * 300 + "]" * 300)
+    too_deep = _record((["a", *deeper], "1"), (["b"], "[" * 100_000 + "]" * 100_000), together)
+    assert set(_of(too_deep, _record((["d"], "1"))) or {}) == {"c", "d"}
+
+
 def test_nulls_and_what_is_no_json_are_left_out() -> None:
     """As the official client does."""
     assert _of(_record((["a"], "null"), (["b"], "oops"), (["c", "d"], "null"), (["e"], "0"))) == {"c": {}, "e": 0}
