@@ -18,6 +18,7 @@ from typing import Any
 
 from backhaul.errors import PayloadMissing, UnreadableFile
 from backhaul.runs.roots import AS_RECORDED, Places
+from backhaul.runs.sight import file_size
 
 _DIGEST_HEADER = b"wandb-artifact-manifest-v1\n"
 UNFINISHED = "unfinished"
@@ -123,9 +124,9 @@ class Artifact:
 def artifact_of(record: Any, places: Places = AS_RECORDED) -> Artifact:
     """The artifact of an ArtifactRecord. Its list of entries may be a file, which lies at one of `places`.
 
-    Raises PayloadMissing when that is gone.
+    Raises PayloadMissing when that is gone, UnreadableFile when it, or the record itself, makes no sense.
     """
-    config = {item.key: json.loads(item.value_json) for item in record.manifest.storage_policy_config}
+    config = _values(record.manifest.storage_policy_config)
     entries = tuple(sorted(_entries(record.manifest, places), key=lambda entry: entry.path.encode()))
     return Artifact(
         type=record.type,
@@ -163,6 +164,13 @@ def digest_base64(content: bytes) -> str:
     return b64encode(hashlib.md5(content, usedforsecurity=False).digest()).decode()
 
 
+def _values(items: Any) -> dict[str, Any]:
+    try:
+        return {item.key: json.loads(item.value_json) for item in items}
+    except (ValueError, RecursionError) as error:
+        raise UnreadableFile(f"What the log says of an artifact makes no sense: {error}") from error
+
+
 def _entries(manifest: Any, places: Places) -> Iterator[Entry]:
     for item in manifest.contents:
         yield Entry(
@@ -173,11 +181,11 @@ def _entries(manifest: Any, places: Places) -> Iterator[Entry]:
             local_path=item.local_path,
             birth_artifact_id=item.birth_artifact_id,
             skip_cache=item.skip_cache,
-            extra={part.key: json.loads(part.value_json) for part in item.extra},
+            extra=_values(item.extra),
         )
     if manifest.manifest_file_path:
         recorded = Path(manifest.manifest_file_path)
-        there = next((path for path in places.places(recorded) if path.is_file()), None)
+        there = next((path for path in places.places(recorded) if file_size(path) is not None), None)
         if there is None:
             raise PayloadMissing(f"The list of an artifact's files was recorded at {recorded} and is not there.")
         yield from _entries_of_file(there)

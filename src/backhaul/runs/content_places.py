@@ -15,6 +15,7 @@ from backhaul.errors import PayloadMissing
 from backhaul.runs.artifacts import Artifact, Entry
 from backhaul.runs.payloads import Digest, Payload, blocks_of
 from backhaul.runs.roots import AS_RECORDED, Roots
+from backhaul.runs.sight import file_size
 from backhaul.runs.whereabouts import Whereabouts, whereabouts_of
 
 _NEXT = (
@@ -63,7 +64,7 @@ class ContentPlaces:
 
     def moved(self, recorded: Path) -> Path | None:
         """Where the file that was recorded at `recorded` lies now, by its path alone; None when it is nowhere."""
-        return next((path for path in self.whereabouts.places(recorded) if path.is_file()), None)
+        return next((path for path in self.whereabouts.places(recorded) if file_size(path) is not None), None)
 
     def find(self, entry: Entry) -> Payload:
         """Where the content of an entry lies; raises what `content` raises."""
@@ -76,7 +77,7 @@ class ContentPlaces:
         """
         changed: list[str] = []
         for path in dict.fromkeys(self._candidates(entry)):
-            if not path.is_file() or path.stat().st_size != entry.size:
+            if file_size(path) != entry.size:
                 continue
             payload = Payload(entry.path, path)
             digest, is_it = _looked_at(payload, entry)
@@ -103,8 +104,8 @@ class ContentPlaces:
         if self._by_size is None:
             self._by_size = {}
             for path in self.files.rglob("*"):
-                if path.is_file():
-                    self._by_size.setdefault(path.stat().st_size, []).append(path)
+                if (length := file_size(path)) is not None:
+                    self._by_size.setdefault(length, []).append(path)
         return self._by_size.get(size, [])
 
 

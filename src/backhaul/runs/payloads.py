@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from backhaul.errors import PayloadMissing, UnreadableFile
 from backhaul.runs.roots import AS_RECORDED, Roots
+from backhaul.runs.sight import file_size, is_folder, link_of
 from backhaul.runs.whereabouts import whereabouts_of
 
 _READ_SIZE = 1 << 20
@@ -52,15 +53,17 @@ def recorded_payloads(
         payload = _named(files, name, roots)
         if payload is not None:
             yield payload
-        elif not (all_on_disk and _GLOB_CHARACTERS & set(name)) and not (files / name).is_dir():
+        elif not (all_on_disk and _GLOB_CHARACTERS & set(name)) and not is_folder(files / name):
             yield _missing(files, name)
-    if all_on_disk:
-        yield from (Payload(name, files / name) for name in _on_disk(files) if name not in seen)
+    for name in names_on_disk(files) if all_on_disk else ():
+        # What is neither file nor link is nothing that a run saves: a pipe, a socket.
+        if name not in seen and (file_size(files / name) is not None or link_of(files / name) is not None):
+            yield _named(files, name, roots) or _missing(files, name)
 
 
 def saved_folders(files: Path, names: Iterable[str]) -> list[str]:
     """The names that the log gives to folders: `run.save("out/*")` names all that matches, and servers keep files."""
-    return [name for name in dict.fromkeys(names) if (files / name).is_dir()]
+    return [name for name in dict.fromkeys(names) if is_folder(files / name)]
 
 
 def digest_of(payload: Payload) -> Digest:
@@ -69,12 +72,7 @@ def digest_of(payload: Payload) -> Digest:
     for block in blocks_of(payload):
         size += len(block)
         md5.update(block)
-    return Digest(size, _base64(md5.digest()))
-
-
-def content_of(payload: Payload) -> bytes:
-    """A payload's whole content; raises PayloadMissing or UnreadableFile."""
-    return b"".join(blocks_of(payload))
+    return Digest(size, b64encode(md5.digest()).decode())
 
 
 def blocks_of(payload: Payload) -> Iterator[bytes]:
@@ -92,10 +90,6 @@ def blocks_of(payload: Payload) -> Iterator[bytes]:
         raise UnreadableFile(f"{payload.path} cannot be read: {error.strerror or error}") from error
 
 
-def _base64(digest: bytes) -> str:
-    return b64encode(digest).decode()
-
-
 def _named(files: Path, name: str, roots: Roots) -> Payload | None:
     relative = PurePosixPath(name)
     if relative.is_absolute() or ".." in relative.parts:
@@ -109,24 +103,25 @@ def saved_at(path: Path, files: Path, roots: Roots = AS_RECORDED) -> Path | None
 
     None when it is gone.
     """
-    if path.is_file():
+    if file_size(path) is not None:
         return path
-    if not path.is_symlink() or not path.readlink().is_absolute():
+    link = link_of(path)
+    if link is None or not link.is_absolute():
         return None
-    places = whereabouts_of(files, roots).places(path.readlink())
-    return next((place for place in places if place.is_file()), None)
+    return next((place for place in whereabouts_of(files, roots).places(link) if file_size(place) is not None), None)
 
 
 def dangling(path: Path) -> str:
     """Where a dangling link points to, in brackets: what the user has to bring back. Empty for what is no link."""
-    return f" (a link to {path.readlink()}, which is not there)" if path.is_symlink() else ""
+    link = link_of(path)
+    return "" if link is None else f" (a link to {link}, which is not there)"
 
 
 def _missing(files: Path, name: str) -> PayloadMissing:
     """The error for a file that is gone: what the user has to bring back."""
     path = files / name
     told = f"The run saved {name}, which is not at {path}{dangling(path)}."
-    if not path.is_symlink():
+    if link_of(path) is None:
         return PayloadMissing(told)
     return PayloadMissing(
         told,
@@ -135,9 +130,7 @@ def _missing(files: Path, name: str) -> PayloadMissing:
     )
 
 
-def _on_disk(files: Path) -> Iterator[str]:
+def names_on_disk(files: Path) -> Iterator[str]:
+    """The names of all that lies in a `files` folder and is no folder, links that lead nowhere too, in order."""
     for folder, _, names in sorted(os.walk(files)):
-        for name in sorted(names):
-            path = Path(folder, name)
-            if path.is_file():
-                yield path.relative_to(files).as_posix()
+        yield from (Path(folder, name).relative_to(files).as_posix() for name in sorted(names))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -11,7 +10,8 @@ from typing import Any
 from backhaul.errors import PayloadMissing, UnreadableFile
 from backhaul.runs.artifacts import Entry, artifact_of
 from backhaul.runs.content_places import ContentPlaces
-from backhaul.runs.payloads import saved_at
+from backhaul.runs.payloads import names_on_disk, saved_at
+from backhaul.runs.sight import file_size, link_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def logged_files(files: Path, names: Iterable[str], *, all_on_disk: bool) -> Ite
     for name in seen:
         yield _logged(files, name)
     if all_on_disk:
-        yield from (_logged(files, name) for name in _on_disk(files) if name not in seen)
+        yield from (_logged(files, name) for name in names_on_disk(files) if name not in seen)
 
 
 def logged_artifact(record: Any, places: ContentPlaces) -> LoggedArtifact:
@@ -75,7 +75,7 @@ def logged_artifact(record: Any, places: ContentPlaces) -> LoggedArtifact:
 def _is_there(entry: Entry, places: ContentPlaces) -> bool:
     there = places.moved(Path(entry.local_path))
     # Of the recorded size, so most likely what it was; to read contents of gigabytes is a sync's business.
-    if there is not None and _size(there) == entry.size:
+    if there is not None and file_size(there) == entry.size:
         return True
     try:
         places.find(entry)
@@ -90,17 +90,4 @@ def _logged(files: Path, name: str) -> LoggedFile:
     if relative.is_absolute() or ".." in relative.parts:
         return LoggedFile(name, path, None)
     found = saved_at(path, files)
-    size = None if found is None else _size(found)
-    return LoggedFile(name, found or path, size, path.readlink() if path.is_symlink() else None)
-
-
-def _size(path: Path) -> int | None:
-    try:
-        return path.stat().st_size if path.is_file() else None
-    except OSError:
-        return None
-
-
-def _on_disk(files: Path) -> Iterator[str]:
-    for folder, _, names in sorted(os.walk(files)):
-        yield from (Path(folder, name).relative_to(files).as_posix() for name in sorted(names))
+    return LoggedFile(name, found or path, None if found is None else file_size(found), link_of(path))
