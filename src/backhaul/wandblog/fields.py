@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+# In ten bytes. Of a crafted one without an end the numbers would grow with each byte.
+_MOST_BITS = 70
+
 
 def fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
     """The fields of a protobuf message: number, and the varint or the bytes. Ends at the first byte that is none."""
@@ -33,7 +36,7 @@ def fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
 
 def _varint(data: bytes, position: int) -> tuple[int, int]:
     value = shift = 0
-    while position < len(data):
+    while position < len(data) and shift < _MOST_BITS:
         byte = data[position]
         position += 1
         value |= (byte & 0x7F) << shift
