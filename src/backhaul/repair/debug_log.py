@@ -103,8 +103,12 @@ def _members(tree: ast.Dict, prefix: str, unread: list[str]) -> dict[str, Any]:
     members: dict[str, Any] = {}
     for key, value in zip(tree.keys, tree.values, strict=True):
         # `repr` writes no `**`, which has no key.
-        name = str(_literal(key)) if key is not None else "**"
-        if isinstance(value, ast.Dict):
+        label = _UNREAD if key is None else _literal(key)
+        name = str(label)
+        if label is _UNREAD:
+            place = f"`{prefix[:-1]}` in the config" if prefix else "the config"
+            unread.append(f"a key of {place} is written as no program can read it back")
+        elif isinstance(value, ast.Dict):
             members[name] = _members(value, f"{prefix}{name}.", unread)
         elif (found := _literal(value)) is not _UNREAD:
             members[name] = found

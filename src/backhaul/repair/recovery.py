@@ -118,7 +118,9 @@ def recover(run: RunDirectory) -> Recovery:
     recovery.config = _config(run.files) or recovery.debug.config
     recovery.summary = _mapping(run.files / "wandb-summary.json", json.loads)
     recovery.metadata = _mapping(run.files / "wandb-metadata.json", json.loads)
-    recovery.files = sorted(_files_of(run.files))
+    names = sorted(_files_of(run.files))
+    recovery.files = [name for name in names if _is_text(name)]
+    recovery.missing += [f"file {name!r}, whose name is no text" for name in names if not _is_text(name)]
     recovery.start = _start(recovery)
     _tell(recovery)
     return recovery
@@ -166,6 +168,11 @@ def _files_of(files: Path) -> Iterator[str]:
         name = path.relative_to(files).as_posix()
         if name not in _MADE_FROM_RECORDS and (path.is_symlink() or path.is_file()):
             yield name
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name can stand in a record: there are file systems in which any bytes are a name."""
+    return not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def _start(recovery: Recovery) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,28 @@ def test_the_debug_log_gives_config_updates_and_sdk_version(tmp_path: Path) -> N
     }
     assert found.sdk_version == "0.22.3"
     assert found.unread == ["the config value `o` is written as no program can read it back"]
+
+
+def test_a_config_key_without_a_notation_costs_only_itself(tmp_path: Path) -> None:
+    """It is told, and never stands in the config under a name that is made up."""
+    path = tmp_path / "debug.log"
+    path.write_text("config: {<object object at 0x7f01>: 1, 'b': 2, 'deep': {<o>: 3, (1, 2): 4}}\n")
+    found = read_debug_log(path)
+    assert found.config == {"b": 2, "deep": {"(1, 2)": 4}}
+    assert [told.partition(" is ")[0] for told in found.unread] == [
+        "a key of the config",
+        "a key of `deep` in the config",
+    ]
+
+
+def test_a_file_whose_name_is_no_text_is_told(tmp_path: Path, make_run: MakeRun) -> None:
+    """A record has no place for such a name; the others are in the new log."""
+    run = make_run([])
+    for name in (b"a\xff.txt", b"b.txt"):
+        (run.files / os.fsdecode(name)).write_text("x")
+    report = repair_run(run, tmp_path / "new.wandb")
+    assert "1 saved file" in report.recovered
+    assert any("a\\udcff.txt" in told for told in report.missing)
 
 
 def test_a_config_value_without_a_notation_costs_only_itself(tmp_path: Path) -> None:
