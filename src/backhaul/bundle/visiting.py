@@ -10,7 +10,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from backhaul.bundle.opening import bundles_among, open_bundle
@@ -68,15 +68,28 @@ def _held(folder: Path, bundle: Path) -> Iterator[None]:
     # Of nobody else's business, whatever the umask says.
     folder.parent.chmod(0o700)
     lock = folder.with_name(f"{folder.name}.lock")
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
+        descriptor = _locked(lock)
+    except BlockingIOError:
+        raise RunBusy(f"Another command has {bundle} open.") from None
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _locked(lock: Path) -> int:
+    """The file, opened and locked. Raises BlockingIOError."""
+    while True:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunBusy(f"Another command has {bundle} open.") from None
-        try:
-            yield
-        finally:
-            lock.unlink(missing_ok=True)
-    finally:
+            # Who had it may have taken it away after we opened it, and a third one may have made it anew.
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(descriptor), lock.stat()):
+                    return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
         os.close(descriptor)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+from pathlib import Path
+
 import pytest
 
 from backhaul.bundle.manifest import MANIFEST_SIZE
@@ -43,6 +47,25 @@ def test_two_commands_do_not_share_it(here: Here) -> None:
         assert any((here.state / "bundles").rglob("*.wandb"))
     with visiting([here.target], here.state):
         pass
+
+
+def test_a_lock_that_was_taken_away_in_between_is_none(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its holder ends just after we opened it, and a third command begins: that one has the bundle, not we."""
+    here.packed()
+    flock, others = fcntl.flock, list[int]()
+
+    def ending(descriptor: int, operation: int) -> None:
+        if not others:
+            lock = Path(f"/proc/self/fd/{descriptor}").readlink()
+            lock.unlink()
+            others.append(os.open(lock, os.O_RDWR | os.O_CREAT))
+            flock(others[0], fcntl.LOCK_EX)
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", ending)
+    with pytest.raises(RunBusy), visiting([here.target], here.state):
+        pass
+    os.close(others[0])
 
 
 def test_ledgers_outlive_it(here: Here) -> None:
