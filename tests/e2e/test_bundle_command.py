@@ -164,10 +164,19 @@ _RECORDING = """
 """
 
 
+@pytest.mark.parametrize("is_killed", [False, True])
 def test_a_run_that_is_recorded_goes_on_in_a_later_bundle(
-    backhaul: Backhaul, isolated_env: dict[str, str], project: str, depot: DepotProcess, tmp_path: Path
+    backhaul: Backhaul,
+    isolated_env: dict[str, str],
+    project: str,
+    depot: DepotProcess,
+    tmp_path: Path,
+    is_killed: bool,
 ) -> None:
-    """The first bundle has what was whole, says so, and leaves the run open; the second one sends the rest."""
+    """The first bundle has what was whole, says so, and leaves the run open; the second one sends the rest.
+
+    Also when the job dies after the first: no bundle grows, so that is told, and the second one ends the run.
+    """
     env = isolated_env | {"WANDB_MODE": "offline", "WANDB_DIR": str(tmp_path / "work")}
     (tmp_path / "work").mkdir()
     job = subprocess.Popen(
@@ -186,17 +195,22 @@ def test_a_run_that_is_recorded_goes_on_in_a_later_bundle(
     half = backhaul.sync(tmp_path / "first", "-p", project)
     assert (half.exit_code, half.only["state"]) == (5, "recording")
     assert half.document["bundles"][0]["recording"] == ["growing"]
+    assert "pack the run again" in half.only["error"]["next"]
     sent = held(depot.data, project, "growing").rows
     assert [row["loss"] for row in sent] == list(range(len(sent)))
     assert 0 < len(sent) <= 1001
-    job.stdin.write("\n")
+    if is_killed:
+        job.kill()
+    else:
+        job.stdin.write("\n")
     job.communicate(timeout=60)
     second = backhaul("pack", tmp_path / "work", "-o", tmp_path / "second", "--json")
     assert [run["recording"] for run in second.document["runs"]] == [False]
     done = backhaul.sync(tmp_path / "second", "-p", project)
     assert (done.exit_code, done.only["state"]) == (0, "verified"), done.stderr
-    assert [row["loss"] for row in held(depot.data, project, "growing").rows] == list(range(2000))
-    assert done.only["streams"]["history"] == {"local": 2000, "remote": 2000}
+    rows = len(sent) if is_killed else 2000
+    assert [row["loss"] for row in held(depot.data, project, "growing").rows] == list(range(rows))
+    assert done.only["streams"]["history"] == {"local": rows, "remote": rows}
 
 
 def test_an_interrupted_sync_of_a_bundle_goes_on(backhaul: Backhaul, project: str, tmp_path: Path) -> None:

@@ -21,6 +21,11 @@ _FIRST_FILES_WITHIN = 600.0
 _MOST_FILES_LOOKED_AT = 200
 # Beside a log that a bundle brought: the run went on when it was packed, so this is not the end of it.
 RECORDING_NOTE = ".recording"
+_PACK_AGAIN = (
+    "A bundle does not grow: when the job has ended, pack the run again and sync that bundle; it goes on where this "
+    "one ends. If nothing more will come, unpack this one, remove {note} beside the log, and sync the folder: the run "
+    "is then sent as one that was killed."
+)
 
 DEAD_AFTER = 900.0
 """For how long, in seconds, a log that is recorded out of sight may rest before its writer counts as dead."""
@@ -28,10 +33,14 @@ DEAD_AFTER = 900.0
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """Whether somebody still writes the log, and the sentence that says how that is known."""
+    """Whether somebody still writes the log, and the sentence that says how that is known.
+
+    `next` is what a user has to do for the rest of the run to come; None when to wait for it is enough.
+    """
 
     goes_on: bool
     because: str
+    next: str | None = None
 
 
 def life_of(
@@ -56,7 +65,7 @@ def life_of(
         return Life(False, "It has no exit record, and a repair made it, so that nobody writes it.")
     note = directory.log.with_name(directory.log.name + RECORDING_NOTE)
     if note.exists():
-        return Life(True, f"it went on when it was packed; if no more of it will come, remove {note}")
+        return Life(True, "it went on when it was packed", _PACK_AGAIN.format(note=note.name))
     if host == socket.gethostname() and _sees_processes_of(directory.log):
         return Life(False, "The process that wrote it is gone, and left no exit record.")
     times = list(_times_of_change(directory))
