@@ -6,6 +6,7 @@ field number (as a string), a set of booleans the list of the numbers that are s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +14,9 @@ from backhaul.wandblog.state import State
 
 _OPTIONS = {"step_sync": 1, "hidden": 2, "defined": 3}
 # `best` and `copy` are never sent by the official client.
+_NEVER_SENT = ("best", "copy")
 _SUMMARY = {"min": 1, "max": 2, "mean": 3, "last": 5, "none": 6, "first": 8}
+_MAXIMIZE = 2
 
 
 @dataclass(slots=True)
@@ -54,10 +57,27 @@ class MetricDefinitions:
             self._metrics.pop(key, None)
         _merge(self._metrics.setdefault(key, _Definition()), record)
 
-    def summary_kinds(self, name: str) -> frozenset[str]:
-        """Which summaries (`min`, `max`, `mean`, `first`, `last`, `none`) are asked for a metric of this name."""
-        definition = self._metrics.get((name, False))
-        return frozenset(definition.summary) if definition else frozenset()
+    def wanted_summaries(self, path: Sequence[str]) -> dict[str, str] | None:
+        """What the summary has of the metric at this path: under each key there, which of its numbers.
+
+        These are `min`, `max`, `mean`, `first` and `last`, and under `best` one of the first two. Empty for a metric
+        that is left out (`none`); None where nothing is asked, so that its last value stands.
+        """
+        definition = self._definition(".".join(label.replace(".", "\\.") for label in path))
+        if definition is None or not definition.summary or "copy" in definition.summary:
+            return None
+        if "none" in definition.summary:
+            return {}
+        best = "max" if definition.goal == _MAXIMIZE else "min"
+        return {kind: best if kind == "best" else kind for kind in sorted(definition.summary)}
+
+    def _definition(self, name: str) -> _Definition | None:
+        """That of the name, else of the first glob that it matches; W&B's own metrics match none."""
+        if (name, False) in self._metrics or name.startswith("_"):
+            return self._metrics.get((name, False))
+        globs = (key for key, is_glob in self._metrics if is_glob and key.endswith("*"))
+        match = next((glob for glob in globs if name.startswith(glob.removesuffix("*"))), None)
+        return None if match is None else self._metrics[match, True]
 
     def config_value(self) -> list[dict[str, Any]]:
         """The list for `_wandb.m`. A step metric is named by its 1-based position and gets an entry of its own."""
@@ -75,7 +95,7 @@ def _merge(definition: _Definition, record: Any) -> None:
     if record.name:
         definition.options.add("defined")
     if record.HasField("summary"):
-        kinds = {name for name in _SUMMARY if getattr(record.summary, name)}
+        kinds = {name for name in (*_SUMMARY, *_NEVER_SENT) if getattr(record.summary, name)}
         definition.summary = (definition.summary - {"none"}) | kinds
     definition.goal = record.goal or definition.goal
 
@@ -85,7 +105,7 @@ def _encode(name: str, is_glob: bool, definition: _Definition, position: dict[tu
     if definition.step:
         entry["5"] = position[definition.step, False]
     entry["6"] = sorted(_OPTIONS[option] for option in definition.options)
-    entry["7"] = sorted(_SUMMARY[kind] for kind in definition.summary)
+    entry["7"] = sorted(_SUMMARY[kind] for kind in definition.summary.difference(_NEVER_SENT))
     if definition.goal:
         entry["8"] = definition.goal
     return entry

@@ -8,7 +8,8 @@ value of each key, or what `define_metric` asked for. `_step` is always that of 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import math
+import sys
 from dataclasses import astuple, dataclass
 from typing import Any
 
@@ -26,6 +27,7 @@ from backhaul.runs.keytree import (
 )
 from backhaul.runs.metrics import MetricDefinitions
 from backhaul.runs.plain_items import is_path, labels, plain_items
+from backhaul.runs.table import Path, flat
 from backhaul.wandblog.schema import DecodeError, SummaryRecord
 from backhaul.wandblog.state import State, bytes_of, text_of
 
@@ -43,7 +45,7 @@ class Summary:
         self._tree: Tree = {}
         self._earlier: Tree = {}
         # All that this log ever removed: an earlier part's values under these paths are gone, too.
-        self._removed: dict[tuple[str, ...], None] = {}
+        self._removed: dict[Path, None] = {}
 
     def go_on_from(self, earlier: str) -> None:
         """Keep, of an earlier part's summary, the keys that the log neither sets nor removes."""
@@ -107,7 +109,7 @@ class Summary:
         self._flat.update(flat)
         return True
 
-    def _set_paths(self, values: list[tuple[tuple[str, ...], str]]) -> None:
+    def _set_paths(self, values: list[tuple[Path, str]]) -> None:
         if any(path[0] in self._flat for path, _ in values):
             self._settle_flat()
         for path, raw in values:
@@ -126,15 +128,15 @@ class Summary:
             remove_value(self._tree, path)
             self._removed[path] = None
 
-    def _set(self, path: tuple[str, ...], raw: bytes) -> None:
+    def _set(self, path: Path, raw: bytes) -> None:
         # Deeper ones are no JSON that we could carry, whatever is there.
         if len(path) <= MOST_LEVELS:
             set_value(self._tree, path, raw)
 
-    def set(self, key: str, raw: bytes) -> None:
-        """Set a top-level key to a raw JSON value."""
+    def set(self, path: Path, raw: bytes) -> None:
+        """Set what is at a path to a raw JSON value."""
         self._settle()
-        set_value(self._tree, (key,), raw)
+        self._set(path, raw)
 
     def to_json(self, last_step: int | None) -> str | None:
         """The summary as one line, or None when there is nothing to tell.
@@ -166,58 +168,64 @@ class Summary:
 
 
 class SummaryOfHistory:
-    """The summary that the SDK would have written at the end, computed from the lines of the history."""
+    """The summary that the SDK would have written at the end, computed from the lines of the history.
+
+    Of nested values that no `define_metric` names the Python engine kept nothing; here the last ones stay.
+    """
 
     def __init__(self) -> None:
         self._last: dict[str, Any] = {}
-        self._numbers: dict[str, _Aggregate] = {}
+        self._numbers: dict[Path, _Aggregate] = {}
 
     def state(self) -> State:
         """What was taken so far."""
-        numbers = {key: astuple(each) for key, each in self._numbers.items()}
+        numbers = [[list(path), *astuple(each)] for path, each in self._numbers.items()]
         return {"last": dict(self._last), "numbers": numbers}
 
     def restore(self, state: State) -> None:
         """Go on from a `state()`."""
         self._last = dict(state["last"])
-        self._numbers = {key: _Aggregate(*each) for key, each in state["numbers"].items()}
+        self._numbers = {tuple(path): _Aggregate(*each) for path, *each in state["numbers"]}
 
     def add(self, line: str) -> None:
         """Take one history line."""
-        for key, value in json.loads(line).items():
-            self._last[key] = value
-            if isinstance(value, int | float) and not isinstance(value, bool):
-                self._numbers.setdefault(key, _Aggregate()).add(float(value))
+        row = json.loads(line)
+        self._last.update(row)
+        for path, value in flat(row):
+            if _counts(value):
+                self._numbers.setdefault(path, _Aggregate()).add(value)
 
     def fill(self, summary: Summary, metrics: MetricDefinitions) -> None:
         """Put into `summary` what the history says."""
-        for key, value in self._values(metrics):
-            summary.set(key, json.dumps(value).encode())
-
-    def _values(self, metrics: MetricDefinitions) -> Iterator[tuple[str, Any]]:
         for key, last in self._last.items():
-            kinds = metrics.summary_kinds(key)
-            if "none" in kinds:
-                continue
-            numbers = self._numbers.get(key)
-            kept = [kind for kind in ("min", "max", "mean", "first", "last") if kind in kinds and numbers is not None]
-            yield key, {kind: getattr(numbers, kind) for kind in kept} if kept else last
+            if metrics.wanted_summaries((key,)) != {}:
+                summary.set((key,), json.dumps(last).encode())
+        for path, numbers in self._numbers.items():
+            wanted = metrics.wanted_summaries(path)
+            if wanted is not None:
+                told = {key: getattr(numbers, kind) for key, kind in wanted.items()}
+                summary.set(path, json.dumps(told or None).encode())
+
+
+def _counts(value: Any) -> bool:
+    """Whether it is a number that can be added up; truth values are, as the SDK has it, NaN and huge ones are not."""
+    return isinstance(value, int | float) and (math.inf in (value, -value) or abs(value) <= sys.float_info.max)
 
 
 @dataclass(slots=True)
 class _Aggregate:
     count: int = 0
-    total: float = 0.0
-    first: float = 0.0
-    last: float = 0.0
-    min: float = 0.0
-    max: float = 0.0
+    total: float = 0
+    first: float = 0
+    last: float = 0
+    min: float = 0
+    max: float = 0
 
     def add(self, value: float) -> None:
         if not self.count:
             self.first = self.min = self.max = value
         self.count += 1
-        self.total += value
+        self.total += float(value)
         self.last = value
         self.min = min(self.min, value)
         self.max = max(self.max, value)

@@ -56,11 +56,24 @@ def test_a_glob_is_told_under_its_own_number() -> None:
         {"name": "train/a", "expanded_from_glob": True, "summary": ["max"]},
     )
     assert [entry.get("2") or entry["1"] for entry in metrics.config_value()] == ["train/*", "epoch"]
-    assert metrics.summary_kinds("train/a") == frozenset()
 
 
-def test_the_summaries_asked_for_are_known_by_name() -> None:
-    """An undefined metric asks for none."""
-    metrics = _defined({"name": "x", "summary": ["max", "mean"]})
-    assert metrics.summary_kinds("x") == {"max", "mean"}
-    assert metrics.summary_kinds("y") == frozenset()
+def test_the_summaries_asked_for_are_known_by_path() -> None:
+    """By name before glob, dots of a key escaped; nothing is asked of an undefined metric, nor of one to be copied."""
+    metrics = _defined(
+        {"name": "x", "summary": ["max", "mean"]},
+        {"name": "n.q", "summary": ["last"]},
+        {"name": "up", "summary": ["best"], "goal": 2},
+        {"name": "copied", "summary": ["copy"]},
+        {"glob_name": "g/*", "summary": ["best"]},
+        {"name": "g/none", "summary": ["none"]},
+        {"glob_name": "*", "step_metric": "x"},
+    )
+    assert metrics.wanted_summaries(["x"]) == {"max": "max", "mean": "mean"}
+    assert metrics.wanted_summaries(["n", "q"]) == {"last": "last"}
+    assert metrics.wanted_summaries(["n.q"]) is None
+    assert metrics.wanted_summaries(["up"]) == {"best": "max"}
+    assert metrics.wanted_summaries(["g/a"]) == {"best": "min"}
+    assert metrics.wanted_summaries(["g/none"]) == {}
+    assert [metrics.wanted_summaries([name]) for name in ("y", "copied", "_runtime")] == [None, None, None]
+    assert [entry["7"] for entry in metrics.config_value()] == [[2, 3], [5], [], [], [], [6], []]

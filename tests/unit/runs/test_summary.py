@@ -143,3 +143,27 @@ def test_a_killed_run_has_the_summary_of_its_rows() -> None:
         "_step": 2,
     }
     assert not summary.from_records
+
+
+def test_a_killed_run_has_what_the_script_asked_for_nested_metrics_and_by_globs() -> None:
+    """Numbers are those that were logged; NaN is none of them, and one that no float holds is only a last value."""
+    metrics = _metrics(("n.q", "max"), ("n.hid", "none"), ("huge", "mean"))
+    record = Record()
+    record.metric.glob_name = "g/*"
+    record.metric.summary.min = record.metric.summary.mean = True
+    metrics.apply(record.metric)
+    rows = SummaryOfHistory()
+    huge = 10**400
+    rows.add(f'{{"n":{{"q":3,"r":1,"hid":1}},"g/a":true,"huge":{huge}}}')
+    rows.add('{"n":{"q":1,"s":{"t":2}},"g/a":2.5}')
+    rows.add('{"n":{"r":NaN},"g/a":NaN,"g/b":Infinity}')
+    restored = SummaryOfHistory()
+    restored.restore(json.loads(json.dumps(rows.state())))
+    summary = Summary()
+    restored.fill(summary, metrics)
+    assert json.loads(summary.to_json(None) or "", parse_constant=str) == {
+        "n": {"r": "NaN", "q": {"max": 3}},
+        "g/a": {"min": True, "mean": 1.75},
+        "g/b": {"min": "Infinity", "mean": "Infinity"},
+        "huge": huge,
+    }
