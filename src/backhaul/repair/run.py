@@ -19,7 +19,8 @@ from backhaul.repair.survey import Survey, survey
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.new_file import already_there, new_file, sync_folder, unwritable
 from backhaul.runs.open_files import is_open_for_writing
-from backhaul.wandblog import Damage, DamageKind
+from backhaul.runs.reading import Condition
+from backhaul.wandblog import Damage, DamageKind, LogEnd
 from backhaul.wandblog.identify import is_blank
 from backhaul.wandblog.writer import LogWriter
 
@@ -57,8 +58,8 @@ def repair_run(
     plan = _Plan(run, _surveyed(run.log), add_exit, [] if mend_metadata else None)
     if not plan.found.content:
         return plan.recovered(output)
-    if mode is Mode.TAIL and plan.found.losses:
-        plan.stop_at(plan.found.losses[0].offset)
+    if mode is Mode.TAIL and plan.found.condition.losses:
+        plan.stop_at(plan.found.condition.losses[0].offset)
     return plan.carried(output)
 
 
@@ -78,8 +79,7 @@ class _Plan:
         whole, self.found = self.found, survey(self._run.log, offset)
         self._until = offset
         self.found.left_out[_BEHIND_THE_DAMAGE] = whole.kept - self.found.kept
-        for name in ("damage", "losses", "lost", "end", "notes"):
-            setattr(self.found, name, getattr(whole, name))
+        self.found.condition = whole.condition
 
     def carried(self, output: Path | None) -> RepairReport:
         """Write the records of the log."""
@@ -104,14 +104,14 @@ class _Plan:
             path=self._run.log,
             output=written,
             run_id=run_id,
-            end=found.end,
+            end=found.condition.end,
             kept=found.kept,
-            lost=found.lost,
-            complete=not found.losses,
-            damage=found.damage,
+            lost=found.condition.lost,
+            complete=not found.condition.losses,
+            damage=found.condition.damage,
             left_out=dict(found.left_out),
             changes=(*changes, *dict.fromkeys(self._mended or ())),
-            notes=(*found.notes, *self.notes),
+            notes=(*found.condition.notes, *self.notes),
         )
 
     def recovered(self, output: Path | None) -> RepairReport:
@@ -122,15 +122,15 @@ class _Plan:
             path=self._run.log,
             output=written,
             run_id=self._run.run_id_hint,
-            end=self.found.end,
+            end=self.found.condition.end,
             kept=self.found.kept,
             lost=None,
             complete=False,
-            damage=self.found.damage,
+            damage=self.found.condition.damage,
             changes=changes,
             recovered=recovery.found,
             missing=recovery.missing,
-            notes=(*self.found.notes, *recovery.notes, *self.notes),
+            notes=(*self.found.condition.notes, *recovery.notes, *self.notes),
         )
 
     def _write(self, records: Iterable[bytes], output: Path | None, changes: list[str]) -> Path:
@@ -160,8 +160,8 @@ def _surveyed(log: Path) -> Survey:
     except NotAWandbLog:
         if not is_blank(log):
             raise
-    damage = [Damage(0, log.stat().st_size, DamageKind.ZEROED)]
-    return Survey(damage=damage, losses=damage, lost=None)
+    damage = (Damage(0, log.stat().st_size, DamageKind.ZEROED),)
+    return Survey(condition=Condition(LogEnd.EMPTY, damage, damage, None, ()))
 
 
 def _counted(records: Iterable[bytes], found: Survey) -> Iterator[bytes]:

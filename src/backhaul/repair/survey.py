@@ -9,19 +9,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from backhaul.repair.acceptance import reason_to_leave_out
-from backhaul.wandblog import Damage, LogEnd, LogReader, LogRecord
+from backhaul.runs.reading import Condition
+from backhaul.wandblog import LogEnd, LogReader, LogRecord
 
 SECOND_EXIT = "second exit record: `wandb sync` stops at it"
 OTHER_RUN = "record of another run, which was written into the same file"
+_NOTHING = Condition(LogEnd.EMPTY, damage=(), losses=(), lost=0, notes=())
 
 
 @dataclass(slots=True)
 class Survey:
     """What one reading of a log found; offsets are bytes from the file's start.
 
-    `header`, `run` and `exit` are the first record of each kind. `losses` is the damage that took records inside the
-    log and `lost` their number, None when it cannot be known; `damage` also lists a torn tail, the normal end of a
-    killed run. `notes` is what else the reader has to say, also on what may be missing behind the last record.
+    `header`, `run` and `exit` are the first record of each kind.
     """
 
     kept: int = 0
@@ -29,11 +29,7 @@ class Survey:
     run: LogRecord | None = None
     exit: LogRecord | None = None
     left_out: Counter[str] = field(default_factory=Counter)
-    damage: list[Damage] = field(default_factory=list)
-    losses: list[Damage] = field(default_factory=list)
-    lost: int | None = 0
-    end: LogEnd = LogEnd.EMPTY
-    notes: list[str] = field(default_factory=list)
+    condition: Condition = _NOTHING
     last_number: int = 0
     has_summary: bool = False
     last_history: bytes | None = None
@@ -83,9 +79,7 @@ def survey(log: Path, until: int | None = None) -> Survey:
             _note(found, record)
         else:
             found.left_out[reason] += 1
-    found.end = reader.end
-    found.damage, found.losses, found.lost = list(reader.damage), reader.losses, reader.lost_records
-    found.notes = [*reader.notes, *([reader.tear.sentence] if reader.tear else [])]
+    found.condition = Condition.of(reader)
     return found
 
 

@@ -17,7 +17,12 @@ from backhaul.wandblog import Damage, LogEnd, LogReader
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What a reading of the whole log tells of its state. `lost` counts records, None when that cannot be known."""
+    """What a reading of the whole log tells of its state.
+
+    `losses` is the damage that took records inside the log and `lost` their number, None when it cannot be known;
+    `damage` also lists a torn tail, the normal end of a killed run. `notes` are sentences on what else to know, also on
+    what may be missing behind the last record.
+    """
 
     end: LogEnd
     damage: tuple[Damage, ...]
