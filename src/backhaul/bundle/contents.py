@@ -13,15 +13,16 @@ from backhaul.bundle.named import NamedByLog, named_by
 from backhaul.errors import BackhaulError, PayloadMissing, UnreadableFile, UsageError
 from backhaul.runs.artifacts import Entry, artifact_of
 from backhaul.runs.content_places import ContentPlaces, content_places
-from backhaul.runs.directory import RunDirectory, is_run_directory_name
+from backhaul.runs.directory import OF_THE_SDK, RunDirectory, is_run_directory_name
+from backhaul.runs.life import RECORDING_NOTE
 from backhaul.runs.open_files import files_open_for_writing
 from backhaul.runs.payloads import dangling, recorded_payloads
 from backhaul.sync.checkpoints import SUFFIXES
+from backhaul.sync.ledger import SUFFIX as LEDGER
 
-# What the SDK keeps for its own use, and no sync sends.
-_OF_THE_SDK = frozenset({"logs", "tmp"})
-_BESIDE_THE_LOG = ("", ".synced", ".syncstate", ".backhaul")
-_PASSING = (".part", ".backhaul.new", ".backhaul.owner", ".recording", *(".backhaul" + suffix for suffix in SUFFIXES))
+_BESIDE_THE_LOG = ("", ".synced", ".syncstate", LEDGER)
+# What is of no use elsewhere: unfinished files, and all of a ledger but itself.
+_PASSING = (".part", RECORDING_NOTE, *(LEDGER + suffix for suffix in (".new", ".owner", *SUFFIXES)))
 _PATTERN = frozenset("*?[")
 _RUNS, _PAYLOADS = "wandb", "payloads"
 
@@ -158,7 +159,7 @@ class _Taking:
             if path.is_file():
                 self._add(path, size=_growing_size(path))
             elif str(path) not in told:
-                needed = path.relative_to(self.directory.path).parts[0] not in _OF_THE_SDK
+                needed = path.relative_to(self.directory.path).parts[0] not in OF_THE_SDK
                 reason = f"It is no file{dangling(path)}."
                 self.contents.missing.append(Missing(self.at, "file", str(path), reason, needed))
 
@@ -232,4 +233,4 @@ def _files_below(folder: Path, closed: list[OSError]) -> Iterator[Path]:
 
 def _growing_size(path: Path) -> int | None:
     """Of a ledger, to which a sync may add at any time, what is there now is enough."""
-    return path.stat().st_size if path.suffix == ".backhaul" else None
+    return path.stat().st_size if path.suffix == LEDGER else None

@@ -94,11 +94,6 @@ def open_bundle(path: Path, *, partial: bool = False) -> Bundle:
     return Bundle(volumes, opened, signer, missing)
 
 
-def is_bundle(path: Path) -> bool:
-    """Whether the file is a bundle or a volume of one, as far as its beginning tells. Raises OSError."""
-    return path.is_file() and first_piece(path) is not None
-
-
 def _volumes(path: Path) -> tuple[dict[int, Path], bytes]:
     """The volumes that lie here by their own numbers, whatever they are called; and the bundle that they are of."""
     try:

@@ -20,12 +20,13 @@ from typing import BinaryIO, NamedTuple, Self
 from backhaul.bundle.piece import HEADER_SIZE, MOST_VOLUMES, RAW_SIZE, VOLUME_HEAD, Kind, piece_bytes
 from backhaul.bundle.reading import Found, Gap, first_piece, pieces
 from backhaul.errors import BackhaulError, DiskFull, RunBusy, UsageError
-from backhaul.runs.new_file import already_there, name_file, sync_folder, unwritable
+from backhaul.runs.new_file import FULL, already_there, name_file, sync_folder, unwritable
 
 # A volume must hold a piece at least.
 SMALLEST_VOLUME = 2 * RAW_SIZE
 _NUMBER = re.compile(r"\d{3,}")
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# Also a file system whose files cannot be that large: volumes help.
+_NO_ROOM = FULL | {errno.EFBIG}
 
 
 class Mark(NamedTuple):
@@ -249,7 +250,7 @@ class Output:
             self._lock = -1
 
     def _told(self, error: OSError) -> BackhaulError:
-        if error.errno in _NO_SPACE:
+        if error.errno in _NO_ROOM:
             return DiskFull(
                 f"There is no room left for {self.target}: {error.strerror}.",
                 safe=f"Your run directories are unchanged; what was packed is kept in {self._folder}.",

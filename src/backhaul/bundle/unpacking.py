@@ -16,8 +16,8 @@ from backhaul.bundle.reading import Found, Gap
 from backhaul.bundle.safe_folder import NewFile, SafeFolder
 from backhaul.errors import BackhaulError, BundleDamaged, DiskFull, UsageError
 from backhaul.runs.life import RECORDING_NOTE
+from backhaul.runs.new_file import FULL
 from backhaul.runs.roots import BUNDLE_NOTE
-from backhaul.sync.mishap import FULL
 
 _MOST_NAMED = 5
 _IN_THE_WAY = frozenset({errno.EEXIST, errno.ENOTDIR, errno.ELOOP, errno.EISDIR})

@@ -11,13 +11,12 @@ from backhaul.clean.extent import Extent, extent_of
 from backhaul.errors import BackhaulError, NotProven, PayloadMissing, StillRecording
 from backhaul.runs.directory import RunDirectory, is_run_directory_name
 from backhaul.runs.open_files import OpenFiles
-from backhaul.runs.payloads import Payload, digest_of
+from backhaul.runs.payloads import MADE_FROM_LOG, Payload, digest_of
 from backhaul.sync.ledger import SUFFIX as LEDGER_SUFFIX
 from backhaul.sync.log_digest import sha256_of
 from backhaul.sync.progress import LogStamp, Progress
 from backhaul.sync.receipt_check import ReceiptOnFile, read_receipt
 from backhaul.sync.signature import own_fingerprint
-from backhaul.sync.upload import MADE_FROM_LOG
 
 _SYNC_FIRST = "Run `backhaul sync` on it; it sends what has changed, and writes a new receipt."
 

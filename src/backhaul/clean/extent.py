@@ -9,14 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backhaul.errors import UnreadableFile
-from backhaul.runs.directory import RunDirectory
+from backhaul.runs.directory import OF_THE_SDK, RunDirectory
 from backhaul.sync.checkpoints import SUFFIXES
+from backhaul.sync.ledger import SUFFIX as LEDGER
 
-# What the SDK keeps for its own use, and sends to no server: its debug logs, and code on its way to an artifact.
-_OF_THE_SDK = frozenset({"logs", "tmp"})
 # What lies beside a log: W&B's marker and state, the ledger, the ledger's owner and successor, its checkpoint.
-_LEDGER = ".backhaul"
-_OF_THE_LEDGER = tuple(_LEDGER + suffix for suffix in ("", ".owner", ".new", *SUFFIXES))
+_OF_THE_LEDGER = tuple(LEDGER + suffix for suffix in ("", ".owner", ".new", *SUFFIXES))
 _BESIDE_THE_LOG = ("", ".synced", ".syncstate", *_OF_THE_LEDGER)
 
 
@@ -47,11 +45,11 @@ def extent_of(directory: RunDirectory) -> Extent:
         for path, status in _entries(directory.path):
             relative = path.relative_to(directory.path)
             frees += _freed(status)
-            if not stat.S_ISDIR(status.st_mode) and not path.name.startswith(directory.log.name + _LEDGER):
+            if not stat.S_ISDIR(status.st_mode) and not path.name.startswith(directory.log.name + LEDGER):
                 changed[str(relative)] = status.st_mode, status.st_size, status.st_mtime_ns
             if not _is_removable(directory.path, path, status):
                 strangers.append(path)
-            elif stat.S_ISDIR(status.st_mode) or relative.parts[0] in _OF_THE_SDK or str(relative) in known:
+            elif stat.S_ISDIR(status.st_mode) or relative.parts[0] in OF_THE_SDK or str(relative) in known:
                 continue
             elif relative.parts[0] == directory.files.name and len(relative.parts) > 1:
                 files[relative.relative_to(directory.files.name).as_posix()] = path

@@ -17,11 +17,10 @@ from pathlib import Path
 from backhaul.errors import RunBusy
 from backhaul.runs.directory import RunDirectory, is_run_directory_name
 from backhaul.runs.open_files import is_open_for_writing
+from backhaul.runs.payloads import MADE_FROM_LOG
 
 FOLDER = "repaired"
 _PREFIX = "offline-repaired-"
-# `wandb sync` writes these into `files/`: links would lead its pen into the original.
-_REWRITTEN = frozenset({"config.yaml", "output.log", "wandb-metadata.json", "wandb-summary.json"})
 
 
 def default_folder(run: RunDirectory) -> Path:
@@ -58,7 +57,8 @@ def bring_files(run: RunDirectory, folder: Path, final: Path) -> None:
         source = run.files / relative
         if source.is_symlink():
             target.symlink_to(source.parent / source.readlink())
-        elif str(relative) in _REWRITTEN:
+        elif str(relative) in MADE_FROM_LOG:
+            # `wandb sync` writes these into `files/`: a link would lead its pen into the original.
             shutil.copyfile(source, target)
         else:
             _link(source, target, final / "files" / relative)

@@ -19,11 +19,10 @@ from google.protobuf import json_format
 
 from backhaul.repair.debug_log import DebugLog, read_debug_log
 from backhaul.runs.directory import RunDirectory
+from backhaul.runs.payloads import MADE_FROM_LOG
 from backhaul.wandblog.schema import EnvironmentRecord, Record
 
 _TIME_IN_NAME = re.compile(r"-(\d{8}_\d{6})-")
-# These are made anew from the records, by Backhaul and by `wandb sync` alike.
-_MADE_FROM_RECORDS = frozenset({"config.yaml", "output.log", "wandb-metadata.json", "wandb-summary.json"})
 _MOST_BYTES = 64 << 20
 _FILES_A_RECORD = 1000
 _NEWEST_KNOWN_SDK = "0.31.0"
@@ -166,7 +165,7 @@ def _mapping(path: Path, parse: Callable[[str], Any]) -> dict[str, Any] | None:
 def _files_of(files: Path) -> Iterator[str]:
     for path in files.rglob("*"):
         name = path.relative_to(files).as_posix()
-        if name not in _MADE_FROM_RECORDS and (path.is_symlink() or path.is_file()):
+        if name not in MADE_FROM_LOG and (path.is_symlink() or path.is_file()):
             yield name
 
 

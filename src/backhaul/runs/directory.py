@@ -9,6 +9,9 @@ from pathlib import Path
 # <kind>-<YYYYMMDD_HHMMSS>-<run id>[suffix]; the id in the name is a hint only, the log's run record decides.
 _NAME = re.compile(r"(?P<kind>offline-run|offline-repaired|run)-(?P<time>\d{8}_\d{6})-(?P<run_id>.+)")
 
+OF_THE_SDK = frozenset({"logs", "tmp"})
+"""Folders that the SDK keeps for its own use, and sends to no server: debug logs, code on its way to an artifact."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunDirectory:

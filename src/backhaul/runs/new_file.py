@@ -12,7 +12,8 @@ from typing import BinaryIO
 
 from backhaul.errors import BackhaulError, DiskFull, UsageError
 
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""What the system says when a disk, or what of it this user may have, is full."""
 
 
 @contextmanager
@@ -71,7 +72,7 @@ def already_there(path: Path) -> UsageError:
 
 def unwritable(path: Path, error: OSError) -> BackhaulError:
     """The error for a place that cannot be written."""
-    if error.errno in _NO_SPACE:
+    if error.errno in FULL:
         return DiskFull(
             f"There is no room left for {path}.",
             safe="Nothing was written; your run directories are unchanged.",

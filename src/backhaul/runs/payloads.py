@@ -14,6 +14,9 @@ from backhaul.runs.roots import AS_RECORDED, Roots
 from backhaul.runs.sight import file_size, is_folder, link_of
 from backhaul.runs.whereabouts import whereabouts_of
 
+MADE_FROM_LOG = frozenset({"config.yaml", "output.log", "wandb-metadata.json", "wandb-summary.json"})
+"""What every program that sends a run makes of its log, each in its own words, whatever lies in `files/`."""
+
 _READ_SIZE = 1 << 20
 # Patterns of `run.save("*.pt")` that old SDKs logged; a name with these characters that exists is a file all the same.
 _GLOB_CHARACTERS = frozenset("*?[")
@@ -73,6 +76,11 @@ def digest_of(payload: Payload) -> Digest:
         size += len(block)
         md5.update(block)
     return Digest(size, b64encode(md5.digest()).decode())
+
+
+def content_of(payload: Payload) -> bytes:
+    """A payload's whole content; raises PayloadMissing or UnreadableFile."""
+    return b"".join(blocks_of(payload))
 
 
 def blocks_of(payload: Payload) -> Iterator[bytes]:

@@ -14,7 +14,7 @@ from backhaul.errors import BackhaulError, NotFound, PayloadMissing, UnreadableF
 from backhaul.runs.artifacts import artifact_of
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.inspect import Inspection, inspect
-from backhaul.runs.payloads import Digest
+from backhaul.runs.payloads import MADE_FROM_LOG, Digest
 from backhaul.runs.stream import NUMBERED, Stream
 from backhaul.runs.whereabouts import whereabouts_of
 from backhaul.sync.at_once import runs_at_once
@@ -38,7 +38,7 @@ from backhaul.sync.proof import prove
 from backhaul.sync.reporter import Reporter
 from backhaul.sync.retry import Retrier
 from backhaul.sync.row_comparison import RowComparison
-from backhaul.sync.upload import MADE_FROM_LOG, Uploader
+from backhaul.sync.upload import Uploader
 from backhaul.sync.verify import Difference, Expected, Kind
 from backhaul.wire.remote import RunAddress
 from backhaul.wire.server import Server

@@ -16,7 +16,7 @@ from typing import Any
 from backhaul.errors import PayloadMissing, ReceiptRefused, StillRecording, UsageError
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.open_files import is_open_for_writing
-from backhaul.runs.payloads import Payload, digest_of, recorded_payloads
+from backhaul.runs.payloads import MADE_FROM_LOG, Payload, digest_of, recorded_payloads
 from backhaul.runs.reading import read_log
 from backhaul.sync.ledger import Ledger
 from backhaul.sync.log_digest import sha256_of
@@ -25,7 +25,6 @@ from backhaul.sync.progress import LogStamp, verified_entry
 from backhaul.sync.receipt import keep_receipt
 from backhaul.sync.receipt_check import ReceiptOnFile, read_receipt
 from backhaul.sync.trusted_keys import check_trusted
-from backhaul.sync.upload import MADE_FROM_LOG
 from backhaul.wandblog import DamageKind
 
 CARRIED = "carried"

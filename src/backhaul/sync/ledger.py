@@ -22,8 +22,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from backhaul.errors import BackhaulError, DiskFull, LedgerUnwritable
+from backhaul.runs.new_file import FULL
 from backhaul.sync.ledger_lock import LedgerLock
-from backhaul.sync.mishap import FULL
 from backhaul.sync.progress import Progress
 from backhaul.sync.state_folder import comes_and_goes
 

@@ -15,8 +15,8 @@ from backhaul.errors import (
     TemporaryError,
     UnreadableFile,
 )
+from backhaul.runs.new_file import FULL
 
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NOT_TO_BE_READ = frozenset(
     {errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.EIO, errno.ESTALE}
 )

@@ -16,7 +16,16 @@ from backhaul.errors import (
     UnreadableFile,
 )
 from backhaul.runs.inspect import Inspection
-from backhaul.runs.payloads import Digest, Payload, blocks_of, content_of, digest_of, recorded_payloads, saved_folders
+from backhaul.runs.payloads import (
+    MADE_FROM_LOG,
+    Digest,
+    Payload,
+    blocks_of,
+    content_of,
+    digest_of,
+    recorded_payloads,
+    saved_folders,
+)
 from backhaul.runs.rows import Rows
 from backhaul.sync.console_text import ConsoleText
 from backhaul.sync.digests import Digests
@@ -38,8 +47,6 @@ _SHORT, _MOST_KEPT = 16 << 10, 64 << 10
 _MOST_VERSIONS = 4
 _NO_ADDRESS = "the server gave no address to upload it to"
 _SUMMARY, _CONFIG, _METADATA, _OUTPUT = "wandb-summary.json", "config.yaml", "wandb-metadata.json", "output.log"
-# Every program that sends a run makes these of its log, and each in its own words.
-MADE_FROM_LOG = frozenset({_SUMMARY, _CONFIG, _METADATA, _OUTPUT})
 
 _Ready = tuple[Payload, Digest]
 

@@ -10,7 +10,7 @@ import pytest
 
 from backhaul.bundle.manifest import Manifest
 from backhaul.bundle.member import padding, tar_head
-from backhaul.bundle.opening import bundles_among, is_bundle, open_bundle
+from backhaul.bundle.opening import bundles_among, open_bundle
 from backhaul.bundle.output import SMALLEST_VOLUME
 from backhaul.bundle.packing import END_BODY, END_SIZE, pack
 from backhaul.bundle.piece import MANIFEST, MANIFEST_AGAIN, TAR_END, Kind, compressed, piece_bytes
@@ -50,7 +50,7 @@ def test_what_is_no_bundle_is_told_for_what_it_is(tmp_path: Path, content: bytes
     """The error says what the file is instead."""
     path = tmp_path / "file.tar.zst"
     path.write_bytes(content)
-    assert not is_bundle(path)
+    assert bundles_among([path]) == ([], [path])
     with pytest.raises(NotABundle, match=told):
         open_bundle(path)
 

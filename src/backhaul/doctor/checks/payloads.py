@@ -8,9 +8,8 @@ from backhaul.doctor.finding import Finding
 from backhaul.doctor.moved import found_again
 from backhaul.doctor.patient import Patient
 from backhaul.doctor.remedy import command, sync
-from backhaul.runs.payloads import Payload, digest_of
+from backhaul.runs.payloads import MADE_FROM_LOG, Payload, digest_of
 from backhaul.runs.recorded_files import LoggedFile
-from backhaul.sync.upload import MADE_FROM_LOG
 
 # A run's own files go whole (S3: 5 GiB in one PUT; keys of 1024 bytes); those of artifacts go in parts.
 _LARGEST_FILE = 5 << 30
