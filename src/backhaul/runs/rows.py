@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from backhaul.runs.config import Config
 from backhaul.runs.console import Console
 from backhaul.runs.environment import Environment
-from backhaul.runs.events import event_line
+from backhaul.runs.events import EventRows
 from backhaul.runs.history import MAX_LINE_BYTES, HistoryRows, SetAside
 from backhaul.runs.identity import RunIdentity, identity_from, identity_of, updated
 from backhaul.runs.metrics import MetricDefinitions
@@ -92,6 +92,7 @@ class Rows:
         self.identity = identity
         self.pending = {stream: Pending() for stream in NUMBERED}
         self.history = HistoryRows(starting_step)
+        self.events = EventRows()
         self.telemetry = Telemetry()
         self.metrics = MetricDefinitions()
         self.environment = Environment()
@@ -158,6 +159,7 @@ class Rows:
     def _parts(self) -> Iterator[tuple[str, _Stateful]]:
         """What keeps a state of its own."""
         yield "history", self.history
+        yield "events", self.events
         yield "telemetry", self.telemetry
         yield "metrics", self.metrics
         yield "environment", self.environment
@@ -213,6 +215,7 @@ class Rows:
 
     def _take_run(self, run: Any) -> None:
         self.identity = updated(self.identity, run) if self.identity.project else identity_of(run)
+        self.events.take_run(run)
         self.config.apply(run.config)
         if run.HasField("summary"):
             self._summary.apply(run.summary.SerializeToString())
@@ -229,9 +232,7 @@ class Rows:
         self._summary.apply(summary)
 
     def _take_stats(self, stats: Any) -> None:
-        if self.identity.start_seconds is None:
-            return
-        line = event_line(stats, self.identity.start_seconds, self.identity.start_nanos)
+        line = self.events.line(stats)
         if len(line) > MAX_LINE_BYTES:
             self.set_aside.append(SetAside("system metrics row", f"it is longer than {MAX_LINE_BYTES} bytes"))
             return
