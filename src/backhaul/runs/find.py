@@ -54,8 +54,8 @@ def _under(path: Path, include_online: bool) -> Iterator[RunDirectory]:
     if path.is_file():
         yield RunDirectory(path.resolve().parent, path.resolve())
         return
-    for direct in (path, path.parent if path.name == "files" else path):
-        if runs := _of_folder(direct):
+    for folder in (path, path.parent) if path.name == "files" else (path,):
+        if runs := _of_folder(folder):
             yield from runs
             return
     for run in _walk(path.resolve(), _MAX_DEPTH):

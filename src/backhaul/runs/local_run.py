@@ -89,7 +89,8 @@ class LocalRun:
     @property
     def start_time(self) -> datetime | None:
         """When recording began (UTC); None when the log does not say."""
-        return moment(self.identity.start_seconds, self.identity.start_nanos) if self.identity.start_seconds else None
+        seconds = self.identity.start_seconds
+        return None if seconds is None else moment(seconds, self.identity.start_nanos)
 
     @property
     def duration(self) -> float | None:

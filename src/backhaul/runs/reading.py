@@ -72,16 +72,14 @@ def read_log(log: Path, run_id_hint: str, watch: Watch | None = None) -> Reading
     reader = LogReader(log)
     rows = Rows(RunIdentity(run_id_hint))
     times = _Times()
-    has_run = False
     for batch in reader.batches():
         rows.take(batch)
         for end in batch.contents_of("exit"):
             times.take_exit(end)
-        has_run = has_run or "run" in batch.kinds
         _clear(rows, times, watch)
     rows.finish()
     _clear(rows, times, watch)
-    return _reading(reader, rows, times, has_run)
+    return _reading(reader, rows, times)
 
 
 class _Times:
@@ -113,11 +111,11 @@ def _clear(rows: Rows, times: _Times, watch: Watch | None) -> None:
     rows.output_text.clear()
 
 
-def _reading(reader: LogReader, rows: Rows, times: _Times, has_run: bool) -> Reading:
+def _reading(reader: LogReader, rows: Rows, times: _Times) -> Reading:
     metadata = rows.environment.metadata_json()
     return Reading(
         identity=rows.identity,
-        has_run_record=has_run,
+        has_run_record=rows.has_run_record,
         config=_plain_config(rows.config_json()),
         summary=json.loads(rows.summary_json() or "{}"),
         lines={stream: rows.pending[stream].first for stream in NUMBERED},

@@ -90,6 +90,7 @@ class Rows:
 
     def __init__(self, identity: RunIdentity, *, structured_console: bool = False, starting_step: int = 0) -> None:
         self.identity = identity
+        self.has_run_record = False
         self.pending = {stream: Pending() for stream in NUMBERED}
         self.history = HistoryRows(starting_step)
         self.events = EventRows()
@@ -124,6 +125,7 @@ class Rows:
         """What was taken so far, but for `go_on_from` and the lines: of these the numbers, and the last row."""
         return {
             "identity": self.identity.state(),
+            "has_run_record": self.has_run_record,
             "lines": {stream.name.lower(): self.pending[stream].next for stream in NUMBERED},
             "last_row": self.pending[Stream.HISTORY].newest,
             "parts": {name: part.state() for name, part in self._parts()},
@@ -139,7 +141,7 @@ class Rows:
 
     def restore(self, state: State) -> None:
         """Go on from a `state()`. The last row is made once more, as whoever compares it with a server's needs it."""
-        self.identity = identity_from(state["identity"])
+        self.identity, self.has_run_record = identity_from(state["identity"]), state["has_run_record"]
         for stream in NUMBERED:
             last = state["last_row"] if stream is Stream.HISTORY else None
             self.pending[stream].begin_with(last, state["lines"][stream.name.lower()])
@@ -214,7 +216,8 @@ class Rows:
             self._summary_of_history = SummaryOfHistory()
 
     def _take_run(self, run: Any) -> None:
-        self.identity = updated(self.identity, run) if self.identity.project else identity_of(run)
+        self.identity = updated(self.identity, run) if self.has_run_record else identity_of(run)
+        self.has_run_record = True
         self.events.take_run(run)
         self.config.apply(run.config)
         if run.HasField("summary"):
