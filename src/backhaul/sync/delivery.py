@@ -129,8 +129,12 @@ class Delivery:
         self.outcome.state = RunState.SENT
         if maker.recording:
             log = passage.run.directory.log
-            told = "is still being written" if life.next is None else "ends before its run does"
-            raise StillRecording(f"{log} {told} ({life.because}); what is whole was sent.", next=life.next)
+            raise StillRecording(
+                f"{log} is still being written ({life.because}); what is whole was sent."
+                if life.next is None
+                else f"{log} ends before its run does ({life.because}); what is whole was sent.",
+                next=life.next,
+            )
         if passage.options.live and life.because and end is None:
             self.outcome.notes.append(life.because)
         await prove(passage, ledger, address, expected, stamp, await self._digest(maker, stamp))
