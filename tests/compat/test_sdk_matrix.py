@@ -260,3 +260,23 @@ def test_an_agent_tries_what_a_sweep_proposes(program: Program, project: str) ->
         "best": 7,
         "filtered": 3,
     }
+
+
+_PROGRAM_SWEEP = """
+    import json, subprocess, sys, wandb
+    project = sys.argv[1]
+    with open("train.py", "w") as file:
+        file.write("import wandb\\nwith wandb.init() as run:\\n    run.log({'loss': run.config['lr']})\\n")
+    sweep = wandb.sweep({"method": "grid", "metric": {"name": "loss", "goal": "minimize"}, "program": "train.py",
+                         "command": [sys.executable, "${program}", "${args}"],
+                         "parameters": {"lr": {"values": [4, 5]}}}, project=project)
+    agent = [sys.executable, "-m", "wandb", "agent", "--count", "2", "--project", project, sweep]
+    subprocess.run(agent, check=True, stdout=subprocess.DEVNULL)
+    print(json.dumps(sorted(run.summary["loss"] for run in wandb.Api().sweep(project + "/" + sweep).runs)))
+"""
+
+
+@each_release(installed=True)
+def test_an_agent_of_the_command_line_starts_the_program_that_the_sweep_names(program: Program, project: str) -> None:
+    """`wandb agent` runs a command for each point."""
+    assert program(_PROGRAM_SWEEP, project) == [4, 5]

@@ -36,6 +36,7 @@ class Space:
         metric = config.get("metric")
         self.metric: Spec = metric if isinstance(metric, dict) else {}
         self.name = config.get("name") if isinstance(config.get("name"), str) else None
+        self.program = config.get("program")
         self._cap = config.get("run_cap") if isinstance(config.get("run_cap"), int) else None
         if self.method not in _METHODS:
             raise Refused(f"invalid sweep configuration: method must be one of {', '.join(_METHODS)}")

@@ -212,6 +212,13 @@ def test_a_link_is_a_number_of_its_own_and_unlinking_keeps_the_version(client: C
     assert (made["versionIndex"], _link(client, project, second)["versionIndex"]) == (0, 0)
     series = made["artifactMembership"]["artifactCollection"]
     assert (series["__typename"], series["name"]) == ("ArtifactPortfolio", "best")
+    text = """query($p: String!, $n: String!) { project(name: $p) { artifactType(name: "dataset") {
+        artifactCollection(name: $n) { __typename } artifactSequence(name: $n) { __typename }
+        artifactSequences { edges { node { name } } } } } }"""
+    kinds = [_ask(client, text, p=project, n=name)["artifactType"] for name in ("ds", "best")]
+    assert [each["artifactCollection"]["__typename"] for each in kinds] == ["ArtifactSequence", "ArtifactPortfolio"]
+    assert [each["artifactSequence"] for each in kinds] == [{"__typename": "ArtifactSequence"}, None]
+    assert kinds[0]["artifactSequences"]["edges"] == [{"node": {"name": "ds"}}]
     found = [_member(client, project, f"best:{alias}") for alias in ("prod", "latest", "v0")]
     assert [(each["versionIndex"], each["artifact"]["id"]) for each in found] == [(0, second)] * 3
     _ask(

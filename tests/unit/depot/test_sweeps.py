@@ -80,8 +80,9 @@ def test_a_sweep_with_a_run_that_diverged_is_read(client: Client, project: str) 
 
 def test_a_run_that_an_agent_was_told_to_start_is_the_sweeps(client: Client, project: str) -> None:
     """Also where the client does not say so; another run of the project is not."""
-    sweep = _sweep(client, project)
+    sweep = _sweep(client, project, _GRID | {"program": "train.py"})
     (command,) = _told(client, _agent(client, project, sweep))
+    assert command["program"] == "train.py"
     client.open_run(project, "other")
     client.open_run(project, command["run_id"])
     found = _shown(client, project, sweep, "runs { edges { node { name } } }")

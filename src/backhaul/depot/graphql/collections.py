@@ -96,14 +96,23 @@ MEMBERSHIP: Resolvers = {
 }
 
 
-def _of_kind(kind: Kind, context: Context, args: Args) -> Any:
-    found = [each for each in context.store.artifacts.collections(kind.project.id) if each.type == kind.name]
-    return connection(found, args)
+def _of_kind(kind: Kind, context: Context) -> list[Collection]:
+    return [each for each in context.store.artifacts.collections(kind.project.id) if each.type == kind.name]
 
 
-def _one_of_kind(kind: Kind, context: Context, args: Args) -> Any:
+def _one_of_kind(kind: Kind, context: Context, args: Args) -> Collection | None:
     series = context.store.artifacts.collection(kind.project.id, text(args, "name") or "")
     return series if series and series.type == kind.name else None
+
+
+def _sequences(kind: Kind, context: Context, args: Args) -> Any:
+    return connection([each for each in _of_kind(kind, context) if not each.portfolio], args)
+
+
+def _sequence(kind: Kind, context: Context, args: Args) -> Collection | None:
+    """None for a portfolio: SDKs around 0.18 ask for it by this name, too, to find out which of both it is."""
+    series = _one_of_kind(kind, context, args)
+    return None if series and series.portfolio else series
 
 
 KIND: Resolvers = {
@@ -114,9 +123,9 @@ KIND: Resolvers = {
     "project": lambda kind, _c, _a: kind.project,
     "artifact": lambda kind, context, args: _named(kind.project, context, args),
     "artifactCollection": _one_of_kind,
-    "artifactCollections": _of_kind,
-    "artifactSequence": _one_of_kind,
-    "artifactSequences": _of_kind,
+    "artifactCollections": lambda kind, context, args: connection(_of_kind(kind, context), args),
+    "artifactSequence": _sequence,
+    "artifactSequences": _sequences,
 }
 
 

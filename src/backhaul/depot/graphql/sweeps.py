@@ -98,7 +98,8 @@ def _commands(context: Context, agent: Agent, busy: list[str]) -> list[dict[str,
         _finish(context, agent.sweep)
         return [{"type": "exit"}]
     point = space.point(proposal.number, Random(secrets.randbits(64)))
-    return [{"type": "run", "run_id": proposal.run, "args": point}]
+    # `wandb agent` starts this program, and stumbles where the command does not name any; a function needs none.
+    return [{"type": "run", "run_id": proposal.run, "args": point, "program": space.program}]
 
 
 def _finish(context: Context, sweep: Sweep) -> None:
