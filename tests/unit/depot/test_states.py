@@ -45,6 +45,7 @@ _FAILED: dict[str, Any] = {"complete": True, "exitcode": 1}
         ([_PREEMPTING, _FINISHED], "finished"),
         ([_PREEMPTING, {}, _FAILED], "preempted"),
         ([_PREEMPTING, _FAILED, _FAILED], "preempted"),
+        ([_PREEMPTING | _FAILED], "preempted"),
     ],
 )
 def test_a_run_is_in_the_state_that_it_reported(
@@ -52,6 +53,18 @@ def test_a_run_is_in_the_state_that_it_reported(
 ) -> None:
     """It says once that it will be preempted; an end with an error then is no failure."""
     assert _state_after(client, project, *posts) == state
+
+
+@pytest.mark.parametrize(("told", "state"), [({"config": "{}"}, "preempted"), ({"host": "another"}, "failed")])
+def test_a_run_that_tells_its_config_is_still_about_to_be_preempted(
+    client: Client, project: str, told: dict[str, str], state: str
+) -> None:
+    """Clients send a config that changed by opening the run again; who opens it to go on says where it runs."""
+    client.open_run(project, "r", host="here")
+    client.stream(project, "r", _PREEMPTING)
+    client.open_run(project, "r", **told)
+    client.stream(project, "r", _FAILED)
+    assert client.run_field(project, "r", "state")["state"] == state
 
 
 @pytest.mark.parametrize("end", [_FINISHED, _FAILED], ids=["finished", "failed"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
-from backhaul.depot.model import Project, Run, RunEdit
+from backhaul.depot.model import CRASHED_AFTER, Project, Run, RunEdit
 from backhaul.depot.refusal import Refused, not_found
 from backhaul.depot.store import petnames
 from backhaul.depot.store.database import Connection, portions
@@ -119,17 +119,22 @@ def some(connection: Connection, ids: list[int]) -> list[Run]:
 def open_run(
     connection: Connection, home: Project, name: str, change: RunEdit, now: float, user: str | None
 ) -> tuple[Run, bool]:
-    """The run of that id, running, with `change` applied, and whether it is new."""
-    query = f"SELECT id, deleted_at FROM runs WHERE project_id = ? AND name = ?{connection.dialect.locking}"
-    row = connection.execute(query, (home.id, name)).fetchone()
+    """The run of that id, running, with `change` applied, and whether it is new.
+
+    One that is about to be preempted stays so while its client tells no more than a config that changed: to open a run,
+    clients say on which host they are.
+    """
+    query = "SELECT id, deleted_at, state, heartbeat_at FROM runs WHERE project_id = ? AND name = ?"
+    row = connection.execute(query + connection.dialect.locking, (home.id, name)).fetchone()
     if row is None:
         run_id = _insert(connection, home, name, now, user)
     elif row[1] is not None:
         text = f"run {home.entity}/{home.name}/{name} was previously created and deleted; try a new run name"
         raise Refused(text)
     else:
-        (run_id, _) = row
-    set_state(connection, run_id, "running", None, now)
+        run_id = row[0]
+    goes_on = row is not None and row[2] == "preempting" and now - row[3] <= CRASHED_AFTER and change.host is None
+    set_state(connection, run_id, "preempting" if goes_on else "running", None, now)
     connection.execute("UPDATE runs SET stop_requested = FALSE WHERE id = ?", (run_id,))
     return edit(connection, run_id, change, now), row is None
 

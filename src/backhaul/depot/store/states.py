@@ -25,6 +25,6 @@ def after(before: str, delivery: Delivery, grows: bool, stop_requested: bool = F
 def _end(before: str, delivery: Delivery, stop_requested: bool) -> str:
     if not delivery.exit_code:
         return "finished"
-    if before in ("preempting", "preempted"):
+    if delivery.preempting or before in ("preempting", "preempted"):
         return "preempted"
     return "killed" if stop_requested or before == "killed" else "failed"
