@@ -120,7 +120,9 @@ class App:
         data = await body.read(request)
         services: Services = request.state.services
         number = await self._run_number(request)
-        delivery = _delivery(data) if len(data) < _SHORT else await in_thread(_delivery, data)
+        writer = request.headers.get(file_stream.WRITER)
+        short = len(data) < _SHORT
+        delivery = _delivery(data, writer) if short else await in_thread(_delivery, data, writer)
         stop = await outcome(services.store.deliver(number, delivery))
         if delivery.batches:
             services.digester.note(number)
@@ -140,8 +142,8 @@ class App:
         return await in_thread(self._storage.file_response, request, store, target_of(request))
 
 
-def _delivery(data: bytes) -> Delivery:
-    return file_stream.parse(body.parse_object(data))
+def _delivery(data: bytes, writer: str | None) -> Delivery:
+    return file_stream.parse(body.parse_object(data), writer)
 
 
 def _context(request: Request) -> Context:

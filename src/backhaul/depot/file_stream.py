@@ -17,13 +17,19 @@ from backhaul.depot.store.lines import pack
 ANSWER: dict[str, Any] = {"exitcode": None, "limits": {}}
 """An answer without `stopped` lets the script run on; empty limits leave the client's own."""
 
+WRITER = "X-Wandb-Async-Client-Id"
+"""The header in which one of several processes that write into one run says which it is."""
+
 _HIGHEST_LINE = 1 << 53
 _LONGEST_STREAM_NAME = 512
+_LONGEST_WRITER = 128
 _LONGEST_LINE = 16 << 20  # characters; official clients send up to 10 MiB
 
 
-def parse(body: dict[str, Any]) -> Delivery:
-    """What the request brings, its lines compressed. Refused with 400 when it has another shape."""
+def parse(body: dict[str, Any], writer: str | None = None) -> Delivery:
+    """What the request of a writer brings, its lines compressed. Refused with 400 when it has another shape."""
+    if writer and len(writer) > _LONGEST_WRITER:
+        raise Refused(f"file_stream: the id of a writer has at most {_LONGEST_WRITER} characters")
     files = {} if body.get("files") is None else body["files"]
     if not isinstance(files, dict):
         raise Refused("file_stream: 'files' must be an object")
@@ -39,6 +45,7 @@ def parse(body: dict[str, Any]) -> Delivery:
         complete=body.get("complete") is True,
         exit_code=exit_code if isinstance(exit_code, int) else None,
         preempting=body.get("preempting") is True,
+        writer=writer or None,
         uploaded=_names(body.get("uploaded")),
     )
 

@@ -197,7 +197,8 @@ class StretchDraft:
 class Delivery:
     """All that one `file_stream` request brings; it is stored as a whole or not at all.
 
-    `uploaded` are the files that came whole by the client's word; nothing of them is stored.
+    `uploaded` are the files that came whole by the client's word; nothing of them is stored. `writer` is the id of the
+    process where several write into one run, each with line numbers of its own (see `store.writers`).
     """
 
     batches: dict[str, list[Batch]] = field(default_factory=dict)
@@ -205,6 +206,7 @@ class Delivery:
     complete: bool = False
     exit_code: int | None = None
     preempting: bool = False
+    writer: str | None = None
     uploaded: tuple[str, ...] = ()
 
 

@@ -193,3 +193,37 @@ def test_half_of_a_character_arrives_as_it_was_sent(client: Client, project: str
         client.stream(project, "r", {"files": {"wandb-history.jsonl": {"offset": 0, "content": [line]}}}).status == 200
     )
     assert client.run_field(project, "r", "history logLineCount") == {"history": [line], "logLineCount": 1}
+
+
+def _bring(client: Client, project: str, writer: str, offset: int, *texts: str, **more: Any) -> None:
+    files = {"wandb-history.jsonl": {"offset": offset, "content": [json.dumps({"t": text}) for text in texts]}}
+    headers = {"X-Wandb-Async-Client-Id": writer, "X-Wandb-Use-Async-Filestream": "true"}
+    assert client.stream(project, "r", {"files": files | more}, **headers).status == 200
+
+
+def _texts(client: Client, project: str) -> list[str]:
+    return [json.loads(line)["t"] for line in client.run_field(project, "r", "history(samples: 100)")["history"]]
+
+
+def test_several_processes_write_into_one_run(client: Client, project: str) -> None:
+    """Each numbers its lines from 0; none takes another's place, and what comes twice is kept once."""
+    client.open_run(project, "r")
+    _bring(client, project, "a", 0, "a0", "a1")
+    client.open_run(project, "r")
+    _bring(client, project, "b", 0, "b0")
+    _bring(client, project, "a", 0, "a0", "a1", "a2")
+    _bring(client, project, "b", 1, "b1")
+    _bring(client, project, "b", 0, "b0", "b1")
+    _bring(client, project, "c", 7, "c7", "c8")
+    assert _texts(client, project) == ["a0", "a1", "b0", "a2", "b1", "c7", "c8"]
+    assert client.run_field(project, "r", "historyLineCount") == {"historyLineCount": 7}
+
+
+def test_the_summaries_of_several_processes_are_one(client: Client, project: str) -> None:
+    """Each brings what it logged itself."""
+    client.open_run(project, "r")
+    for writer, summary in (("a", {"x": 1, "both": 1}), ("b", {"y": 2, "both": 2})):
+        line = {"offset": 0, "content": [json.dumps(summary)]}
+        _bring(client, project, writer, 0, writer, **{"wandb-summary.json": line})
+    found = json.loads(client.run_field(project, "r", "summaryMetrics")["summaryMetrics"])
+    assert found == {"x": 1, "y": 2, "both": 2}

@@ -33,6 +33,7 @@ from backhaul.depot.store import (
     states,
     streams,
     stretches,
+    writers,
 )
 from backhaul.depot.store.awaited import SqlAwaitedFiles
 from backhaul.depot.store.database import Connection, Database
@@ -265,6 +266,7 @@ class SqlStore:
 
 def _deliver(connection: Connection, run_id: int, delivery: Delivery, now: float) -> bool:
     run = runs.standing(connection, run_id)  # a run deleted meanwhile takes no more lines
+    delivery = writers.arranged(connection, run_id, delivery)
     grows = streams.grows(connection, run_id, delivery.batches)
     state = states.after(run.state, delivery, grows, bool(run.stop_requested))
     for stream, batches in delivery.batches.items():
