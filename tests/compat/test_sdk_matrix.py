@@ -263,8 +263,9 @@ def test_an_agent_tries_what_a_sweep_proposes(program: Program, project: str) ->
 
 
 _PROGRAM_SWEEP = """
-    import json, subprocess, sys, wandb
+    import json, os, subprocess, sys, wandb
     project = sys.argv[1]
+    os.environ.pop("WANDB_SERVICE", None)  # that of this process, which the agent would take for its own
     with open("train.py", "w") as file:
         file.write("import wandb\\nwith wandb.init() as run:\\n    run.log({'loss': run.config['lr']})\\n")
     sweep = wandb.sweep({"method": "grid", "metric": {"name": "loss", "goal": "minimize"}, "program": "train.py",
