@@ -129,7 +129,8 @@ def _folder(run_id: int) -> str:
 
 
 def _mailbox(file: Awaited) -> str:
-    return f"{_folder(file.run_id)}{file.id}"
+    """In the order of their names, as stores list them, those that were asked for last are the last."""
+    return f"{_folder(file.run_id)}{file.id:015}"
 
 
 def _id_of(mailbox: str) -> int:

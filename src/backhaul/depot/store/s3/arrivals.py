@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from itertools import islice
 from typing import Any
 
 from backhaul.depot.memory import Memory
@@ -15,13 +14,13 @@ from backhaul.depot.model import Blob
 from backhaul.depot.refusal import Refused
 from backhaul.depot.store.s3.blobs import S3Blobs
 from backhaul.depot.store.s3.bucket import Found, Missing
+from backhaul.depot.store.s3.looking import those_there
 from backhaul.depot.store.s3.signing import AddressSigner
 
 _REMEMBERED = 100_000  # objects that were read for their MD5
 _SMALLEST_PART = 5 << 20  # bytes; what S3 puts together
 _NAMED = 5  # of the parts that are missing
-_PAGE = 1000  # objects that the store lists at a time
-_AT_ONCE = 16  # objects that are asked for one by one
+_AT_ONCE = 16  # objects whose bytes are read
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
 
@@ -51,14 +50,9 @@ class S3Arrivals:
         return map(self._blob, self._bucket.found(start))
 
     def among(self, start: str, names: set[str]) -> list[Blob]:
-        """See `Arrivals`. The list is in the order of names: what comes behind its first page is asked for by name."""
-        listed = {each.name: each for each in islice(self._bucket.found(start), _PAGE)}
-        last = max(listed) if len(listed) == _PAGE else None
-        behind = sorted(name for name in names if last is not None and name > last)
+        """See `Arrivals`."""
         with ThreadPoolExecutor(_AT_ONCE) as threads:
-            found = [listed[name] for name in names if name in listed]
-            found += filter(None, threads.map(self._bucket.head, behind))
-            return list(threads.map(self._blob, found))
+            return list(threads.map(self._blob, those_there(self._bucket, start, names)))
 
     def _blob(self, found: Found) -> Blob:
         return Blob(found.name, found.size, self._md5(found))

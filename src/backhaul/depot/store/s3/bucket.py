@@ -108,9 +108,9 @@ class Bucket:
         """Removes an object; one that is gone already is fine."""
         self._ask(self._client.delete_object, name)
 
-    def found(self, start: str) -> Iterator[Found]:
-        """The objects whose names begin so, in the order of their names."""
-        more: dict[str, str] = {}
+    def found(self, start: str, after: str = "") -> Iterator[Found]:
+        """The objects whose names begin so and come behind `after`, in the order of their names."""
+        more = {"StartAfter": self.place.prefix + after} if after else {}
         while True:
             answer = _answer(
                 self._client.list_objects_v2, Bucket=self.place.bucket, Prefix=self.place.prefix + start, **more

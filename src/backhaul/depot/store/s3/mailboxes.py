@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 from backhaul.depot.model import Blob, Brought
 from backhaul.depot.store.s3.blobs import S3Blobs, fresh_name
 from backhaul.depot.store.s3.bucket import Changed, Found, Missing
+from backhaul.depot.store.s3.looking import those_there
 from backhaul.depot.store.s3.signing import AddressSigner
-
-_MOST_ONE_BY_ONE = 100  # more are looked for in lists of a thousand
-_AT_ONCE = 16
 
 
 class S3Mailboxes:
@@ -28,11 +25,7 @@ class S3Mailboxes:
 
     def found(self, start: str, names: list[str]) -> list[Brought]:
         """See `Mailboxes`."""
-        if len(names) > _MOST_ONE_BY_ONE:
-            wanted = set(names)
-            return [_brought(each) for each in self._bucket.found(start) if each.name in wanted]
-        with ThreadPoolExecutor(_AT_ONCE) as threads:
-            return [_brought(each) for each in threads.map(self._bucket.head, names) if each]
+        return [_brought(each) for each in those_there(self._bucket, start, names)]
 
     def copied(self, brought: Brought) -> Blob | None:
         """See `Mailboxes`. A store that heeds no condition tells by the ETag of the copy what it has copied."""
