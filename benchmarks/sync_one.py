@@ -118,7 +118,9 @@ def _measure(client: str, command: list[str], number: int, recorded: Path, folde
 
 def _environment(home: Path) -> dict[str, str]:
     home.mkdir(parents=True, exist_ok=True)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("WANDB")}
+    # With the bytecode of all modules, as pip installs them; else those of a checkout are compiled at every start.
+    dropped = ("WANDB", "PYTHONDONTWRITEBYTECODE")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     return kept | {"HOME": str(home), "WANDB_ERROR_REPORTING": "false", "WANDB_SILENT": "true"}
 
 

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from ..command import copy_of
+from ..command import Backhaul, copy_of
+from ..sync_fixtures import backhaul
+
+__all__ = ["backhaul"]
 
 _LOAD = """
 import importlib, sys
@@ -28,14 +31,19 @@ main()
 _NEVER = {"backhaul.depot", "graphql", "pandas", "pyarrow", "starlette", "uvicorn", "wandb", "watchfiles"}
 _WITHOUT_A_SERVER = _NEVER | {"aiohttp", "backhaul.wire.server", "cryptography", "numpy", "ssl"}
 # What reads bundles, is for a terminal, writes a file of a run, or looks at processes and foreign files.
-_SELDOM = {"backhaul.bundle.opening", "psutil", "sqlite3", "yaml", "zstandard"}
+_SELDOM = {"backhaul.bundle.opening", "psutil", "rich.progress", "sqlite3", "yaml", "zstandard"}
 
 
-def _loaded_by(*arguments: str, home: Path) -> set[str]:
+def _loaded_by(*arguments: object, home: Path, env: dict[str, str] | None = None) -> set[str]:
     """The modules that a command has loaded when it ends."""
-    env = {"PATH": os.environ["PATH"], "HOME": str(home)}
+    env = env or {"PATH": os.environ["PATH"], "HOME": str(home)}
     done = subprocess.run(
-        [sys.executable, "-c", _COMMAND, *arguments], env=env, cwd=home, capture_output=True, text=True, check=False
+        [sys.executable, "-c", _COMMAND, *map(str, arguments)],
+        env=env,
+        cwd=home,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return set(done.stderr.splitlines()[-1].split())
@@ -59,3 +67,20 @@ def test_status_loads_what_reads_logs_and_no_more(tmp_path: Path) -> None:
     loaded = _loaded_by("status", str(copy_of("0.31.0", tmp_path)), home=tmp_path)
     assert "google.protobuf" in loaded
     assert not loaded & (_WITHOUT_A_SERVER | _SELDOM | {"asyncio", "backhaul.runs.rows"})
+
+
+def test_a_sync_that_has_nothing_to_do_loads_no_library_of_http(backhaul: Backhaul, tmp_path: Path) -> None:
+    """Everything is verified by the ledger; neither is a file written nor drawn, nor a signature made."""
+    run = copy_of("0.31.0", tmp_path)
+    assert backhaul.sync(run).exit_code == 0
+    loaded = _loaded_by("sync", run, home=tmp_path, env=backhaul.env)
+    assert "backhaul.sync.engine" in loaded
+    assert not loaded & (_NEVER | _SELDOM | {"aiohttp", "cryptography", "numpy"})
+
+
+def test_a_sync_loads_no_more_than_it_uses(backhaul: Backhaul, tmp_path: Path) -> None:
+    """Of a short run, without a terminal: no columns, no bars, no bundles."""
+    run = copy_of("0.31.0", tmp_path)
+    loaded = _loaded_by("sync", run, home=tmp_path, env=backhaul.env)
+    assert {"aiohttp", "cryptography", "yaml"} <= loaded
+    assert not loaded & (_NEVER | _SELDOM - {"yaml"} | {"numpy"})

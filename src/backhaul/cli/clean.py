@@ -16,7 +16,7 @@ from backhaul.clean.clearing import clear, finish_interrupted, judge, judge_by_c
 from backhaul.clean.verdict import Clearing, Fate, Verdict
 from backhaul.cli.clean_view import show_clearing
 from backhaul.cli.line_options import timeout_option
-from backhaul.cli.progress import ProgressView
+from backhaul.cli.progress import progress_view
 from backhaul.cli.render import STDERR, show_error, show_warnings, size
 from backhaul.errors import BackhaulError, NoRunsFound, UsageError
 from backhaul.runs.directory import RunDirectory
@@ -100,9 +100,9 @@ def _options() -> SyncOptions:
 def _judged(directories: Sequence[RunDirectory], target: Target, *, deep: bool) -> list[Verdict]:
     if not directories:
         return []
-    with connected(target) as there, ProgressView(STDERR, {each.path: 0 for each in directories}) as view:
+    with connected(target) as there, progress_view(STDERR, {each.path: 0 for each in directories}) as on_event:
         show_warnings(there.settings.warnings)
-        return asyncio.run(_judge(directories, there, Reporter(view.on_event), deep=deep))
+        return asyncio.run(_judge(directories, there, Reporter(on_event), deep=deep))
 
 
 async def _judge(

@@ -15,7 +15,7 @@ from backhaul.cli.line_options import bwlimit_option, timeout_option
 from backhaul.cli.live_options import live_options
 from backhaul.cli.opened import bundles_json, opened
 from backhaul.cli.plan_view import planned
-from backhaul.cli.progress import ProgressView
+from backhaul.cli.progress import progress_view
 from backhaul.cli.quantities import BYTES
 from backhaul.cli.render import STDERR, show_error, show_outcomes, show_warnings
 from backhaul.errors import BackhaulError, DeadlineReached, Interrupted, TemporaryError, Terminated, UsageError
@@ -156,10 +156,10 @@ def _options(choices: dict[str, Any]) -> SyncOptions:
 def _delivered(directories: Sequence[RunDirectory], target: Target, options: SyncOptions, *, as_lines: bool) -> Report:
     with connected(target) as there:
         show_warnings(there.settings.warnings)
-        with ProgressView(STDERR, _log_sizes(directories)) as view:
+        with progress_view(STDERR, _log_sizes(directories)) as show:
 
             def on_event(event: Event) -> None:
-                view.on_event(event)
+                show(event)
                 if as_lines:
                     _print_line(event.as_json())
 

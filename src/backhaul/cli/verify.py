@@ -13,7 +13,7 @@ import click
 
 from backhaul.cli.line_options import timeout_option
 from backhaul.cli.opened import bundles_json, opened
-from backhaul.cli.progress import ProgressView
+from backhaul.cli.progress import progress_view
 from backhaul.cli.render import STDERR, show_error, show_outcomes, show_warnings
 from backhaul.errors import BackhaulError
 from backhaul.runs.directory import RunDirectory
@@ -78,14 +78,14 @@ def command(
 
 def _report(directories: Sequence[RunDirectory], choices: dict[str, Any], there: Connection) -> Report:
     sizes = {directory.path: 0 for directory in directories}
-    with ProgressView(STDERR, sizes) as view:
+    with progress_view(STDERR, sizes) as on_event:
         asked = confirm(
             directories,
             there,
             jobs=choices["jobs"],
             deep=choices["deep"],
             roots=roots_of(choices["roots"]),
-            on_event=view.on_event,
+            on_event=on_event,
         )
         return asyncio.run(asked)
 

@@ -62,6 +62,12 @@ class Checkpoints:
         """Whether the log is long enough to have one."""
         return may_have_one(self.run.size)
 
+    def look_ahead(self) -> None:
+        """Take the digest that `load` will compare, which takes longest and needs no answer of the destination."""
+        with contextlib.suppress(OSError, *NOT_A_STATE), self._path(_STATE).open("rb") as file:
+            file.readline()
+            self.known = self._digest(json.loads(file.readline())["log"]["size"])
+
     def load(self, progress: Progress) -> Checkpoint | None:
         """The checkpoint to go on from, after this progress; `console_text` is then what comes before it.
 

@@ -16,6 +16,8 @@ from backhaul.sync.target import OWN_DEPOT, Target
 from backhaul.wire.credentials import find_api_key
 from backhaul.wire.gated import Gate, Gated, open_to_all
 from backhaul.wire.hosts import checked_base_url
+from backhaul.wire.late import Late
+from backhaul.wire.message import Transport
 from backhaul.wire.pace import Pace, Timetable
 from backhaul.wire.server import Server
 from backhaul.wire.settings import Settings, load_settings
@@ -36,19 +38,8 @@ class Connection:
     @asynccontextmanager
     async def server(self) -> AsyncIterator[Server]:
         """The server; its connections are closed when the block ends."""
-        # Only now: the HTTP library takes as long to load as all of ours, and many commands need no server.
-        from backhaul.wire.transport import HttpTransport
-
         settings = self.settings
-        http = HttpTransport(
-            connections=connections_at_once(),
-            progress_timeout=self.timeout,
-            http_proxy=settings.http_proxy,
-            https_proxy=settings.https_proxy,
-            insecure=settings.insecure_disable_ssl or None,
-            pace=self.pace,
-        )
-        transport = Traffic(Gated(http, self.gate))
+        transport = Traffic(Gated(Late(self._transport), self.gate))
         try:
             yield Server(
                 transport,
@@ -61,6 +52,18 @@ class Connection:
             )
         finally:
             await transport.close()
+
+    def _transport(self) -> Transport:
+        from backhaul.wire.transport import HttpTransport
+
+        return HttpTransport(
+            connections=connections_at_once(),
+            progress_timeout=self.timeout,
+            http_proxy=self.settings.http_proxy,
+            https_proxy=self.settings.https_proxy,
+            insecure=self.settings.insecure_disable_ssl or None,
+            pace=self.pace,
+        )
 
 
 @contextmanager

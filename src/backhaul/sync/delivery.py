@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -111,9 +111,11 @@ class Delivery:
 
     async def _send(self, ledger: Ledger, stamp: LogStamp, checkpoints: Checkpoints, life: Life) -> None:
         passage, numbering = self.passage, Numbering(self.passage)
+        ahead = self._look_ahead(ledger, checkpoints)
         status = await numbering.status()
         progress = await numbering.begin(ledger, status)
         self.outcome.remote = progress.lines
+        await ahead
         start = await asyncio.to_thread(checkpoints.load, progress) if checkpoints.is_worth_a_look else None
         end = await numbering.overtaken_at(status, progress, start)
         maker = self._maker(progress, checkpoints.console_text, start, recording=life.goes_on and end is None)
@@ -138,6 +140,15 @@ class Delivery:
         if passage.options.live and life.because and end is None:
             self.outcome.notes.append(life.because)
         await prove(passage, ledger, address, expected, stamp, await self._digest(maker, stamp))
+
+    def _look_ahead(self, ledger: Ledger, checkpoints: Checkpoints) -> Awaitable[None]:
+        """While the destination is asked, look at the beginning of a log that was sent in part."""
+        loop = asyncio.get_running_loop()
+        if checkpoints.is_worth_a_look and ledger.progress(self.passage.key).begun:
+            return loop.run_in_executor(None, checkpoints.look_ahead)
+        nothing = loop.create_future()
+        nothing.set_result(None)
+        return nothing
 
     async def _digest(self, maker: BatchMaker, stamp: LogStamp) -> str:
         """SHA-256 of the log as it was when the delivery began: known from reading, unless it has grown since."""

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from backhaul.cli.progress import ProgressView
+from backhaul.cli.progress import ProgressLines
+from backhaul.cli.progress_bars import ProgressBars
 from backhaul.cli.render import show_outcomes
 from backhaul.errors import ServerUnavailable
 from backhaul.sync.event import Event, EventKind
@@ -27,7 +28,9 @@ class _Screen:
         self.console = Console(
             file=self.text, force_terminal=terminal, width=width, height=height, color_system=None, legacy_windows=False
         )
-        self.view = ProgressView(self.console, _RUNS, lambda: self.now)
+        self.view = (
+            ProgressBars(self.console, _RUNS, lambda: self.now) if terminal else ProgressLines(self.console, _RUNS)
+        )
 
     def tell(self, kind: EventKind, number: int = 0, **more: object) -> None:
         path = Path(f"run-{number}")
@@ -35,6 +38,7 @@ class _Screen:
 
     def lines(self) -> list[str]:
         """What is drawn now."""
+        assert isinstance(self.view, ProgressBars)
         with self.console.capture() as capture:
             self.console.print(self.view._progress.get_renderable())
         return capture.get().splitlines()

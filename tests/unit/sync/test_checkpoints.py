@@ -92,6 +92,30 @@ def test_a_later_sync_goes_on_from_the_last_one(run: Inspection, ledger: Path) -
     assert kept.log.size > 120_000
 
 
+def test_what_was_looked_at_ahead_is_not_read_again(run: Inspection, ledger: Path) -> None:
+    """The digest is taken while the destination is asked: by the time of the answer the log may even be gone."""
+    kept, _ = _kept(run, ledger)
+    with ConsoleText() as text:
+        checkpoints = Checkpoints(run, ledger, text)
+        checkpoints.look_ahead()
+        run.directory.log.unlink()
+        found = checkpoints.load(_all_of(kept))
+    assert found is not None
+    assert found.log.hexdigest() == kept.log.hexdigest()
+
+
+def test_a_look_ahead_believes_no_more_than_the_digest(run: Inspection, ledger: Path, original: bytes) -> None:
+    """A log with one other byte is read from its beginning, as without the look; so is one without a checkpoint."""
+    kept, _ = _kept(run, ledger)
+    run.directory.log.write_bytes(original[:60_000] + bytes([original[60_000] ^ 1]) + original[60_001:])
+    with ConsoleText() as text:
+        checkpoints = Checkpoints(run, ledger, text)
+        checkpoints.look_ahead()
+        assert checkpoints.load(_all_of(kept)) is None
+    ledger.with_name(ledger.name + SUFFIXES[0]).write_bytes(b"no checkpoint")
+    Checkpoints(run, ledger, text).look_ahead()
+
+
 def test_the_folder_may_be_moved(run: Inspection, ledger: Path, tmp_path: Path) -> None:
     """Nothing in it says where it lies."""
     kept, _ = _kept(run, ledger)
