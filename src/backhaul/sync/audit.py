@@ -145,10 +145,7 @@ class Audit:
 
     async def _files(self, maker: BatchMaker, ours: AbstractSet[str], console_text: ConsoleText) -> dict[str, Digest]:
         """What is saved on disk, and `ours` of what is made from the log: others make the same with other bytes."""
-        passage = self.passage
-        uploader = Uploader(
-            passage.run, passage.server, passage.options, passage.reporter, passage.retrier, self.outcome, Digests()
-        )
+        uploader = Uploader(self.passage, Digests())
         found = await uploader.digested(maker.rows, console_text)
         self.outcome.files_local = len(found)
         return {name: digest for name, digest in found.items() if name not in MADE_FROM_LOG or name in ours}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -28,7 +28,7 @@ from backhaul.sync.sending import Sending
 from backhaul.sync.size_limit import SizeLimit
 from backhaul.sync.upload import Uploader
 from backhaul.wandblog import LogEnd
-from backhaul.wire.remote import RemoteFile, RunAddress
+from backhaul.wire.remote import RunAddress
 
 
 @dataclass(slots=True)
@@ -119,7 +119,8 @@ class Delivery:
         start = await asyncio.to_thread(checkpoints.load, progress) if checkpoints.is_worth_a_look else None
         end = await numbering.overtaken_at(status, progress, start)
         maker = self._maker(progress, checkpoints.console_text, start, recording=life.goes_on and end is None)
-        sending = Sending(passage, ledger, maker, self._payloads(ledger, status.files if status is not None else ()))
+        uploader = Uploader(passage, self.digests, status.files if status is not None else ())
+        sending = Sending(passage, ledger, maker, PayloadDelivery(passage, ledger, uploader))
         if end is not None:
             address, expected = await sending.overtaken(progress, end)
         else:
@@ -155,11 +156,6 @@ class Delivery:
         if maker.captures is not None and maker.captures.log.size == stamp.size:
             return maker.captures.log.hexdigest()
         return await asyncio.to_thread(sha256_of, self.passage.run.directory.log, stamp.size)
-
-    def _payloads(self, ledger: Ledger, held: Sequence[RemoteFile]) -> PayloadDelivery:
-        on, outcome = self.passage, self.outcome
-        uploader = Uploader(on.run, on.server, on.options, on.reporter, on.retrier, outcome, self.digests, held)
-        return PayloadDelivery(on.run, on.server, on.options, on.retrier, outcome, ledger, on.key, uploader)
 
     def _maker(
         self, progress: Progress, console_text: ConsoleText, start: Checkpoint | None, *, recording: bool

@@ -12,32 +12,24 @@ from typing import Any
 
 from backhaul.errors import RefusedError
 from backhaul.runs.content_places import content_places
-from backhaul.runs.inspect import Inspection
 from backhaul.runs.payloads import Digest
 from backhaul.runs.rows import Rows
 from backhaul.sync.artifact_delivery import ArtifactDelivery
 from backhaul.sync.console_text import ConsoleText
 from backhaul.sync.content_sender import ContentSender
 from backhaul.sync.ledger import Ledger
-from backhaul.sync.options import SyncOptions
-from backhaul.sync.outcome import Outcome, Quarantined
-from backhaul.sync.retry import Retrier
+from backhaul.sync.outcome import Quarantined
+from backhaul.sync.passage import Passage
 from backhaul.sync.upload import Uploader
 from backhaul.wire.remote import RunAddress, UploadTarget
-from backhaul.wire.server import Server
 
 
 @dataclass(slots=True)
 class PayloadDelivery:
     """Sends, of one run, what the ledger and the destination do not have."""
 
-    run: Inspection
-    server: Server
-    options: SyncOptions
-    retrier: Retrier
-    outcome: Outcome
+    passage: Passage
     ledger: Ledger
-    key: str
     uploader: Uploader
 
     def prepare(self, rows: Rows, console_text: ConsoleText, *, made_from_log: bool) -> list[str]:
@@ -51,7 +43,7 @@ class PayloadDelivery:
 
         `targets` are the places of the first files that were prepared, if they are known already.
         """
-        files = await self.uploader.upload(address, targets, self.ledger, self.key)
+        files = await self.uploader.upload(address, targets, self.ledger, self.passage.key)
         artifacts = await self._send_artifacts(address, rows.artifacts)
         await self._send_alerts(address, rows.alerts)
         return files, artifacts
@@ -59,29 +51,31 @@ class PayloadDelivery:
     async def _send_artifacts(self, address: RunAddress, records: Sequence[Any]) -> dict[str, str]:
         if not records:
             return {}
+        passage, options = self.passage, self.passage.options
         sender = ArtifactDelivery(
             address,
-            self.server,
-            content_places(os.environ, Path.home(), self.run.directory.files, self.options.roots),
-            self.retrier,
-            self.outcome,
-            self.options.artifacts,
-            ContentSender(self.server, self.ledger, self.key),
-            self.options.max_file_size,
+            passage.server,
+            content_places(os.environ, Path.home(), passage.run.directory.files, options.roots),
+            passage.retrier,
+            passage.outcome,
+            options.artifacts,
+            ContentSender(passage.server, self.ledger, passage.key),
+            options.max_file_size,
         )
-        self.outcome.artifacts_local = len(records)
+        passage.outcome.artifacts_local = len(records)
         return await sender.deliver(records)
 
     async def _send_alerts(self, address: RunAddress, alerts: Sequence[Any]) -> None:
         """Each alert once, in order: it becomes somebody's mail. One that is refused waits, with those behind it."""
-        told = self.ledger.progress(self.key).alerts
+        passage = self.passage
+        told = self.ledger.progress(passage.key).alerts
         for number, alert in enumerate(alerts[told:], start=told):
             level = alert.level or "INFO"
-            send = partial(self.server.send_alert, address, alert.title, alert.text, level, alert.wait_duration)
+            send = partial(passage.server.send_alert, address, alert.title, alert.text, level, alert.wait_duration)
             try:
-                await self.retrier.run(send)
+                await passage.retrier.run(send)
             except RefusedError as error:
                 waiting = (f"alert {each.title}" for each in alerts[number:])
-                self.outcome.quarantined += [Quarantined(what, error.message, error.next) for what in waiting]
+                passage.outcome.quarantined += [Quarantined(what, error.message, error.next) for what in waiting]
                 return
-            await asyncio.to_thread(self.ledger.record, self.key, {"what": "alerts", "count": number + 1})
+            await asyncio.to_thread(self.ledger.record, passage.key, {"what": "alerts", "count": number + 1})

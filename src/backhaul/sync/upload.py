@@ -15,7 +15,6 @@ from backhaul.errors import (
     UnexpectedAnswer,
     UnreadableFile,
 )
-from backhaul.runs.inspect import Inspection
 from backhaul.runs.payloads import (
     MADE_FROM_LOG,
     Digest,
@@ -30,15 +29,12 @@ from backhaul.runs.rows import Rows
 from backhaul.sync.console_text import ConsoleText
 from backhaul.sync.digests import Digests
 from backhaul.sync.ledger import Ledger
-from backhaul.sync.options import SyncOptions
-from backhaul.sync.outcome import Outcome, Quarantined
+from backhaul.sync.outcome import Quarantined
+from backhaul.sync.passage import Passage
 from backhaul.sync.progress import files_entry
-from backhaul.sync.reporter import Reporter
-from backhaul.sync.retry import Retrier
 from backhaul.sync.together import together
 from backhaul.wire.message import FileSlice
 from backhaul.wire.remote import RemoteFile, RunAddress, UploadTarget
-from backhaul.wire.server import Server
 
 _NAMES_AT_ONCE = 200
 # Bytes of a file that is read whole before it is sent, and of all those that are kept from the look at them until then.
@@ -58,12 +54,7 @@ class Uploader:
     `held` are the files that the destination was seen to hold.
     """
 
-    run: Inspection
-    server: Server
-    options: SyncOptions
-    reporter: Reporter
-    retrier: Retrier
-    outcome: Outcome
+    passage: Passage
     digests: Digests
     held: Sequence[RemoteFile] = ()
     _slots: asyncio.Semaphore = field(init=False)
@@ -74,7 +65,7 @@ class Uploader:
     _room: int = _MOST_KEPT
 
     def __post_init__(self) -> None:
-        self._slots = asyncio.Semaphore(self.options.uploads)
+        self._slots = asyncio.Semaphore(self.passage.options.uploads)
 
     def prepare(self, rows: Rows, console_text: ConsoleText, *, made_from_log: bool = True) -> list[str]:
         """Find the files and look at the first of them; the names of those that the destination lacks.
@@ -84,9 +75,11 @@ class Uploader:
         """
         wanted = self._wanted(rows, console_text)
         self._payloads = [payload for payload in wanted if made_from_log or payload.name not in MADE_FROM_LOG]
-        self.outcome.files_local = len(self._payloads)
-        for name in saved_folders(self.run.directory.files, rows.files):
-            self.outcome.notes.append(f"The run saved {name}, which is a folder; of it goes what was saved by name.")
+        self.passage.outcome.files_local = len(self._payloads)
+        for name in saved_folders(self.passage.run.directory.files, rows.files):
+            self.passage.outcome.notes.append(
+                f"The run saved {name}, which is a folder; of it goes what was saved by name."
+            )
         self._first = self._digested(self._payloads[:_NAMES_AT_ONCE])
         return [payload.name for payload, _ in self._lacking(self._first)]
 
@@ -121,8 +114,8 @@ class Uploader:
     def _wanted(self, rows: Rows, console_text: ConsoleText) -> Iterator[Payload]:
         made = {payload.name: payload for payload in _made_from_log(rows, console_text)}
         yield from made.values()
-        files = self.run.directory.files
-        on_disk, roots = rows.recorded_by_python_engine, self.options.roots
+        files = self.passage.run.directory.files
+        on_disk, roots = rows.recorded_by_python_engine, self.passage.options.roots
         for found in recorded_payloads(files, rows.files, all_on_disk=on_disk, roots=roots):
             if isinstance(found, PayloadMissing):
                 self._quarantine("file", found)
@@ -137,8 +130,8 @@ class Uploader:
             except QuarantineError as error:
                 self._quarantine(f"file {payload.name}", error)
                 continue
-            if reason := self.options.excludes(payload.name, digest.size):
-                self.outcome.left_out.append(f"{payload.name}: {reason}")
+            if reason := self.passage.options.excludes(payload.name, digest.size):
+                self.passage.outcome.left_out.append(f"{payload.name}: {reason}")
             else:
                 digested.append((payload, digest))
         return digested
@@ -160,7 +153,7 @@ class Uploader:
             return {}
         if targets is None:
             names = [payload.name for payload, _ in lacking]
-            targets = await self.retrier.run(lambda: self.server.create_run_files(address, names))
+            targets = await self.passage.retrier.run(lambda: self.passage.server.create_run_files(address, names))
         place = {target.name: target for target in targets}
         results = await together(
             self._put(payload, digest, address, place.get(payload.name)) for payload, digest in lacking
@@ -190,22 +183,23 @@ class Uploader:
                     f"{payload.path} changes again and again while it is sent",
                     next="Wait until nothing writes to this file any more, then run the same command again.",
                 )
-            fresh = addresses or await self.server.create_run_files(address, [payload.name])
+            fresh = addresses or await self.passage.server.create_run_files(address, [payload.name])
             if not fresh:
                 raise UnexpectedAnswer(_NO_ADDRESS)
             target = fresh[0]
             addresses.clear()
-            await self.server.put_file(target, body, version.md5)
+            await self.passage.server.put_file(target, body, version.md5)
 
         try:
             async with self._slots:
-                await self.retrier.run(attempt)
+                await self.passage.retrier.run(attempt)
         except (RefusedError, QuarantineError) as error:
             self._quarantine(f"file {payload.name}", error)
             return None
-        self.outcome.sent_bytes += versions[-1].size
-        self.reporter.uploaded(self.run, payload.name, versions[-1].size)
-        return versions[-1]
+        passage, sent = self.passage, versions[-1]
+        passage.outcome.sent_bytes += sent.size
+        passage.reporter.uploaded(passage.run, payload.name, sent.size)
+        return sent
 
     async def _version(self, payload: Payload, digest: Digest) -> tuple[Digest, bytes | FileSlice]:
         """A payload as it is now; `digest` is that of one which has its content in memory."""
@@ -224,7 +218,7 @@ class Uploader:
         return version, FileSlice(path, 0, version.size)
 
     def _quarantine(self, what: str, error: BackhaulError) -> None:
-        self.outcome.quarantined.append(Quarantined(what, error.message, error.next))
+        self.passage.outcome.quarantined.append(Quarantined(what, error.message, error.next))
 
 
 def _is_short(path: Path, room: int) -> bool:
