@@ -15,9 +15,10 @@ import click
 from backhaul.clean.clearing import clear, finish_interrupted, judge, judge_by_carried_receipts
 from backhaul.clean.verdict import Clearing, Fate, Verdict
 from backhaul.cli.clean_view import show_clearing
+from backhaul.cli.failure import end_with
 from backhaul.cli.line_options import timeout_option
 from backhaul.cli.progress import progress_view
-from backhaul.cli.render import STDERR, show_error, show_warnings, size
+from backhaul.cli.render import STDERR, show_warnings, size
 from backhaul.errors import BackhaulError, NoRunsFound, UsageError
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.find import default_path, find_runs
@@ -67,10 +68,7 @@ def command(
         if not dry_run and (yes or _agreed(verdicts)):
             verdicts = clear(verdicts, _options())
     except BackhaulError as error:
-        if as_json:
-            print(json.dumps({"runs": [], "error": error.as_json(), "exit_code": error.exit_code}))
-        show_error(error)
-        ctx.exit(error.exit_code)
+        end_with(error, as_json=as_json, runs=[])
     clearing = Clearing(tuple(verdicts), finished)
     if as_json:
         print(json.dumps(clearing.as_json(), ensure_ascii=False))

@@ -12,8 +12,8 @@ from pathlib import Path
 import click
 
 from backhaul.cli.doctor_view import show_diagnosis
+from backhaul.cli.failure import end_with
 from backhaul.cli.opened import opened
-from backhaul.cli.render import show_error
 from backhaul.doctor.diagnosis import Diagnosis
 from backhaul.doctor.examination import examine
 from backhaul.doctor.finding import Finding
@@ -77,10 +77,7 @@ def command(
             steps, remote = _asked(directories, Target(to, entity, project), way, surroundings.open_files)
         diagnosis = examine(directories, surroundings, fix=fix, remote=remote)
     except BackhaulError as error:
-        if as_json:
-            print(json.dumps({"findings": [], "error": error.as_json(), "exit_code": error.exit_code}))
-        show_error(error)
-        ctx.exit(error.exit_code)
+        end_with(error, as_json=as_json, findings=[])
     _show(diagnosis, way, steps, verbose=verbose, as_json=as_json)
     ctx.exit(visit.exit_code(diagnosis.exit_code))
 

@@ -13,8 +13,9 @@ from backhaul.bundle.contents import contents_of, refuse_inside
 from backhaul.bundle.packing import Packed, pack
 from backhaul.cli.bundle_progress import progress
 from backhaul.cli.bundle_view import counted, missing_json, show_missing, shown
+from backhaul.cli.failure import end_with
 from backhaul.cli.quantities import BYTES
-from backhaul.cli.render import STDERR, show_error, size
+from backhaul.cli.render import STDERR, size
 from backhaul.errors import BackhaulError, QuarantineError
 from backhaul.runs.find import find_runs
 from backhaul.sync.state_folder import state_folder
@@ -58,10 +59,7 @@ def command(
         with progress("packing") as on_progress:
             packed = pack(contents, output, state_folder(), split=split, level=level, on_progress=on_progress)
     except BackhaulError as error:
-        if as_json:
-            print(json.dumps({"runs": [], "error": error.as_json(), "exit_code": error.exit_code}))
-        show_error(error)
-        ctx.exit(error.exit_code)
+        end_with(error, as_json=as_json, runs=[])
     exit_code = QuarantineError.exit_code if any(item.needed for item in packed.manifest.missing) else 0
     if as_json:
         print(json.dumps(_as_json(packed) | {"error": None, "exit_code": exit_code}))

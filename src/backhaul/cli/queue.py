@@ -12,8 +12,8 @@ from typing import Any
 
 import click
 
+from backhaul.cli.failure import end_with
 from backhaul.cli.queue_view import show_changed, show_queue
-from backhaul.cli.render import show_error
 from backhaul.errors import BackhaulError, NoRunsFound
 from backhaul.runs.find import find_runs
 from backhaul.sync.connection import destination_of, user_settings
@@ -58,10 +58,9 @@ def command(ctx: click.Context) -> None:
 @queue_option
 @click.option("--all", "show_all", is_flag=True, help="Also what is verified, and what was dropped.")
 @_json_option
-@click.pass_context
-def list_(ctx: click.Context, where: str | None, show_all: bool, as_json: bool) -> None:
+def list_(where: str | None, show_all: bool, as_json: bool) -> None:
     """Show the runs with their states, attempts, next try, and the last error."""
-    with _opened(ctx, where, as_json=as_json) as queue:
+    with _opened(where, as_json=as_json) as queue:
         items, workers, paused, now = queue.items(), queue.workers(), queue.paused, time.time()
     if as_json:
         document = {
@@ -83,44 +82,40 @@ def list_(ctx: click.Context, where: str | None, show_all: bool, as_json: bool) 
 @_paths()
 @queue_option
 @_json_option
-@click.pass_context
-def retry(ctx: click.Context, paths: tuple[Path, ...], where: str | None, as_json: bool) -> None:
+def retry(paths: tuple[Path, ...], where: str | None, as_json: bool) -> None:
     """Have runs tried now. Without PATH: all that are blocked or quarantined."""
 
     def change(queue: Queue, items: Sequence[Item]) -> int:
         return queue.ask(item.key for item in items if paths or item.state in _RETRIED)
 
-    _change(ctx, where, paths, change, "asked for", as_json=as_json)
+    _change(where, paths, change, "asked for", as_json=as_json)
 
 
 @command.command("drop")
 @_paths(required=True)
 @queue_option
 @_json_option
-@click.pass_context
-def drop(ctx: click.Context, paths: tuple[Path, ...], where: str | None, as_json: bool) -> None:
+def drop(paths: tuple[Path, ...], where: str | None, as_json: bool) -> None:
     """Leave runs alone for good: they stay on the disk, and are not noticed again. `retry PATH` brings them back."""
-    _change(ctx, where, paths, lambda queue, items: queue.drop(_keys(items)), "dropped", as_json=as_json)
+    _change(where, paths, lambda queue, items: queue.drop(_keys(items)), "dropped", as_json=as_json)
 
 
 @command.command("pause")
 @_paths()
 @queue_option
 @_json_option
-@click.pass_context
-def pause(ctx: click.Context, paths: tuple[Path, ...], where: str | None, as_json: bool) -> None:
+def pause(paths: tuple[Path, ...], where: str | None, as_json: bool) -> None:
     """Begin nothing new until `resume`: of the runs under PATH, or at all. What is under way is finished."""
-    _change(ctx, where, paths, _pausing(paths, on=True), "paused", as_json=as_json)
+    _change(where, paths, _pausing(paths, on=True), "paused", as_json=as_json)
 
 
 @command.command("resume")
 @_paths()
 @queue_option
 @_json_option
-@click.pass_context
-def resume(ctx: click.Context, paths: tuple[Path, ...], where: str | None, as_json: bool) -> None:
+def resume(paths: tuple[Path, ...], where: str | None, as_json: bool) -> None:
     """Go on with what was paused."""
-    _change(ctx, where, paths, _pausing(paths, on=False), "resumed", as_json=as_json)
+    _change(where, paths, _pausing(paths, on=False), "resumed", as_json=as_json)
 
 
 @command.command("rebuild")
@@ -130,12 +125,9 @@ def resume(ctx: click.Context, paths: tuple[Path, ...], where: str | None, as_js
 @click.option("-e", "--entity", metavar="NAME", help="Runs go to this entity, whatever the log says.")
 @click.option("-p", "--project", metavar="NAME", help="Runs go to this project, whatever the log says.")
 @_json_option
-@click.pass_context
-def rebuild(
-    ctx: click.Context, /, paths: tuple[Path, ...], where: str | None, as_json: bool, **target: str | None
-) -> None:
+def rebuild(paths: tuple[Path, ...], where: str | None, as_json: bool, **target: str | None) -> None:
     """Make the queue anew of the runs under PATH and their ledgers, and of those that it knows. No network."""
-    with _opened(ctx, where, as_json=as_json) as queue:
+    with _opened(where, as_json=as_json) as queue:
         directories = find_runs(paths, env=os.environ, cwd=Path.cwd()) if paths else []
         destination = destination_of(Target(target["to"], target["entity"], target["project"]), user_settings())
         done = rebuilt(queue, directories, Judge(destination, state_folder()))
@@ -147,20 +139,16 @@ def rebuild(
 
 
 @contextmanager
-def _opened(ctx: click.Context, where: str | None, *, as_json: bool) -> Any:
+def _opened(where: str | None, *, as_json: bool) -> Any:
     """The queue; an error inside ends the command."""
     try:
         with open_queue(where) as queue:
             yield queue
     except BackhaulError as error:
-        if as_json:
-            print(json.dumps({"runs": [], "error": error.as_json(), "exit_code": error.exit_code}))
-        show_error(error)
-        ctx.exit(error.exit_code)
+        end_with(error, as_json=as_json, runs=[])
 
 
 def _change(
-    ctx: click.Context,
     where: str | None,
     paths: Sequence[Path],
     change: Callable[[Queue, Sequence[Item]], int],
@@ -168,7 +156,7 @@ def _change(
     *,
     as_json: bool,
 ) -> None:
-    with _opened(ctx, where, as_json=as_json) as queue:
+    with _opened(where, as_json=as_json) as queue:
         count = change(queue, _under(paths, queue.items()))
     if as_json:
         print(json.dumps({"runs": count, "exit_code": 0}))

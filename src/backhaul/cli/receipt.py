@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from backhaul.cli.bundle_view import counted, shown
+from backhaul.cli.failure import end_with
 from backhaul.cli.render import STDERR, show_error
 from backhaul.errors import BackhaulError, UsageError
 from backhaul.runs.directory import RunDirectory
@@ -52,10 +53,7 @@ def import_(
         if not paths:
             raise UsageError(f"There is no receipt in {files[0]}.")
     except BackhaulError as error:
-        if as_json:
-            print(json.dumps({"receipts": [], "error": error.as_json(), "exit_code": error.exit_code}))
-        show_error(error)
-        ctx.exit(error.exit_code)
+        end_with(error, as_json=as_json, receipts=[])
     everything = [(path, _imported(path, directories, signed_by)) for path in paths]
     # A folder may have receipts of runs of others beside those that are wanted.
     results = [(path, result) for path, result in everything if path in files or not isinstance(result, RunNotHere)]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from backhaul.cli.render import show_error
+from backhaul.cli.failure import end_with
 from backhaul.cli.repair_view import show_repair
 from backhaul.errors import BackhaulError
 from backhaul.repair import Mode, repair_run
@@ -47,15 +47,8 @@ def command(
         run = single_run(path)
         report = repair_run(run, output, mode=Mode(mode), add_exit=add_exit, mend_metadata=mend_metadata)
     except BackhaulError as error:
-        if as_json:
-            print(json.dumps(_failure(path, error)))
-        show_error(error)
-        sys.exit(error.exit_code)
+        end_with(error, as_json=as_json, path=str(path), output=None)
     if as_json:
         print(json.dumps(report.as_json(), ensure_ascii=False))
     show_repair(report)
     sys.exit(report.exit_code)
-
-
-def _failure(path: Path, error: BackhaulError) -> dict[str, object]:
-    return {"path": str(path), "output": None, "error": error.as_json(), "exit_code": error.exit_code}

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 
+from backhaul.cli.failure import end_with
 from backhaul.cli.opened import bundles_json, opened
-from backhaul.cli.render import show_error
 from backhaul.cli.status_view import show_standings
 from backhaul.errors import BackhaulError
 from backhaul.runs.find import find_runs
@@ -31,10 +31,7 @@ def command(ctx: click.Context, paths: tuple[Path, ...], as_json: bool) -> None:
         with opened(paths) as visit:
             runs = list(standings(find_runs(visit.paths, env=os.environ, cwd=Path.cwd()), state_folder()))
     except BackhaulError as error:
-        if as_json:
-            print(json.dumps({"runs": [], "error": error.as_json(), "exit_code": error.exit_code}))
-        show_error(error)
-        ctx.exit(error.exit_code)
+        end_with(error, as_json=as_json, runs=[])
     if as_json:
         document = {"runs": [run.as_json() for run in runs], **bundles_json(visit), "exit_code": visit.exit_code(0)}
         print(json.dumps(document, ensure_ascii=False))

@@ -12,7 +12,8 @@ from backhaul.bundle.seal import check_signer
 from backhaul.bundle.unpacking import Unpacked, unpack
 from backhaul.cli.bundle_progress import progress
 from backhaul.cli.bundle_view import bundle_json, say_opened, show_damage, show_missing, shown
-from backhaul.cli.render import STDERR, show_error
+from backhaul.cli.failure import end_with
+from backhaul.cli.render import STDERR
 from backhaul.errors import BackhaulError, BundleIncomplete
 
 
@@ -35,10 +36,7 @@ def command(ctx: click.Context, file: Path, folder: Path, signed_by: str | None,
         with progress("unpacking", bundle.manifest.size) as on_progress:
             unpacked = unpack(bundle, folder, on_progress=on_progress)
     except BackhaulError as error:
-        if as_json:
-            print(json.dumps({"error": error.as_json(), "exit_code": error.exit_code}))
-        show_error(error)
-        ctx.exit(error.exit_code)
+        end_with(error, as_json=as_json)
     error_found = _error(bundle, unpacked)
     exit_code = error_found.exit_code if error_found else 0
     if as_json:

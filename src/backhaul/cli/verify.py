@@ -11,10 +11,11 @@ from typing import Any
 
 import click
 
+from backhaul.cli.failure import end_with
 from backhaul.cli.line_options import timeout_option
 from backhaul.cli.opened import bundles_json, opened
 from backhaul.cli.progress import progress_view
-from backhaul.cli.render import STDERR, show_error, show_outcomes, show_warnings
+from backhaul.cli.render import STDERR, show_outcomes, show_warnings
 from backhaul.errors import BackhaulError
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.roots import roots_of
@@ -65,10 +66,7 @@ def command(
             directories = wanted_runs(visit.paths, choices["run_id"], include_online=True)
             report = _report(directories, choices, there)
     except BackhaulError as error:
-        if as_json:
-            print(json.dumps({"runs": [], "error": error.as_json(), "exit_code": error.exit_code}))
-        show_error(error)
-        ctx.exit(error.exit_code)
+        end_with(error, as_json=as_json, runs=[])
     exit_code = visit.exit_code(report.exit_code)
     if as_json:
         print(json.dumps(report.as_json() | bundles_json(visit) | {"exit_code": exit_code}, ensure_ascii=False))
