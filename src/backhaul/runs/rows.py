@@ -18,7 +18,8 @@ from backhaul.runs.history import MAX_LINE_BYTES, HistoryRows, SetAside
 from backhaul.runs.identity import RunIdentity, identity_from, identity_of, updated
 from backhaul.runs.metrics import MetricDefinitions
 from backhaul.runs.stream import NUMBERED, Stream
-from backhaul.runs.summary import Summary, SummaryOfHistory
+from backhaul.runs.summary import Summary
+from backhaul.runs.summary_of_history import SummaryOfHistory
 from backhaul.runs.telemetry import Telemetry
 from backhaul.wandblog import Batch
 from backhaul.wandblog.schema import AlertRecord, ArtifactRecord

@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 from backhaul.runs.metrics import MetricDefinitions
-from backhaul.runs.summary import Summary, SummaryOfHistory
+from backhaul.runs.summary import Summary
+from backhaul.runs.summary_of_history import SummaryOfHistory
 from backhaul.wandblog.schema import Record, SummaryRecord
 
 
