@@ -11,12 +11,12 @@ from typing import Any
 
 import click
 
+from backhaul.cli.left_out_options import left_out_options
 from backhaul.cli.line_options import bwlimit_option, timeout_option
 from backhaul.cli.live_options import live_options
 from backhaul.cli.opened import bundles_json, opened
 from backhaul.cli.plan_view import planned
 from backhaul.cli.progress import progress_view
-from backhaul.cli.quantities import BYTES
 from backhaul.cli.render import STDERR, show_error, show_outcomes, show_warnings
 from backhaul.errors import BackhaulError, DeadlineReached, Interrupted, TemporaryError, Terminated, UsageError
 from backhaul.runs.directory import RunDirectory
@@ -54,10 +54,7 @@ _GOES_ON = frozenset(kind.exit_code for kind in (TemporaryError, DeadlineReached
 @click.option(
     "--root", "roots", multiple=True, metavar="OLD=NEW", help="What was recorded under OLD lies under NEW now."
 )
-@click.option("--exclude", multiple=True, metavar="GLOB", help="Leave out files whose name matches.")
-@click.option("--only-artifacts", multiple=True, metavar="NAME[:ALIAS,…]", help="Send only these artifacts.")
-@click.option("--no-artifacts", is_flag=True, help="Leave out all artifacts.")
-@click.option("--max-file-size", type=BYTES, metavar="SIZE", help="Leave out larger files (500K, 20M, 2G).")
+@left_out_options
 @timeout_option
 @bwlimit_option
 @click.option(

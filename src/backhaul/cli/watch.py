@@ -10,9 +10,9 @@ from typing import Any
 
 import click
 
+from backhaul.cli.left_out_options import left_out_options
 from backhaul.cli.line_options import bwlimit_option, timeout_option
 from backhaul.cli.live_options import live_options
-from backhaul.cli.quantities import BYTES
 from backhaul.cli.queue import queue_option
 from backhaul.cli.render import show_error
 from backhaul.errors import BackhaulError, Terminated
@@ -63,10 +63,7 @@ _SECONDS = click.FloatRange(min=0)
 @click.option(
     "-j", "--jobs", metavar="N", type=click.IntRange(1, 64), default=16, show_default=True, help="Runs at a time."
 )
-@click.option("--exclude", multiple=True, metavar="GLOB", help="Leave out files whose name matches.")
-@click.option("--only-artifacts", multiple=True, metavar="NAME[:ALIAS,…]", help="Send only these artifacts.")
-@click.option("--no-artifacts", is_flag=True, help="Leave out all artifacts.")
-@click.option("--max-file-size", type=BYTES, metavar="SIZE", help="Leave out larger files (500K, 20M, 2G).")
+@left_out_options
 @timeout_option
 @bwlimit_option
 @click.option(
