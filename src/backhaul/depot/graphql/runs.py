@@ -18,8 +18,9 @@ from backhaul.depot.refusal import Refused
 _DEFAULT_SAMPLES = 500
 
 
-def _history_count(run: Run, context: Context, _args: Args) -> int:
-    return context.line_counts(run).history
+def _count(stream: str) -> Any:
+    """How far one of the streams reaches, by its name in `LineCounts`."""
+    return lambda run, context, _args: getattr(context.line_counts(run), stream)
 
 
 def _tail(stream: str) -> Any:
@@ -123,9 +124,9 @@ RUN: Resolvers = {
     "user": _user,
     "project": lambda run, _c, _a: run.project,
     "projectId": lambda run, _c, _a: run.project.id,
-    "historyLineCount": _history_count,
-    "eventsLineCount": lambda run, context, _a: context.line_counts(run).events,
-    "logLineCount": lambda run, context, _a: context.line_counts(run).output,
+    "historyLineCount": _count("history"),
+    "eventsLineCount": _count("events"),
+    "logLineCount": _count("output"),
     "historyTail": _tail(HISTORY),
     "eventsTail": _tail(EVENTS),
     "historyKeys": lambda run, context, _a: context.history.keys(run),

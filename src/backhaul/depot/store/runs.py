@@ -134,21 +134,30 @@ def open_run(
     else:
         run_id = row[0]
     goes_on = row is not None and row[2] == "preempting" and now - row[3] <= CRASHED_AFTER and change.host is None
-    set_state(connection, run_id, "preempting" if goes_on else "running", None, now)
-    connection.execute("UPDATE runs SET stop_requested = FALSE WHERE id = ?", (run_id,))
-    return edit(connection, run_id, change, now), row is None
+    state = "preempting" if goes_on else "running"
+    opened = {"state": state, "exit_code": None, "heartbeat_at": now, "stop_requested": False}
+    _update(connection, run_id, opened | _changed(change, now))
+    return get(connection, run_id), row is None
 
 
 def edit(connection: Connection, run_id: int, change: RunEdit, now: float) -> Run:
     """The run with `change` applied."""
+    _update(connection, run_id, _changed(change, now))
+    return get(connection, run_id)
+
+
+def _changed(change: RunEdit, now: float) -> dict[str, Any]:
+    """The columns that an edit changes, with their values."""
     columns = {column: getattr(change, field) for field, column in _COLUMN_OF.items()}
     values: dict[str, Any] = {column: value for column, value in columns.items() if value is not None}
     if change.tags is not None:
         values["tags"] = json.dumps(list(change.tags))
-    values |= {"updated_at": now, "facets_stale": True}
+    return values | {"updated_at": now, "facets_stale": True}
+
+
+def _update(connection: Connection, run_id: int, values: dict[str, Any]) -> None:
     assignments = ", ".join(f"{column} = ?" for column in values)
     connection.execute(f"UPDATE runs SET {assignments} WHERE id = ?", (*values.values(), run_id))
-    return get(connection, run_id)
 
 
 def set_state(connection: Connection, run_id: int, state: str, exit_code: int | None, now: float) -> None:

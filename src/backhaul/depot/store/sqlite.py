@@ -22,9 +22,8 @@ from backhaul.depot.store.dialect import SQLITE
 
 T = TypeVar("T")
 
-_CACHE_KIB = (
-    32 << 10
-)  # at most, for each connection; with the default of 2 MiB, pages of indexes are read over and over
+# At most, for each connection; with the default of 2 MiB, pages of indexes are read over and over.
+_CACHE_KIB = 32 << 10
 _MOST_AT_ONCE = 256
 
 

@@ -12,23 +12,34 @@ from backhaul.depot.model import EVENTS, HISTORY, OUTPUT, Batch, BatchRef, LineC
 from backhaul.depot.store import lines, stretches
 from backhaul.depot.store.database import Connection, locked
 
+_HIGHEST = (1 << 63) - 1  # that a line number may be in the table
+
 
 def put(connection: Connection, run_id: int, stream: str, batches: list[Batch]) -> None:
     """Stores the batches; lines that exist under the same numbers are replaced."""
     for batch in batches:
-        if batch.first < end(connection, run_id, stream):
+        before = _last(connection, run_id, stream)
+        if before and batch.first < before.first + before.count:
             stretches.forget(connection, run_id, stream, batch.first, batch.end)
             _make_room(connection, run_id, stream, batch.first, batch.end)
-        _insert(connection, run_id, stream, _joined(connection, run_id, stream, batch))
+            before = _last(connection, run_id, stream, batch.first)
+        _insert(connection, run_id, stream, _joined(connection, run_id, stream, before, batch))
 
 
 def end(connection: Connection, run_id: int, stream: str) -> int:
     """The highest line number plus one; 0 for a stream without lines."""
+    last = _last(connection, run_id, stream)
+    return last.first + last.count if last else 0
+
+
+def _last(connection: Connection, run_id: int, stream: str, before: int = _HIGHEST) -> BatchRef | None:
+    """The last batch of the stream, or the last that begins before that line."""
     row = connection.execute(
-        "SELECT first + count FROM batches WHERE run_id = ? AND stream = ? ORDER BY first DESC LIMIT 1",
-        (run_id, stream),
+        "SELECT id, first, count, size FROM batches WHERE run_id = ? AND stream = ? AND first < ?"
+        " ORDER BY first DESC LIMIT 1",
+        (run_id, stream, before),
     ).fetchone()
-    return int(row[0]) if row else 0
+    return BatchRef(*row) if row else None
 
 
 def grows(connection: Connection, run_id: int, batches: dict[str, list[Batch]]) -> bool:
@@ -103,16 +114,9 @@ def _make_room(connection: Connection, run_id: int, stream: str, first: int, sto
             _insert(connection, run_id, stream, piece)
 
 
-def _joined(connection: Connection, run_id: int, stream: str, batch: Batch) -> Batch:
+def _joined(connection: Connection, run_id: int, stream: str, before: BatchRef | None, batch: Batch) -> Batch:
     """The batch together with the small one right before it, which then goes; or the batch alone."""
-    if batch.size > lines.JOIN_BELOW:
-        return batch
-    row = connection.execute(
-        "SELECT id, first, count, size FROM batches WHERE run_id = ? AND stream = ? AND first < ?"
-        " ORDER BY first DESC LIMIT 1",
-        (run_id, stream, batch.first),
-    ).fetchone()
-    if row is None or not _fits(before := BatchRef(*row), batch):
+    if before is None or not _fits(before, batch):
         return batch
     kept = body(connection, before.id) or b""
     connection.execute("DELETE FROM batches WHERE id = ?", (before.id,))
