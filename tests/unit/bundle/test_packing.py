@@ -176,9 +176,8 @@ def test_two_at_once_do_not_mix(here: Here) -> None:
     assert open_bundle(here.target).is_whole
 
 
-@pytest.mark.parametrize("cut_at", ["named", "both names"])
-def test_a_named_volume_is_hidden_when_it_changes(here: Here, below: Below, cut_at: str, tmp_path: Path) -> None:
-    """Killed between two names, and then a run changed: no volume keeps a name under which it is written."""
+def _killed_between_names(here: Here, cut_at: str) -> tuple[tuple[Path, ...], Path]:
+    """The volumes, of which the first alone has its name, and the folder in which the others are (and it too)."""
     volumes = here.packed(_SPLIT).volumes
     unfinished = here.target.with_name(".runs.tar.zst.unfinished")
     unfinished.mkdir()
@@ -187,6 +186,13 @@ def test_a_named_volume_is_hidden_when_it_changes(here: Here, below: Below, cut_
             volume.rename(unfinished / f"{number:03}")
         elif cut_at == "both names":
             (unfinished / "001").hardlink_to(volume)
+    return volumes, unfinished
+
+
+@pytest.mark.parametrize("cut_at", ["named", "both names"])
+def test_a_named_volume_is_hidden_when_it_changes(here: Here, below: Below, cut_at: str, tmp_path: Path) -> None:
+    """Killed between two names, and then a run changed: no volume keeps a name under which it is written."""
+    _, unfinished = _killed_between_names(here, cut_at)
     next(here.top.glob("work/wandb/*-rec-0223/files/requirements.txt")).write_text("other")
     with pytest.raises(Stopped):
         pack(here.contents(), here.target, here.state, split=_SPLIT, on_progress=_stopping_at("c.bin"))
@@ -198,14 +204,7 @@ def test_a_named_volume_is_hidden_when_it_changes(here: Here, below: Below, cut_
 @pytest.mark.parametrize("cut_at", ["named", "both names"])
 def test_killed_between_two_names_it_gives_the_others(here: Here, below: Below, cut_at: str, tmp_path: Path) -> None:
     """The last volume gets its name last, so nothing looks whole before; the next call ends it."""
-    volumes = here.packed(_SPLIT).volumes
-    unfinished = here.target.with_name(".runs.tar.zst.unfinished")
-    unfinished.mkdir()
-    for number, volume in enumerate(volumes, start=1):
-        if number > 1:
-            volume.rename(unfinished / f"{number:03}")
-        elif cut_at == "both names":
-            (unfinished / "001").hardlink_to(volume)
+    volumes, unfinished = _killed_between_names(here, cut_at)
     packed = here.packed(_SPLIT)
     assert (packed.volumes, packed.kept) == (volumes, len(packed.manifest.members))
     assert not unfinished.exists()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,8 @@ from typing import Any
 import pytest
 
 from backhaul.wandblog.schema import HistoryRecord, Record
-from backhaul.wandblog.writer import LogWriter
+
+from ... import framed_log
 
 RECORDED = Path(__file__).parents[2] / "recorded"
 
@@ -64,15 +64,7 @@ def record() -> Callable[..., bytes]:
 @pytest.fixture(scope="session")
 def framed() -> Callable[..., bytes]:
     """A whole log of the given records' bytes."""
-
-    def make(*records: bytes) -> bytes:
-        file = io.BytesIO()
-        writer = LogWriter(file)
-        for data in records:
-            writer.write(data)
-        return file.getvalue()
-
-    return make
+    return lambda *records: bytes(framed_log.framed(*records))
 
 
 @pytest.fixture

@@ -11,18 +11,11 @@ from backhaul.wandblog.chunk import FIRST, FULL, LAST, MIDDLE, chunk, is_true_ch
 from backhaul.wandblog.damage import Damage, DamageKind, DamageList
 from backhaul.wandblog.framing import Framing
 from backhaul.wandblog.salvage import Search, by_own_length, mended_type
-from backhaul.wandblog.writer import LogWriter
+
+from ...framed_log import framed
 
 _HEADER = b":W&B\xe1\xbe\x00"
 _BLOCK = 32768
-
-
-def _log(*payloads: bytes) -> bytearray:
-    file = io.BytesIO()
-    writer = LogWriter(file)
-    for payload in payloads:
-        writer.write(payload)
-    return bytearray(file.getvalue())
 
 
 def _read(log: bytes) -> tuple[list[bytes], list[Damage]]:
@@ -40,7 +33,7 @@ def test_no_chunk_is_longer_than_a_block() -> None:
 
 def test_a_last_chunk_whose_length_leads_out_of_the_file_is_no_true_one() -> None:
     """Though its checksum holds for what there is: it is taken, and told."""
-    log = _log(b"foo", b"bar")
+    log = framed(b"foo", b"bar")
     log[-3 - 3] = 77
     assert not is_true_chunk(bytes(log), len(log) - 10, len(log))
     assert _read(log) == ([b"foo", b"bar"], [Damage(17, 7, DamageKind.BAD_LENGTH, range(0))])
@@ -57,7 +50,7 @@ def test_a_type_byte_that_is_hurt_is_known_by_the_checksum(true: int, hurt: int)
 def test_a_type_that_became_another_one_costs_nothing() -> None:
     """A whole record among others, and each part of a record of several blocks."""
     records = [b"before", b"hurt", random.Random(1).randbytes(3 * _BLOCK), b"after"]
-    log = _log(*records)
+    log = framed(*records)
     starts = [7, 20, 31, _BLOCK, 2 * _BLOCK, 3 * _BLOCK]
     for start in starts:
         for kind in (1, 2, 3, 4):
@@ -70,21 +63,21 @@ def test_a_type_that_became_another_one_costs_nothing() -> None:
 
 def test_an_empty_record_whose_length_is_hurt_is_taken() -> None:
     """There is no payload: the checksum is that of the type alone."""
-    log = _log(b"before", b"", b"after")
+    log = framed(b"before", b"", b"after")
     log[20 + 4] = 3
     assert _read(log) == ([b"before", b"", b"after"], [Damage(20, 7, DamageKind.BAD_CHECKSUM, range(0))])
 
 
 def test_a_record_of_many_blocks_that_is_cut_anywhere_is_torn() -> None:
     """Behind and inside each of its chunks; a whole block of it is no exception."""
-    log = _log(b"foo", bytes(3 * _BLOCK))
+    log = framed(b"foo", bytes(3 * _BLOCK))
     for cut in (18, 25, _BLOCK - 1, _BLOCK, _BLOCK + 1, _BLOCK + 7, _BLOCK + 8, 2 * _BLOCK - 1, 2 * _BLOCK, 70_000):
         assert _read(log[:cut]) == ([b"foo"], [Damage(17, cut - 17, DamageKind.TORN)]), cut
 
 
 def test_a_last_record_whose_payload_is_hurt_is_not_torn() -> None:
     """It ends where the file does: nothing of it is missing."""
-    log = _log(b"foo", b"bar")
+    log = framed(b"foo", b"bar")
     log[-1] ^= 1
     assert _read(log) == ([b"foo"], [Damage(17, 10, DamageKind.BAD_CHECKSUM)])
 
