@@ -29,8 +29,8 @@ def test_output_and_exit_code_are_those_of_one_that_begins_anew(backhaul: Backha
     """With what the environment says of the terminal, too."""
     copy_of("0.31.0", backhaul.cwd / "work")
     assert is_warm(line, backhaul.env)
-    for columns in ("50", "150"):
-        there = backhaul.with_env(COLUMNS=columns)
+    for settings in ({"COLUMNS": "50"}, {"COLUMNS": "150", "FORCE_COLOR": "1"}):
+        there = backhaul.with_env(**settings)
         forked, anew = there(*line), there(*line, prefix=_ANEW)
         assert (forked.exit_code, forked.stdout, forked.stderr) == (anew.exit_code, anew.stdout, anew.stderr)
 
