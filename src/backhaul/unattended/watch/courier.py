@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from backhaul.errors import BackhaulError, Terminated
+from backhaul.errors import BackhaulError, RunBusy, Terminated
 from backhaul.sync.event import Event, EventKind
 from backhaul.sync.ledger import read_ledger
 from backhaul.sync.mishap import is_for_all, told
@@ -78,21 +78,29 @@ class Courier:
     async def carry(self, road: Road, items: Sequence[Item]) -> None:
         """Bring runs in hand over `road`; all are settled when this returns. Cancelled, they are due again."""
         try:
+            await self._tried(road, items)
+        except asyncio.CancelledError:
+            # Whatever it was at, also at telling what went wrong: what stayed in hand would keep all others waiting.
+            await self._all(items, self._why_stopped(items))
+        finally:
+            self.followed -= {item.entry.log.parent for item in items}
+            for item in items:
+                self._lapsed.pop(item.entry.log, None)
+
+    async def _tried(self, road: Road, items: Sequence[Item]) -> None:
+        try:
             if road.line.must_be_probed(self.clock()):
                 await road.probe()
                 self._opened(road)
             await self._carried(road, items)
-        except asyncio.CancelledError:
-            await self._all(items, self._why_stopped(items))
+        except RunBusy as error:
+            # The lease is over, by which the server is neither reached nor not.
+            await self._all(items, error)
         except BackhaulError as error:
             await self._closed(road, error)
             await self._all(items, error, road)
         except Exception as error:  # noqa: BLE001 - the last door of these runs: the others go on.
             await self._all(items, told(error))
-        finally:
-            self.followed -= {item.entry.log.parent for item in items}
-            for item in items:
-                self._lapsed.pop(item.entry.log, None)
 
     async def _carried(self, road: Road, items: Sequence[Item]) -> None:
         errand = _Errand(self, road, items)
