@@ -14,7 +14,8 @@ from backhaul.wandblog.framing import Framing
 from backhaul.wandblog.grid import grid_base
 from backhaul.wandblog.identify import check_header
 from backhaul.wandblog.reader import LogEnd
-from backhaul.wandblog.schema import DecodeError, Record
+from backhaul.wandblog.record import decoded
+from backhaul.wandblog.schema import Record
 
 # The run record is the second or third; in a log that lost its head it may come later, or be missing altogether.
 _FIRST_BYTES = (1 << 10, 8 << 10)
@@ -73,18 +74,11 @@ def _head(file: BinaryIO, base: int) -> tuple[Record | None, Record | None]:
     first = None
     for stop in (*_FIRST_BYTES, _HEAD_BYTES):
         for _, data in islice(Framing(file, base=base, stop=stop), _HEAD_RECORDS):
-            record = _decoded(data)
+            record = decoded(data)
             first = first or record
             if record is not None and record.WhichOneof("record_type") == "run":
                 return first, record
     return first, None
-
-
-def _decoded(data: bytes) -> Record | None:
-    try:
-        return Record.FromString(data)
-    except DecodeError:
-        return None
 
 
 def _end(file: BinaryIO, base: int, size: int, producer: str) -> LogEnd:
@@ -122,5 +116,5 @@ def _has_exit_chunk(tail: bytes) -> bool:
 
 
 def _is_exit(data: bytes) -> bool:
-    record = _decoded(data)
+    record = decoded(data)
     return record is not None and record.WhichOneof("record_type") == "exit"

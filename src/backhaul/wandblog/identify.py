@@ -9,7 +9,7 @@ from typing import BinaryIO
 from backhaul.errors import NotAWandbLog
 from backhaul.wandblog.chunk import BLOCK_SIZE, FILE_HEADER, FILE_MAGIC
 from backhaul.wandblog.framing import Framing
-from backhaul.wandblog.schema import DecodeError, Record
+from backhaul.wandblog.record import decoded
 
 _SQLITE = b"SQLite format 3\x00"
 _LFS = b"version https://git-lfs"
@@ -74,10 +74,8 @@ def _first_written(file: BinaryIO) -> bytes:
 
 
 def _is_record(data: bytes) -> bool:
-    try:
-        return Record.FromString(data).WhichOneof("record_type") is not None
-    except DecodeError:
-        return False
+    record = decoded(data)
+    return record is not None and record.WhichOneof("record_type") is not None
 
 
 def identify(path: Path, head: bytes) -> str:

@@ -112,11 +112,7 @@ class Batch:
 
     def _decode(self, data: bytes) -> None:
         kind, number = UNDECODABLE, 0
-        try:
-            message = Record.FromString(data)
-        except DecodeError:
-            pass
-        else:
+        if (message := decoded(data)) is not None:
             kind, number = message.WhichOneof("record_type"), message.num
             self.decoded[self.offsets[len(self.kinds)]] = message
         self.kinds.append(kind)
@@ -155,6 +151,14 @@ class Batch:
 
     def _messages(self) -> Iterator[Any]:
         return map(self.decoded.get, self.offsets)
+
+
+def decoded(data: bytes) -> Any:
+    """The `Record` message of a record's bytes; None for bytes that are no record."""
+    try:
+        return Record.FromString(data)
+    except DecodeError:
+        return None
 
 
 def _content(data: bytes, kind: str | None, start: int, message: Any) -> Any:
