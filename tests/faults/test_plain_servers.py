@@ -59,6 +59,29 @@ def test_a_server_that_cannot_be_asked_gets_the_run_and_nothing_is_called_proved
     assert through.sync(healthy, "-p", project).only["state"] == "verified"
 
 
+_ODD_NAME = """
+    import wandb
+    run = wandb.init(project="recorded", id="odd")
+    run.log({"odd\\nkey": wandb.Html("one"), "key": wandb.Html("two", inject=False)})
+    run.finish()
+"""
+
+
+def test_a_file_name_that_the_server_refuses_keeps_nothing_else_from_arriving(
+    backhaul: Backhaul, depot: DepotProcess, tmp_path: Path, project: str
+) -> None:
+    """Addresses are asked for many files at once, and a name that is refused has the whole question refused."""
+    (run,) = record(_ODD_NAME, tmp_path, {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "WANDB_SILENT": "true"})
+    done = backhaul.to(depot.url).sync(run, "-p", project)
+    assert (done.exit_code, done.only["state"]) == (6, "quarantined"), done.stderr
+    (refused,) = done.only["quarantined"]
+    assert refused["what"].startswith("file media/html/odd\n")
+    there = held(depot.data, project, "odd")
+    assert (len(there.rows), there.run.state) == (1, "finished")
+    assert there.files["config.yaml"]
+    assert [content for name, content in there.files.items() if name.startswith("media/")] == [b"two"]
+
+
 _ARTIFACT = """
     import wandb
     run = wandb.init(project="recorded", id="artifact")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from backhaul.errors import (
     BackhaulError,
+    BadRequest,
     PayloadMissing,
     QuarantineError,
     RefusedError,
@@ -63,6 +64,8 @@ class Uploader:
     # Short files as they were when their digests were taken, by name: what the first try sends.
     _kept: dict[str, bytes] = field(default_factory=dict)
     _room: int = _MOST_KEPT
+    # Names that the destination does not take.
+    _refused: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._slots = asyncio.Semaphore(self.passage.options.uploads)
@@ -152,13 +155,25 @@ class Uploader:
         if not lacking:
             return {}
         if targets is None:
-            names = [payload.name for payload, _ in lacking]
-            targets = await self.passage.retrier.run(lambda: self.passage.server.create_run_files(address, names))
+            targets = await self._places([payload.name for payload, _ in lacking], address)
         place = {target.name: target for target in targets}
+        accepted = [(payload, digest) for payload, digest in lacking if payload.name not in self._refused]
         results = await together(
-            self._put(payload, digest, address, place.get(payload.name)) for payload, digest in lacking
+            self._put(payload, digest, address, place.get(payload.name)) for payload, digest in accepted
         )
-        return {payload.name: sent for (payload, _), sent in zip(lacking, results, strict=True) if sent is not None}
+        return {payload.name: sent for (payload, _), sent in zip(accepted, results, strict=True) if sent is not None}
+
+    async def _places(self, names: list[str], address: RunAddress) -> list[UploadTarget]:
+        """Where files of these names go. A name that the server refuses does not keep the others from their places."""
+        try:
+            return await self.passage.retrier.run(lambda: self.passage.server.create_run_files(address, names))
+        except BadRequest as error:
+            if len(names) == 1:
+                self._quarantine(f"file {names[0]}", error)
+                self._refused.add(names[0])
+                return []
+        middle = len(names) // 2
+        return await self._places(names[:middle], address) + await self._places(names[middle:], address)
 
     async def _put(
         self, payload: Payload, digest: Digest, address: RunAddress, first: UploadTarget | None
