@@ -212,7 +212,7 @@ class Recorder:
                 self.seen.append(json.loads(line))
                 self._changed.notify_all()
 
-    def wait_for(self, host: Host, kind: str, runs: int, timeout: float = 60) -> None:
+    def wait_for(self, host: Host, kind: str, runs: int, timeout: float = 120) -> None:
         """Return when requests of this kind have come from `host` for so many runs."""
 
         def came() -> bool:

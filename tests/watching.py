@@ -25,7 +25,7 @@ class Watching:
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
 
-    def until(self, event: str, timeout: float = 60, **facts: Any) -> dict[str, Any]:
+    def until(self, event: str, timeout: float = 120, **facts: Any) -> dict[str, Any]:
         """The next event of this name that has these facts."""
         while True:
             try:

@@ -22,6 +22,9 @@ from ..hosts import Host, Recorder, Site, a_site, postgres_at, tools
 from ..renamed_run import renamed
 from ..watching import Watching
 
+# Three watchers, a database and a depot, each with a network of its own, on a machine that may have much else to do.
+pytestmark = pytest.mark.timeout(500)
+
 _LEASE = 12
 _KINDS = ("locks", "nolocks", "readonly")
 _DEPOT = """
