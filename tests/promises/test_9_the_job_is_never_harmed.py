@@ -106,13 +106,16 @@ def test_broken_settings(backhaul: Backhaul, broken: dict[str, str]) -> None:
     _assert_as_alone(backhaul, **broken)
 
 
-@pytest.mark.parametrize("module", ["aiohttp", "google"])
-def test_a_broken_installation(backhaul: Backhaul, tmp_path: Path, module: str) -> None:
+@pytest.mark.parametrize(
+    ("module", "later"),
+    [("aiohttp", "in the queue, nothing is lost. By hand: backhaul sync"), ("google", "lost. Later: backhaul sync")],
+)
+def test_a_broken_installation(backhaul: Backhaul, tmp_path: Path, module: str, later: str) -> None:
     """A library, or a part of our own, that fails at its import: the bug is ours, and so is the failure."""
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "sitecustomize.py").write_text(f"import sys; sys.modules[{module!r}] = None\n")
     said = _assert_as_alone(backhaul, PYTHONPATH=str(tmp_path / "broken"))
-    assert "nothing is lost. Later: backhaul sync" in said
+    assert later in said
 
 
 _BUG = """
