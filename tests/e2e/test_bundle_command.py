@@ -208,10 +208,11 @@ def test_a_run_that_is_recorded_goes_on_in_a_later_bundle(
     assert [run["recording"] for run in second.document["runs"]] == [False]
     done = backhaul.sync(tmp_path / "second", "-p", project)
     assert (done.exit_code, done.only["state"]) == (0, "verified"), done.stderr
-    rows = held(depot.data, project, "growing").rows
-    assert [row["loss"] for row in rows] == list(range(len(rows)))
+    whole = held(depot.data, project, "growing").rows
+    rows = len(whole)
+    assert [row["loss"] for row in whole] == list(range(rows))
     # A job that is killed may have written some more before.
-    assert len(sent) <= len(rows) <= 1001 if is_killed else len(rows) == 2000
+    assert len(sent) <= rows <= 1001 if is_killed else rows == 2000
     assert done.only["streams"]["history"] == {"local": rows, "remote": rows}
 
 
