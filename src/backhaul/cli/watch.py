@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 from pathlib import Path
@@ -33,6 +34,8 @@ from backhaul.unattended.watch.service import Service
 from backhaul.wire.pace import Timetable
 
 _SECONDS = click.FloatRange(min=0)
+# Python's own. A watcher stays for months beside the jobs: what it holds counts for more than the time of looking.
+_GARBAGE_THRESHOLDS = (700, 10, 10)
 
 
 @click.command("watch")
@@ -126,6 +129,7 @@ def command(ctx: click.Context, /, folders: tuple[Path, ...], where: str | None,
     DIR is any folder above runs; it need not be there yet. What has to be done is in the queue, so that a watcher that
     was stopped, killed, or cut off from the network goes on where it was.
     """
+    gc.set_threshold(*_GARBAGE_THRESHOLDS)
     log = Log(choices["log_json"] or not sys.stderr.isatty())
     try:
         options = _options(folders, choices)
