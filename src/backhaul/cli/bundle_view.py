@@ -15,7 +15,7 @@ from backhaul.bundle.unpacking import Unpacked
 from backhaul.bundle.visit import Visit
 from backhaul.bundle.visiting import visiting
 from backhaul.cli.bundle_progress import progress
-from backhaul.cli.render import STDERR, show_error, size
+from backhaul.cli.render import STDERR, counted, show_error, size
 from backhaul.cli.visible import visible
 from backhaul.sync.signature import own_fingerprint
 from backhaul.sync.state_folder import state_folder
@@ -117,8 +117,3 @@ def missing_json(manifest: Manifest) -> list[dict[str, Any]]:
 def shown(text: str) -> str:
     """Names that come from elsewhere, fit for a terminal."""
     return escape(visible(text))
-
-
-def counted(number: int, what: str) -> str:
-    """A number of things, in words."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from backhaul.clean.verdict import Clearing, Fate, Verdict
-from backhaul.cli.render import STDERR, size
+from backhaul.cli.render import STDERR, counted, size
 from backhaul.cli.visible import visible
 
 _HEADING = {
@@ -46,8 +46,7 @@ def _verdict(clearing: Clearing) -> str:
         for fate, runs in counts.items()
         if runs
     ]
-    number = len(clearing.runs)
-    return f"{number} {'run' if number == 1 else 'runs'}: {', '.join(told) or 'nothing to do'}"
+    return f"{counted(len(clearing.runs), 'run')}: {', '.join(told) or 'nothing to do'}"
 
 
 def _show_going(fate: Fate, runs: Sequence[Verdict], console: Console, *, carried: bool) -> None:

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from backhaul.cli.render import duration, size
+from backhaul.cli.render import counted, duration, size
 from backhaul.cli.visible import visible
 from backhaul.doctor.deeds import Deed, deeds_of
 from backhaul.doctor.diagnosis import Condition, Diagnosis
@@ -55,10 +55,9 @@ def _print(text: str, console: Console, indent: int = 0) -> None:
 
 
 def _verdict(diagnosis: Diagnosis, steps: Sequence[Step]) -> str:
-    number = len(diagnosis.conditions)
     counts = [f"{diagnosis.counts[condition]} {condition}" for condition in Condition if diagnosis.counts[condition]]
     way = standing_of(steps)
-    return f"{number} run{'' if number == 1 else 's'}: {', '.join(counts)}" + (f"; {way}" if way else "")
+    return f"{counted(len(diagnosis.conditions), 'run')}: {', '.join(counts)}" + (f"; {way}" if way else "")
 
 
 def _to_send(diagnosis: Diagnosis, rate: float | None) -> str:
@@ -70,8 +69,7 @@ def _to_send(diagnosis: Diagnosis, rate: float | None) -> str:
         seconds = waiting.size / rate
         time = f"about {duration(seconds)}" if seconds >= 1 else "less than a second"
         at_that_pace = f": {time} at {size(rate)}/s"
-    files = "1 file" if waiting.files == 1 else f"{waiting.files} files"
-    return f"to send: {size(waiting.size)}, {files}{at_that_pace}"
+    return f"to send: {size(waiting.size)}, {counted(waiting.files, 'file')}{at_that_pace}"
 
 
 def _show_deed(deed: Deed, console: Console, *, verbose: bool) -> None:

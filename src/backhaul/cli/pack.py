@@ -12,10 +12,10 @@ import click
 from backhaul.bundle.contents import contents_of, refuse_inside
 from backhaul.bundle.packing import Packed, pack
 from backhaul.cli.bundle_progress import progress
-from backhaul.cli.bundle_view import counted, missing_json, show_missing, shown
+from backhaul.cli.bundle_view import missing_json, show_missing, shown
 from backhaul.cli.failure import end_with
 from backhaul.cli.quantities import BYTES
-from backhaul.cli.render import STDERR, size
+from backhaul.cli.render import STDERR, counted, size
 from backhaul.errors import BackhaulError, QuarantineError
 from backhaul.runs.find import find_runs
 from backhaul.sync.state_folder import state_folder

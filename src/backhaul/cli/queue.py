@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -139,7 +138,7 @@ def rebuild(paths: tuple[Path, ...], where: str | None, as_json: bool, **target:
 
 
 @contextmanager
-def _opened(where: str | None, *, as_json: bool) -> Any:
+def _opened(where: str | None, *, as_json: bool) -> Iterator[Queue]:
     """The queue; an error inside ends the command."""
     try:
         with open_queue(where) as queue:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 from rich.markup import escape
 
-from backhaul.cli.render import duration
+from backhaul.cli.render import counted, duration
 from backhaul.cli.visible import visible
 from backhaul.unattended.queue.entry import WAITING, Item, QueueState, Worker
 
@@ -39,7 +39,7 @@ def show_queue(
     console = console or Console(highlight=False)
     groups = {state: [item for item in items if item.state is state] for state in _HEADINGS}
     counts = ", ".join(f"{len(group)} {state}" for state, group in groups.items() if group)
-    console.print(f"[bold]{len(items)} {'run' if len(items) == 1 else 'runs'}[/]: {counts or 'the queue is empty'}")
+    console.print(f"[bold]{counted(len(items), 'run')}[/]: {counts or 'the queue is empty'}")
     if paused:
         console.print("[yellow]paused[/]: nothing new is begun; go on with: backhaul queue resume")
     for worker in workers:
@@ -54,7 +54,7 @@ def show_queue(
 def show_changed(count: int, done: str, states: Mapping[str, int] | None = None) -> None:
     """Print how many runs were changed, and what they are now."""
     told = f" ({', '.join(f'{number} {state}' for state, number in states.items())})" if states else ""
-    Console(highlight=False).print(f"{count} {'run' if count == 1 else 'runs'} {done}{told}")
+    Console(highlight=False).print(f"{counted(count, 'run')} {done}{told}")
 
 
 def _show_worker(worker: Worker, now: float, console: Console) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import click
 
-from backhaul.cli.bundle_view import counted, shown
+from backhaul.cli.bundle_view import shown
 from backhaul.cli.failure import end_with
-from backhaul.cli.render import STDERR, show_error
+from backhaul.cli.render import STDERR, counted, show_error
 from backhaul.errors import BackhaulError, UsageError
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.find import find_runs

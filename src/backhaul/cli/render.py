@@ -54,9 +54,10 @@ def show_outcomes(outcomes: Sequence[Outcome], console: Console = STDERR) -> Non
             shown.append(outcome)
     if console.width < _TABLE_WIDTH:
         for outcome in shown:
-            console.print(_lines_of(outcome), highlight=False)
+            console.print(_lines_of(outcome), highlight=False, soft_wrap=True)
     else:
-        console.print(_table(shown))
+        table = _table(shown, "/")
+        console.print(table if _fits(table, console) else _table(shown, "/\n"))
     if verified > _MOST_VERIFIED_SHOWN:
         console.print(f"… and {verified - _MOST_VERIFIED_SHOWN} more runs, [green]verified[/] (see --json)")
     stopped: BackhaulError | None = None
@@ -88,6 +89,11 @@ def damage_line(damage: Damage) -> str:
     return f"{place}: record {first} lost" if first == last else f"{place}: records {first} to {last} lost"
 
 
+def counted(number: int, what: str) -> str:
+    """`1 run`, `2 runs`."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def duration(seconds: float) -> str:
     """A time for people, in its largest unit."""
     for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
@@ -96,7 +102,8 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-def _table(outcomes: Sequence[Outcome]) -> Table:
+def _table(outcomes: Sequence[Outcome], before_id: str) -> Table:
+    """A row for each run; `before_id` parts its id from where it is."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("run", overflow="fold")
     table.add_column("state")
@@ -105,13 +112,20 @@ def _table(outcomes: Sequence[Outcome]) -> Table:
     table.add_column("files", justify="right")
     table.add_column("sent", justify="right")
     for outcome in outcomes:
-        table.add_row(*_cells(outcome))
+        table.add_row(*_cells(outcome, before_id))
     return table
 
 
-def _cells(outcome: Outcome) -> list[str]:
+def _fits(table: Table, console: Console) -> bool:
+    """Whether no cell has to be folded, as an id that is cut into two lines cannot be copied."""
+    unbounded = console.options.update(width=1000)
+    return console.measure(table, options=unbounded).maximum <= console.width
+
+
+def _cells(outcome: Outcome, before_id: str) -> list[str]:
     """What a table has of a run: where it is, its state, lines by stream, files, bytes."""
-    where = "/".join(part for part in (outcome.entity, outcome.project, outcome.run_id) if part)
+    where = "/".join(part for part in (outcome.entity, outcome.project) if part)
+    where += f"{before_id if where else ''}{outcome.run_id}"
     where += f"  {outcome.name}" if outcome.name else ""
     colour = _COLOUR.get(outcome.state, "white")
     return [
@@ -125,7 +139,7 @@ def _cells(outcome: Outcome) -> list[str]:
 
 def _lines_of(outcome: Outcome) -> str:
     """The same for a terminal that is too narrow for a table."""
-    where, state, *lines, files, sent = _cells(outcome)
+    where, state, *lines, files, sent = _cells(outcome, "/")
     told = [f"{name} {count}" for name, count in zip(map(_STREAM_NAMES.get, NUMBERED), lines, strict=True)]
     return f"{where}\n  {state}: {', '.join([*told, f'files {files}', f'sent {sent}'])}"
 

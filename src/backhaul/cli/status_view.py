@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
 
-from backhaul.cli.render import duration, size
+from backhaul.cli.render import counted, duration, size
 from backhaul.cli.visible import visible
 from backhaul.sync.standing import Standing, Step
 from backhaul.wandblog import LogEnd
@@ -32,7 +32,7 @@ def show_standings(runs: Sequence[Standing], now: float, console: Console | None
     groups = {step: [run for run in runs if run.step is step] for step in Step}
     counts = ", ".join(f"{len(group)} {_HEADINGS[step][1]}" for step, group in groups.items() if group)
     counts = counts.replace("1 need you", "1 needs you") if len(groups[Step.LOOK]) == 1 else counts
-    _print(f"[bold]{len(runs)} {'run' if len(runs) == 1 else 'runs'}[/]: {counts}", console)
+    _print(f"[bold]{counted(len(runs), 'run')}[/]: {counts}", console)
     for step, group in groups.items():
         if group:
             _show_group(step, group, now, console)
