@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from backhaul.errors import ConfigurationError
 from backhaul.runs.table import Column, Kind, cells, columns_of, flat
 
-if TYPE_CHECKING:
-    from backhaul.runs.local_run import LocalRun
-
 _ROWS_AT_A_TIME = 10_000
 
+# Reads all rows anew each time: once for the columns, once for the values.
+History = Callable[[], Iterable[Mapping[str, Any]]]
 
-def history_frame(run: LocalRun) -> Any:
+
+def history_frame(history: History) -> Any:
     """A `pandas.DataFrame`; raises ConfigurationError without pandas."""
     pandas = _optional("pandas")
-    columns = columns_of(run.history())
+    columns = columns_of(history())
     values: dict[str, list[Any]] = {column.name: [] for column in columns}
-    for row in run.history():
+    for row in history():
         found = dict(flat(row))
         for column in columns:
             values[column.name].append(found.get(column.path))
@@ -31,11 +31,11 @@ def history_frame(run: LocalRun) -> Any:
     )
 
 
-def history_table(run: LocalRun) -> Any:
+def history_table(history: History) -> Any:
     """A `pyarrow.Table`; raises ConfigurationError without pyarrow."""
     pyarrow = _optional("pyarrow")
-    columns = columns_of(run.history())
-    return pyarrow.Table.from_batches(arrow_batches(run.history(), columns), arrow_schema(columns))
+    columns = columns_of(history())
+    return pyarrow.Table.from_batches(arrow_batches(history(), columns), arrow_schema(columns))
 
 
 def arrow_schema(columns: list[Column]) -> Any:

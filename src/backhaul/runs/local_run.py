@@ -17,6 +17,7 @@ from backhaul.runs.console import Console, OutputLine
 from backhaul.runs.content_places import content_places
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.events import event_lines
+from backhaul.runs.frames import history_frame, history_table
 from backhaul.runs.glance import Glance
 from backhaul.runs.history import HistoryRows, SetAside
 from backhaul.runs.identity import RunIdentity
@@ -231,9 +232,7 @@ class LocalRun:
         Whole numbers are `Int64` and truth values `boolean`, so that a missing one is told from any other. Raises
         ConfigurationError when pandas is not installed (`pip install 'backhaul[export]'`).
         """
-        from backhaul.runs.frames import history_frame
-
-        return history_frame(self)
+        return history_frame(self.history)
 
     def to_arrow(self) -> Any:
         """The history as a `pyarrow.Table`: a column per key, nested keys with dots.
@@ -242,9 +241,7 @@ class LocalRun:
         missing value is null. Raises ConfigurationError when pyarrow is not installed
         (`pip install 'backhaul[export]'`).
         """
-        from backhaul.runs.frames import history_table
-
-        return history_table(self)
+        return history_table(self.history)
 
     def _records(self) -> Iterator[LogRecord]:
         return chain.from_iterable(self._batches())
