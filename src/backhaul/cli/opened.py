@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from backhaul.bundle.visit import Visit
+from backhaul.runs.sight import is_folder
 
 
 @contextmanager
@@ -19,21 +20,14 @@ def opened(paths: Sequence[Path], *, signed_by: str | None = None) -> Iterator[V
 
     Raises what `visiting` raises.
     """
-    if signed_by is None and all(map(_is_folder, paths)):
+    # Of what is closed to us, whoever opens bundles says so.
+    if signed_by is None and all(map(is_folder, paths)):
         yield Visit(tuple(paths))
         return
     from backhaul.cli.bundle_view import opened_bundles
 
     with opened_bundles(paths, signed_by=signed_by) as visit:
         yield visit
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:
-        # Closed to us: whoever opens bundles says so.
-        return False
 
 
 def bundles_json(visit: Visit) -> dict[str, Any]:

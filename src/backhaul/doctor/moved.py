@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from backhaul.runs.sight import file_size
+
 # With its folder's name at least: a file's own name alone is no sign that it is the same one.
 _FEWEST_PARTS = 2
 
@@ -19,13 +21,6 @@ def found_again(target: Path, near: Path) -> Path | None:
     for folder in above:
         for first in range(len(parts)):
             fewest = 1 if folder == above[0] else _FEWEST_PARTS
-            if len(parts) - first >= fewest and _is_file(candidate := folder.joinpath(*parts[first:])):
+            if len(parts) - first >= fewest and file_size(candidate := folder.joinpath(*parts[first:])) is not None:
                 return candidate
     return None
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:
-        return False
