@@ -22,8 +22,14 @@ from ..conftest import DepotProcess
 from ..depot_contents import Held, held
 from ..official import Official, OfficialEnd
 
-_BLOCK = 1 << 15
 _WAIT = 5.0
+
+
+def _torn(log: Path) -> bytes:
+    """Cut off in the middle of a record, at a third of the log."""
+    records = list(LogReader(log))
+    start, end = (records[len(records) // 3 + later].offset for later in (0, 1))
+    return log.read_bytes()[: (start + end) // 2]
 
 
 def _flipped(log: Path) -> bytes:
@@ -66,7 +72,7 @@ def _exit_again(_: Path) -> bytes:
 
 # What is done to the log of a healthy run; each gets a project of its own.
 _LOGS: dict[str, Callable[[Path], bytes]] = {
-    "torn": lambda log: log.read_bytes()[: 2 * _BLOCK - 100],
+    "torn": _torn,
     "torn-after-exit": lambda log: log.read_bytes() + b"\x00\x01\x02\x03\x10\x00\x01torn",
     "flipped": _flipped,
     "exit-twice": lambda log: _with_before_the_end(log, _exit_again(log)),
