@@ -8,10 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from ..command import Backhaul, ledger_of, marker_of
+from backhaul.wandblog import LogReader
+from backhaul.wandblog.schema import Record, SummaryRecord
+
+from ..command import Backhaul, copy_of, id_of, ledger_of, log_of, marker_of
 from ..conftest import DepotProcess
 from ..depot_contents import held
 from ..fault_proxy import FaultProxy, Seen, refusal, when
+from ..long_logs import framed
 
 _WORDS = "the metric is not allowed here"
 
@@ -123,3 +127,31 @@ def test_a_refused_summary_does_not_keep_the_end_back(
     done = backhaul.to(proxy.url).sync(healthy, "-p", project)
     assert (done.exit_code, [item["what"] for item in done.only["quarantined"]]) == (6, ["summary"]), done.stderr
     assert held(depot.data, project, "healthy").run.state == "finished"
+
+
+def test_config_and_summary_values_that_no_server_takes_are_named(
+    backhaul: Backhaul, depot: DepotProcess, project: str, tmp_path: Path
+) -> None:
+    """Outcome and receipt tell them as they tell rows, the rest arrives; `verify` and the doctor say the same."""
+    run = copy_of("0.31.0", tmp_path)
+    records = [Record.FromString(data) for batch in LogReader(log_of(run)).batches() for data in batch.datas]
+    last = max(index for index, record in enumerate(records) if record.WhichOneof("record_type") == "summary")
+    summary = SummaryRecord.FromString(records[last].summary)
+    summary.update.add(nested_key=["net", "bad"], value_json=b"0,5")
+    records[last].summary = summary.SerializeToString()
+    first = next(record for record in records if record.WhichOneof("record_type") == "run")
+    first.run.config.update.add(key="deep", value_json=b"[" * 600 + b"]" * 600)
+    log_of(run).write_bytes(framed(records))
+    names = ["config value deep", "summary value net.bad"]
+    done = backhaul.sync(run, "-p", project)
+    assert (done.exit_code, done.only["state"]) == (6, "quarantined"), done.stderr
+    assert [item["what"] for item in done.only["quarantined"]] == names
+    assert all("nested too deep" in item["reason"] and item["next"] for item in done.only["quarantined"])
+    assert json.loads(Path(done.only["receipt"]).read_text())["quarantined"] == done.only["quarantined"]
+    assert held(depot.data, project, id_of(run)).run.state == "finished"
+    assert not marker_of(run).exists()
+    asked = backhaul("verify", run, "-p", project, "--json")
+    assert (asked.exit_code, [item["what"] for item in asked.only["quarantined"]]) == (6, names), asked.stderr
+    found = backhaul("doctor", "--offline", run, "--json").document["findings"]
+    told = [finding["evidence"] for finding in found if finding["code"] == "row-refused"]
+    assert [evidence.partition(":")[0] for evidence in told] == names

@@ -10,6 +10,7 @@ from backhaul.runs.keytree import (
     Tree,
     encode_key,
     is_json,
+    is_object,
     merge_value,
     plain_members,
     plain_tree,
@@ -20,6 +21,8 @@ from backhaul.runs.keytree import (
     with_earlier,
 )
 from backhaul.runs.metrics import MetricDefinitions
+from backhaul.runs.set_aside import NO_VALUE, SetAside, name_of
+from backhaul.runs.table import Path
 from backhaul.runs.telemetry import Telemetry
 from backhaul.wandblog.state import State
 
@@ -30,6 +33,7 @@ class Config:
     def __init__(self) -> None:
         self._tree: Tree = {}
         self._earlier: Tree = {}
+        self._passed_over: dict[Path, None] = {}
 
     def go_on_from(self, earlier: str) -> None:
         """Keep, of a config as UpsertBucket has it, the user's keys that the log does not set: an earlier part's."""
@@ -39,23 +43,40 @@ class Config:
 
     def state(self) -> State:
         """What was taken so far of this log."""
-        return {"tree": plain_tree(self._tree)}
+        return {"tree": plain_tree(self._tree), "passed_over": list(map(list, self._passed_over))}
 
     def restore(self, state: State) -> None:
         """Go on from a `state()`."""
         self._tree = tree_of(state["tree"])
+        self._passed_over = dict.fromkeys(map(tuple, state["passed_over"]))
 
     def apply(self, config: Any) -> None:
         """Take one ConfigRecord: updates (objects are merged), then removals.
 
-        What is not JSON, or nested too deep, is passed over.
+        What is not JSON, or nested too deep, is passed over, and told in `set_aside`.
         """
         for item in config.update:
             path = tuple(item.nested_key) or (item.key,)
             if is_json(item.value_json, len(path)):
                 merge_value(self._tree, path, item.value_json)
+                self._is_moot(path, with_all_below=not is_object(item.value_json))
+            else:
+                self._passed_over[path] = None
         for item in config.remove:
-            remove_value(self._tree, tuple(item.nested_key) or (item.key,))
+            path = tuple(item.nested_key) or (item.key,)
+            remove_value(self._tree, path)
+            self._is_moot(path, with_all_below=True)
+
+    def _is_moot(self, path: Path, *, with_all_below: bool) -> None:
+        """What was passed over at `path` has been set again, or removed."""
+        for each in list(self._passed_over):
+            if each == path or (with_all_below and each[: len(path)] == path):
+                del self._passed_over[each]
+
+    def set_aside(self) -> list[SetAside]:
+        """The values that were passed over, but for those that a later record set or removed."""
+        reason = f"{NO_VALUE}; all others are sent"
+        return [SetAside(f"config value {name_of(path)}", reason) for path in self._passed_over]
 
     def to_json(self, telemetry: Telemetry, metrics: MetricDefinitions, environment: Environment) -> str:
         """The whole config as UpsertBucket takes it: `{"key": {"value": …}, …, "_wandb": {"value": {…}}}`."""

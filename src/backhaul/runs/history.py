@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 from backhaul.runs.keytree import Tree, is_json, merge_value, to_json
+from backhaul.runs.set_aside import NO_VALUE, SetAside, name_of
 from backhaul.wandblog.schema import DecodeError, HistoryRecord
 from backhaul.wandblog.state import State
 
@@ -26,14 +26,6 @@ MAX_LINE_BYTES = (10 << 20) - (100 << 10)
 _MANY_BYTES = 64 << 10
 # A record of fewer bytes has a line that is not too long.
 _LONG_BYTES = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class SetAside:
-    """A row or value that cannot be sent, kept with the reason."""
-
-    what: str
-    reason: str
 
 
 class HistoryRows:
@@ -81,8 +73,7 @@ class HistoryRows:
             if is_json(raw, len(path)):
                 merge_value(tree, path, raw)
             else:
-                reason = "it is not JSON, or nested too deep; the rest of the row is sent"
-                self.set_aside.append(SetAside(f"value of {'.'.join(path)}", reason))
+                self.set_aside.append(SetAside(f"value of {name_of(path)}", f"{NO_VALUE}; the rest of the row is sent"))
         raw_step = tree.get("_step")
         step = self._advance(json.loads(raw_step) if isinstance(raw_step, bytes) else None)
         tree["_step"] = b"%d" % step

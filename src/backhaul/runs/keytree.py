@@ -74,7 +74,7 @@ def set_value(tree: Tree, path: Sequence[str], raw: bytes) -> None:
 
 def merge_value(tree: Tree, path: Sequence[str], raw: bytes) -> None:
     """Put a raw value at `path`; the keys of an object are merged into what is there already."""
-    if _is_object(raw):
+    if is_object(raw):
         _merge(_parent(tree, path), path[-1], _object(raw))
     else:
         set_value(tree, path, raw)
@@ -94,7 +94,7 @@ def remove_value(tree: Tree, path: Sequence[str]) -> None:
     node = tree
     for label in path[:-1]:
         child = node.get(label)
-        if isinstance(child, bytes) and _is_object(child):
+        if isinstance(child, bytes) and is_object(child):
             child = _subtree(node, label)
         if not isinstance(child, dict):
             return
@@ -162,7 +162,8 @@ def _subtree(node: Tree, label: str) -> Tree:
     return child
 
 
-def _is_object(raw: bytes) -> bool:
+def is_object(raw: bytes) -> bool:
+    """Whether a raw JSON value is an object."""
     return raw.lstrip().startswith(b"{")
 
 

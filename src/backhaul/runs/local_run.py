@@ -19,12 +19,13 @@ from backhaul.runs.directory import RunDirectory
 from backhaul.runs.events import event_lines
 from backhaul.runs.frames import history_frame, history_table
 from backhaul.runs.glance import Glance
-from backhaul.runs.history import HistoryRows, SetAside
+from backhaul.runs.history import HistoryRows
 from backhaul.runs.identity import RunIdentity
 from backhaul.runs.moment import moment
 from backhaul.runs.open_files import is_open_for_writing
 from backhaul.runs.reading import Condition, Reading, Watch, read_log
 from backhaul.runs.recorded_files import LoggedArtifact, LoggedFile, logged_artifact, logged_files
+from backhaul.runs.set_aside import SetAside
 from backhaul.runs.single import single_run
 from backhaul.runs.stream import Stream
 from backhaul.wandblog import Batch, Damage, LogEnd, LogReader, LogRecord

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backhaul.runs.history import SetAside
 from backhaul.runs.identity import RunIdentity
 from backhaul.runs.rows import Rows
+from backhaul.runs.set_aside import SetAside
 from backhaul.runs.stream import NUMBERED, Stream
 from backhaul.wandblog import Damage, LogEnd, LogReader
 

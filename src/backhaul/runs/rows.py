@@ -14,9 +14,10 @@ from backhaul.runs.config import Config
 from backhaul.runs.console import Console
 from backhaul.runs.environment import Environment
 from backhaul.runs.events import EventRows
-from backhaul.runs.history import MAX_LINE_BYTES, HistoryRows, SetAside
+from backhaul.runs.history import MAX_LINE_BYTES, HistoryRows
 from backhaul.runs.identity import RunIdentity, identity_from, identity_of, updated
 from backhaul.runs.metrics import MetricDefinitions
+from backhaul.runs.set_aside import SetAside
 from backhaul.runs.stream import NUMBERED, Stream
 from backhaul.runs.summary import Summary
 from backhaul.runs.summary_of_history import SummaryOfHistory
@@ -107,7 +108,6 @@ class Rows:
         # Records of kinds that were added to the format since.
         self.unknown = 0
         self.recorded_by_python_engine = True
-        self.set_aside = self.history.set_aside
         self.output_text: list[str] = []
         self._structured = structured_console
         self._summary = Summary()
@@ -198,6 +198,11 @@ class Rows:
         """Characters in all lines not yet taken."""
         return sum(pending.size for pending in self.pending.values())
 
+    @property
+    def set_aside(self) -> list[SetAside]:
+        """What of the records so far no server takes, each with the reason: rows, and values that stand to the last."""
+        return [*self.history.set_aside, *self.config.set_aside(), *self._summary.set_aside()]
+
     def summary_json(self) -> str | None:
         """The summary as it stands, one line; None when the run has none."""
         return self._summary.to_json(self.history.last_step)
@@ -238,7 +243,7 @@ class Rows:
     def _take_stats(self, stats: Any) -> None:
         line = self.events.line(stats)
         if len(line) > MAX_LINE_BYTES:
-            self.set_aside.append(SetAside("system metrics row", f"it is longer than {MAX_LINE_BYTES} bytes"))
+            self.history.set_aside.append(SetAside("system metrics row", f"it is longer than {MAX_LINE_BYTES} bytes"))
             return
         self.pending[Stream.EVENTS].add(line)
 

@@ -22,6 +22,7 @@ from backhaul.runs.keytree import (
     with_earlier,
 )
 from backhaul.runs.plain_items import is_path, labels, plain_items
+from backhaul.runs.set_aside import NO_VALUE, SetAside, name_of
 from backhaul.runs.table import Path
 from backhaul.wandblog.schema import DecodeError, SummaryRecord
 from backhaul.wandblog.state import State, bytes_of, text_of
@@ -41,6 +42,8 @@ class Summary:
         self._earlier: Tree = {}
         # All that this log ever removed: an earlier part's values under these paths are gone, too.
         self._removed: dict[Path, None] = {}
+        # What never came into the tree.
+        self._void: dict[SetAside, None] = {}
 
     def go_on_from(self, earlier: str) -> None:
         """Keep, of an earlier part's summary, the keys that the log neither sets nor removes."""
@@ -55,6 +58,7 @@ class Summary:
             "flat": dict(self._flat),
             "tree": plain_tree(self._tree),
             "removed": list(map(list, self._removed)),
+            "void": [[each.what, each.reason] for each in self._void],
         }
 
     def restore(self, state: State) -> None:
@@ -64,6 +68,7 @@ class Summary:
         self._waiting_bytes = sum(map(len, self._waiting))
         self._flat, self._tree = dict(state["flat"]), tree_of(state["tree"])
         self._removed = dict.fromkeys(map(tuple, state["removed"]))
+        self._void = {SetAside(what, reason): None for what, reason in state["void"]}
 
     def apply(self, summary: bytes) -> None:
         """Take one SummaryRecord, given as its bytes: its updates, then its removals; void if it does not decode.
@@ -114,6 +119,7 @@ class Summary:
         try:
             record = SummaryRecord.FromString(summary)
         except DecodeError:
+            self._void[SetAside("summary record", "its bytes do not decode")] = None
             return
         self._settle_flat()
         for item in record.update:
@@ -127,6 +133,8 @@ class Summary:
         # Deeper ones are no JSON that we could carry, whatever is there.
         if len(path) <= MOST_LEVELS:
             set_value(self._tree, path, raw)
+        else:
+            self._void[_value(path)] = None
 
     def set(self, path: Path, raw: bytes) -> None:
         """Set what is at a path to a raw JSON value."""
@@ -136,15 +144,21 @@ class Summary:
     def to_json(self, last_step: int | None) -> str | None:
         """The summary as one line, or None when there is nothing to tell.
 
-        Null values and values that are not JSON, or nested too deep, are left out. `last_step` becomes `_step`; None
-        leaves it out.
+        Null values and those that `set_aside` tells are left out. `last_step` becomes `_step`; None leaves it out.
         """
         self._settle()
-        tree = with_earlier(_without_nulls(self._tree), self._kept_of_earlier())
+        sent, _ = _sorted_out(self._tree)
+        tree = with_earlier(sent, self._kept_of_earlier())
         tree.pop("_step", None)
         if last_step is not None:
             tree["_step"] = b"%d" % last_step
         return to_json(tree).decode() if tree else None
+
+    def set_aside(self) -> list[SetAside]:
+        """The values, as they stand, that are not JSON or nested too deep; and records that do not decode."""
+        self._settle()
+        _, others = _sorted_out(self._tree)
+        return [*map(_value, others), *self._void]
 
     def _kept_of_earlier(self) -> Tree:
         for path in self._removed:
@@ -162,11 +176,21 @@ class Summary:
         self._flat.clear()
 
 
-def _without_nulls(tree: Tree, level: int = 1) -> Tree:
+def _value(path: Path) -> SetAside:
+    return SetAside(f"summary value {name_of(path)}", f"{NO_VALUE}; all others are sent")
+
+
+def _sorted_out(tree: Tree, above: Path = ()) -> tuple[Tree, list[Path]]:
+    """What of a tree can be sent, without nulls, and the paths of what cannot."""
     kept: Tree = {}
+    others: list[Path] = []
     for key, value in tree.items():
+        path = (*above, key)
         if isinstance(value, dict):
-            kept[key] = _without_nulls(value, level + 1)
-        elif value != b"null" and is_json(value, level):
+            kept[key], more = _sorted_out(value, path)
+            others += more
+        elif not is_json(value, len(path)):
+            others.append(path)
+        elif value != b"null":
             kept[key] = value
-    return kept
+    return kept, others

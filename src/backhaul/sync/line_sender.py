@@ -235,5 +235,5 @@ def quarantined(progress: Progress) -> list[Quarantined]:
 
 def set_aside(rows: Rows) -> list[Quarantined]:
     """What of the log is in no line, because no server takes it."""
-    nothing_lost = "The log still has it; nothing is lost. Export it from there if you need it."
+    nothing_lost = "The log still has it; nothing is lost as long as you keep the log."
     return [Quarantined(item.what, item.reason, nothing_lost) for item in rows.set_aside]

@@ -68,11 +68,29 @@ def test_removals_come_after_the_updates_of_their_record() -> None:
     assert _values(config) == {"b": {"d": 2}}
 
 
-def test_what_is_no_json_is_passed_over() -> None:
-    """The rest of the config is kept."""
+def test_what_no_server_takes_is_passed_over_and_told_by_name() -> None:
+    """What is no JSON, or nested too deep, however that is written; the rest of the config is kept."""
     config = Config()
-    _apply(config, ("bad", "oops"), ("good", "1"))
+    _apply(config, ("bad", "oops"), ("good", "1"), ("deep", "[" * 600 + "]" * 600), (["a", *["k"] * 100_000], "1"))
     assert _values(config) == {"good": 1}
+    told = {item.what: item.reason for item in config.set_aside()}
+    assert list(told)[:2] == ["config value bad", "config value deep"]
+    assert list(told)[2].startswith("config value a.k.k.k")
+    assert max(map(len, told)) < 300
+    assert set(told.values()) == {"it is not JSON, or nested too deep; all others are sent"}
+
+
+def test_what_was_passed_over_is_not_told_once_it_is_set_again_or_removed() -> None:
+    """Nor when a plain value takes the place of all around it; other members of the same object change nothing."""
+    config = Config()
+    _apply(config, ("set", "oops"), ("gone", "oops"), (["in", "side"], "oops"), (["a", "b"], "oops"))
+    _apply(config, ("set", "1"), ("in", "2"), ("a", '{"c":1}'), remove=("gone", "never"))
+    assert [item.what for item in config.set_aside()] == ["config value a.b"]
+    restored = Config()
+    restored.restore(json.loads(json.dumps(config.state())))
+    assert restored.set_aside() == config.set_aside()
+    _apply(restored, remove=("a",))
+    assert restored.set_aside() == []
 
 
 def test_numbers_and_keys_are_kept_as_they_are_written() -> None:

@@ -65,6 +65,33 @@ def test_values_that_are_nested_deep_are_kept_and_those_beyond_all_reason_left_o
     assert set(_of(too_deep, _record((["d"], "1"))) or {}) == {"c", "d"}
 
 
+def _told(*records: bytes) -> list[str]:
+    summary = Summary()
+    for record in records:
+        summary.apply(record)
+    restored = Summary()
+    restored.restore(json.loads(json.dumps(summary.state())))
+    assert restored.set_aside() == summary.set_aside()
+    return [f"{item.what}: {item.reason}" for item in summary.set_aside()]
+
+
+def test_what_no_server_takes_is_told_by_name() -> None:
+    """No JSON, nested too deep, or in a record that does not decode; a null is nothing."""
+    bad = _record((["a", "x"], "oops"), (["b"], "[" * 600 + "]" * 600), (["c"], "null"), (["d"], "1"))
+    why = "it is not JSON, or nested too deep; all others are sent"
+    assert _told(bad) == [f"summary value a.x: {why}", f"summary value b: {why}"]
+    (deep,) = _told(_record((["a", *["k"] * 100_000], "1")))
+    assert deep.startswith("summary value a.k.k.k")
+    assert len(deep) < 300
+    assert _told(b"\xff\xff", b"\xff\xff\xff") == ["summary record: its bytes do not decode"]
+
+
+def test_what_is_set_again_or_removed_is_not_told() -> None:
+    """What counts is how the values stand in the end."""
+    bad = _record((["a"], "oops"), (["b", "c"], "oops"), (["d"], "oops"))
+    assert _told(bad, _record((["a"], "1"), (["b"], "2"), remove=(["d"],))) == []
+
+
 def test_nulls_and_what_is_no_json_are_left_out() -> None:
     """As the official client does."""
     assert _of(_record((["a"], "null"), (["b"], "oops"), (["c", "d"], "null"), (["e"], "0"))) == {"c": {}, "e": 0}

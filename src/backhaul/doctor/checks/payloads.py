@@ -18,6 +18,7 @@ _MOST_ROWS = 100
 # A file that was written at the run's very end may be newer than its last record, in seconds.
 _SLOW_END = 60.0
 _RENAME = "save it under another name; all else of the run is sent"
+_KEEP = "keep the log: it alone has it"
 _BRING_BACK = "bring the file back to its place, then sync again"
 
 
@@ -64,9 +65,8 @@ def _missing(patient: Patient, file: LoggedFile) -> Finding:
 def _rows(patient: Patient) -> Iterator[Finding]:
     """What of the log no server takes."""
     for item in patient.run.set_aside[:_MOST_ROWS]:
-        message = "A row or value of the log is none that a server takes; all others are sent, and an export has it."
-        remedy = command("backhaul", "export", patient.directory.path, "-o", "rows.jsonl")
-        yield Finding("row-refused", message, f"{item.what}: {item.reason}", remedy, str(patient.run.log))
+        message = "A row or value of the log is none that a server takes; all others are sent, and the log keeps it."
+        yield Finding("row-refused", message, f"{item.what}: {item.reason}", _KEEP, str(patient.run.log))
 
 
 def _why_refused(name: str) -> str | None:
