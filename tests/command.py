@@ -46,14 +46,14 @@ class Backhaul:
     env: dict[str, str]
     cwd: Path
 
-    def __call__(self, *arguments: object, timeout: float = 60, prefix: tuple[str, ...] = ()) -> Finished:
+    def __call__(self, *arguments: object, timeout: float = 120, prefix: tuple[str, ...] = ()) -> Finished:
         """Run to the end. Whatever happens, no traceback may show."""
         began = time.monotonic()
         done = self._run(arguments, timeout, prefix)
         assert "Traceback" not in done.stderr, done.stderr
         return Finished(done.returncode, done.stdout, done.stderr, time.monotonic() - began)
 
-    def sync(self, path: object, *arguments: object, timeout: float = 60, prefix: tuple[str, ...] = ()) -> Finished:
+    def sync(self, path: object, *arguments: object, timeout: float = 120, prefix: tuple[str, ...] = ()) -> Finished:
         """`backhaul sync PATH --json …`."""
         return self("sync", path, "--json", *arguments, timeout=timeout, prefix=prefix)
 
@@ -177,7 +177,7 @@ def id_of(run: Path) -> str:
     return log_of(run).stem.removeprefix("run-")
 
 
-def end(process: subprocess.Popen[str], timeout: float = 30) -> Finished:
+def end(process: subprocess.Popen[str], timeout: float = 120) -> Finished:
     """Wait for a started command."""
     stdout, stderr = process.communicate(timeout=timeout)
     assert "Traceback" not in stderr, stderr
@@ -187,7 +187,7 @@ def end(process: subprocess.Popen[str], timeout: float = 30) -> Finished:
 def kill(process: subprocess.Popen[str]) -> None:
     """SIGKILL a started command; nothing happens when it has ended."""
     process.kill()
-    process.communicate(timeout=30)
+    process.communicate(timeout=60)
 
 
 # Takes away what lets root pass over permissions (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER), then starts the

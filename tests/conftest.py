@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from backhaul.depot import Place
 
@@ -19,6 +20,13 @@ from .postgres import empty_schema, postgres_server, postgres_url
 from .warm_start import end_warm_starts
 
 __all__ = ["aws_keys", "door", "moto_port", "postgres_server", "postgres_url"]
+
+# What is found by chance is looked for by hand, with other settings: here the same is tried each time, however long
+# it takes on a machine with much to do.
+settings.register_profile(
+    "suite", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("suite")
 
 # PR_SET_PTRACER: any process of ours may trace it, so that a test can change its system calls.
 _RUN_DEPOT = """
@@ -51,12 +59,12 @@ class DepotProcess(NamedTuple):
     def kill(self) -> None:
         """Ends it as a power cut would."""
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
 
     def stop(self) -> int:
         """Ends it as an operator would; the exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
+        return self.process.wait(60)
 
 
 class StartDepot(Protocol):
@@ -77,7 +85,7 @@ def start(data: Path, *blobs: str, database: str | None = None) -> DepotProcess:
     words = process.stdout.readline().split()
     if len(words) != 3:
         process.stdout.close()
-        raise RuntimeError(f"the depot did not start: exit code {process.wait(10)}")
+        raise RuntimeError(f"the depot did not start: exit code {process.wait(60)}")
     return DepotProcess(words[0], words[1], data, words[2], process, database)
 
 
@@ -86,7 +94,7 @@ def end(depot: DepotProcess) -> None:
     if depot.process.poll() is None:
         depot.process.terminate()
         try:
-            depot.process.wait(20)
+            depot.process.wait(60)
         except subprocess.TimeoutExpired:
             depot.kill()
     assert depot.process.stdout is not None

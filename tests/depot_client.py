@@ -42,7 +42,7 @@ class Client:
     ) -> Reply:
         """One request; `address` may be absolute or a path."""
         parts = urlsplit(address)
-        connection = http.client.HTTPConnection(parts.netloc or urlsplit(self.url).netloc, timeout=30)
+        connection = http.client.HTTPConnection(parts.netloc or urlsplit(self.url).netloc, timeout=60)
         try:
             target = parts.path + (f"?{parts.query}" if parts.query else "")
             connection.request(method, target, body, headers or {})

@@ -21,6 +21,7 @@ from typing import Any
 from uuid import UUID
 
 from .depot_client import Client, Reply
+from .waiting import until
 
 PROJECT = "load"
 _STREAMS = {"history": "wandb-history.jsonl", "events": "wandb-events.jsonl", "output": "output.log"}
@@ -269,10 +270,18 @@ def _nothing(_record: Record) -> None:
     """What a request changes that only opens."""
 
 
-def load(client: Client, writers: list[Writer], seconds: float, kill: Callable[[], None]) -> None:
-    """All writers at once until `kill` ends the depot after `seconds`."""
+def load(client: Client, writers: list[Writer], seconds: float, least: int, kill: Callable[[], None]) -> None:
+    """All writers at once until `kill` ends the depot: after `seconds`, and not before so many answers more."""
+    wanted = least + sum(writer.acknowledged for writer in writers)
+
+    def kill_under_load() -> None:
+        try:
+            until(lambda: sum(writer.acknowledged for writer in writers) >= wanted, f"{least} answers", every=0.001)
+        finally:
+            kill()
+
     with ThreadPoolExecutor(len(writers)) as pool:
-        timer = threading.Timer(seconds, kill)
+        timer = threading.Timer(seconds, kill_under_load)
         timer.start()
         done = [pool.submit(writer.work, client) for writer in writers]
     timer.join()

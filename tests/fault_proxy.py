@@ -161,11 +161,12 @@ class FaultProxy:
         self._rules: list[_Rule] = []
         self._changed = threading.Condition()
         self._ready = threading.Event()
+        self._held_from, self._let_go = float("inf"), asyncio.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(60)
         return self
 
     def __exit__(
@@ -186,6 +187,16 @@ class FaultProxy:
     def always(self, kind: str, fault: Fault) -> None:
         """Meet every request of `kind` with `fault`."""
         self.on(kind, fault, times=float("inf"))
+
+    def hold_after(self, count: int) -> None:
+        """Let `count` more requests pass; each later one is held until `let_go`, or until its client is gone."""
+        with self._changed:
+            self._held_from, self._let_go = len(self.seen) + count, asyncio.Event()
+
+    def let_go(self) -> None:
+        """Hold nothing any more."""
+        self._held_from = float("inf")
+        self._loop.call_soon_threadsafe(self._let_go.set)
 
     def heal(self) -> None:
         """No faults from now on."""
@@ -232,8 +243,11 @@ class FaultProxy:
         seen = Seen(_kind(request, body), request.method, request.raw_path, dict(request.headers), body)
         matching = [rule for rule in self._rules if rule.takes(seen)]
         with self._changed:
+            is_held, let_go = len(self.seen) >= self._held_from, self._let_go
             self.seen.append(seen)
             self._changed.notify_all()
+        if is_held:
+            await let_go.wait()
         exchange = Exchange(request, seen, lambda changed: self._forward(request, changed))
         response = await (matching[0].fault(exchange) if matching else exchange.forward(body))
         seen.status = None if request.transport is None or request.transport.is_closing() else response.status

@@ -61,7 +61,7 @@ class GrowingJob:
     def kill(self) -> None:
         """End as by a scheduler's SIGKILL: script and SDK service at once; nobody holds the log when it returns."""
         os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(30)
+        self.process.wait(60)
         until(lambda: not _is_held(self.run), "the service is gone")
 
     def _tell(self, order: str) -> None:

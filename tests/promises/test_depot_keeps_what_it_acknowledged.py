@@ -30,7 +30,7 @@ def _killed_under_load(start_depot: StartDepot, data: Path, seed: int, rounds: i
     writers = [Writer(seed, number) for number in range(_WRITERS)]
     for _ in range(rounds):
         depot = start_depot(data)
-        load(Client(depot.url, depot.api_key), writers, random.uniform(0.05, 2.0), depot.kill)
+        load(Client(depot.url, depot.api_key), writers, random.uniform(0.05, 2.0), 11, depot.kill)
         again = start_depot(data)
         client = Client(again.url, again.api_key)
         for writer in writers:
@@ -72,7 +72,7 @@ def _one_of_several_killed(start_depot: StartDepot, place: Place, seed: int, rou
                 threading.Event().wait(random.uniform(0.0, 1.0))  # its writers are away, the others go on
                 balancer.cut()
 
-            load(Client(balancer.url, depots[0].api_key), writers, random.uniform(0.05, 1.5), kill)
+            load(Client(balancer.url, depots[0].api_key), writers, random.uniform(0.05, 1.5), 6, kill)
             assert all(balancer.served.values()), balancer.served
         assert [depot.stop() for depot in depots[1:]] == [0, 0]
         after = start_depot(place.data, database=place.database)

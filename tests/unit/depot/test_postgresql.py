@@ -187,7 +187,7 @@ def _cut(address: str) -> None:
     """Ends every other connection to these tables, as a failing network does."""
     with psycopg.connect(address, autocommit=True) as connection:
         connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND query LIKE"
+            "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND query LIKE"
             " '%runs%' OR state LIKE 'idle%' AND pid <> pg_backend_pid()"
         )
 

@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from backhaul.depot import Reach
+from backhaul.depot import Reach, attempts
 
 from ...depot_thread import served_depot
+from ...waiting import until
 from .conftest import Client
 
 if TYPE_CHECKING:
@@ -97,8 +98,11 @@ def test_a_public_address_is_the_one_that_is_handed_out(served: Served) -> None:
     assert _address(served(Reach(public_url="https://depot.example.org"))) == "https://depot.example.org"
 
 
-def test_wrong_keys_count_for_the_client_behind_a_trusted_proxy(served: Served) -> None:
+def test_wrong_keys_count_for_the_client_behind_a_trusted_proxy(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Who fails behind a proxy uses up their own attempts; without the proxy's word all would share one."""
+    monkeypatch.setattr(attempts, "INTERVAL", 3600.0)  # however long the machine takes for them
     client = served(Reach(proxies="127.0.0.1"))
     wrong = Client(client.url, "0" * 40)
     told = [wrong.keyed("POST", "/graphql", b"{}", **{"X-Forwarded-For": "203.0.113.9"}).status for _ in range(31)]
@@ -108,12 +112,16 @@ def test_wrong_keys_count_for_the_client_behind_a_trusted_proxy(served: Served) 
 
 def test_no_answer_waits_for_the_acknowledgement_of_its_beginning(depot: DepotProcess) -> None:
     """Head and body are written one after the other: held back by the system, each answer would take 40 ms."""
-    connection = HTTPConnection(urlsplit(depot.url).netloc, timeout=30)
-    seconds = []
-    for _ in range(30):  # the first are acknowledged at once, whatever the sender does
+    connection = HTTPConnection(urlsplit(depot.url).netloc, timeout=60)
+
+    def seconds() -> float:
         began = time.perf_counter()
         connection.request("POST", "/graphql", b"{}")
         connection.getresponse().read()
-        seconds.append(time.perf_counter() - began)
+        return time.perf_counter() - began
+
+    for _ in range(20):  # the first are acknowledged at once, whatever the sender does
+        seconds()
+    # Held back, none would be so soon; on a busy machine some are late for other reasons.
+    until(lambda: seconds() < 0.03, "an answer that is not held back", every=0)
     connection.close()
-    assert min(seconds[20:]) < 0.03

@@ -92,7 +92,7 @@ def test_a_run_that_is_silent_for_five_minutes_has_crashed(
     """Or was preempted, if it said so; a filter finds it as such; the next heartbeat makes it a running one."""
     before = _state_after(client, project, *posts)
     silent = "UPDATE runs SET heartbeat_at = ? WHERE project_id = (SELECT id FROM projects WHERE name = ?)"
-    for seconds, expected in ((290, before), (310, state)):
+    for seconds, expected in ((200, before), (310, state)):
         values = (time.time() - seconds, project)
         with closing(depot.place.open_database()) as database:
             database.write(lambda c, values=values: c.execute(silent, values))

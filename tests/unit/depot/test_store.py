@@ -171,7 +171,7 @@ def test_a_job_that_fails_takes_only_itself_back(tmp_path: Path) -> None:
         return number
 
     def work(number: int) -> None:
-        together.wait(10)
+        together.wait(60)
         try:
             outcomes[number] = database.write(lambda c: insert(c, number))
         except ValueError as error:
@@ -180,7 +180,7 @@ def test_a_job_that_fails_takes_only_itself_back(tmp_path: Path) -> None:
     threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
     for thread in threads:
         thread.start()
-    together.wait(10)
+    together.wait(60)
     for thread in threads:
         thread.join()
     names = database.read(lambda c: [row[0] for row in c.execute("SELECT name FROM projects ORDER BY name")])
