@@ -48,20 +48,24 @@ def recorded_payloads(
     the whole folder and did not log each name. Links are followed: `run.save` makes links to the originals, which may
     have been moved with the run, or lie under other `roots`.
     """
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            continue
-        seen.add(name)
-        payload = _named(files, name, roots)
-        if payload is not None:
-            yield payload
-        elif not (all_on_disk and _GLOB_CHARACTERS & set(name)) and not is_folder(files / name):
-            yield _missing(files, name)
+    for name in saved_names(files, names, all_on_disk=all_on_disk):
+        yield _named(files, name, roots) or _missing(files, name)
+
+
+def saved_names(files: Path, names: Iterable[str], *, all_on_disk: bool) -> Iterator[str]:
+    """The names of the files that the log names, there or gone; with `all_on_disk`, then those of all that lie there.
+
+    A folder is no file: `run.save("out/*")` names all that matches. Nor is a pattern, which the Python engine logged
+    as it was given, nor a pipe or socket that lies in the folder.
+    """
+    seen = dict.fromkeys(names)
+    for name in seen:
+        no_file = (all_on_disk and _GLOB_CHARACTERS & set(name)) or is_folder(files / name)
+        if not no_file or _named(files, name, AS_RECORDED) is not None:
+            yield name
     for name in names_on_disk(files) if all_on_disk else ():
-        # What is neither file nor link is nothing that a run saves: a pipe, a socket.
         if name not in seen and (file_size(files / name) is not None or link_of(files / name) is not None):
-            yield _named(files, name, roots) or _missing(files, name)
+            yield name
 
 
 def saved_folders(files: Path, names: Iterable[str]) -> list[str]:

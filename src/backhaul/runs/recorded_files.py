@@ -10,7 +10,7 @@ from typing import Any
 from backhaul.errors import PayloadMissing, UnreadableFile
 from backhaul.runs.artifacts import Entry, artifact_of
 from backhaul.runs.content_places import ContentPlaces
-from backhaul.runs.payloads import names_on_disk, saved_at
+from backhaul.runs.payloads import saved_at, saved_names
 from backhaul.runs.sight import file_size, link_of
 
 
@@ -50,13 +50,11 @@ class LoggedArtifact:
 def logged_files(files: Path, names: Iterable[str], *, all_on_disk: bool) -> Iterator[LoggedFile]:
     """The files of these names under `files`, then, with `all_on_disk`, every other one that lies there.
 
-    The Python engine (SDK to 0.17) did not log each name. Names that lead out of the folder are missing ones.
+    The Python engine (SDK to 0.17) did not log each name. Names that lead out of the folder are missing ones; those of
+    folders and patterns are none (`saved_names`).
     """
-    seen = dict.fromkeys(names)
-    for name in seen:
+    for name in saved_names(files, names, all_on_disk=all_on_disk):
         yield _logged(files, name)
-    if all_on_disk:
-        yield from (_logged(files, name) for name in names_on_disk(files) if name not in seen)
 
 
 def logged_artifact(record: Any, places: ContentPlaces) -> LoggedArtifact:

@@ -61,3 +61,15 @@ def test_a_link_that_leads_nowhere_is_missing_also_when_only_a_pattern_names_it(
         f"The run saved model.pt, which is not at {files}/model.pt (a link to /nowhere/model.pt, which is not there)."
     ]
     assert [each for each in found if isinstance(each, Payload)] == [Payload("there.txt", files / "there.txt")]
+
+
+def test_only_what_is_sent_or_missing_is_listed_as_a_file(files: Path) -> None:
+    """`run.save("out/*")` names a folder, or is itself what the Python engine logged: neither of them is gone."""
+    (files / "out").mkdir()
+    (files / "out" / "saved.txt").write_text("xy")
+    (files / "gone.pt").symlink_to("/nowhere/gone.pt")
+    names = ["out", "out/saved.txt", "out/*", "there.txt", "there.txt"]
+    listed = [(file.name, file.size) for file in logged_files(files, names, all_on_disk=True)]
+    assert listed == [("out/saved.txt", 2), ("there.txt", 1), ("gone.pt", None)]
+    sent = recorded_payloads(files, names, all_on_disk=True)
+    assert [each.name for each in sent if isinstance(each, Payload)] == ["out/saved.txt", "there.txt"]
