@@ -26,7 +26,6 @@ from backhaul.depot.store.leaving import GRACE
 from backhaul.depot.store.opening import open_store
 from backhaul.depot.store.s3.blobs import S3Blobs
 from backhaul.depot.store.s3.bucket import Bucket
-from backhaul.depot.store.s3.mailboxes import S3Mailboxes
 from backhaul.depot.store.s3.place import S3Place
 from backhaul.depot.store.sql_store import SqlStore
 from backhaul.depot.sweep import Sweep
@@ -58,7 +57,7 @@ class House:
 
     def made(self) -> RunUploads:
         """Another depot over the same."""
-        return RunUploads(self.store, self.blobs, S3Mailboxes(self.blobs), True, lambda: self.now)
+        return RunUploads(self.store, self.blobs, self.blobs.mailboxes(), True, lambda: self.now)
 
     @property
     def sweep(self) -> Sweep:
@@ -238,6 +237,7 @@ def test_many_files_are_looked_for_in_lists(house: House, monkeypatch: pytest.Mo
 def test_where_etags_are_no_md5s_the_copy_is_read(house: House) -> None:
     """As with a managed key."""
     house.blobs.plain_etags = False
+    house.uploads = house.made()
     house.bring(b"some")
     house.uploads.look(house.run)
     assert house.read() == b"some"
