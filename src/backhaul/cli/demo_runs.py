@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backhaul.errors import ConfigurationError
+from backhaul.wandblog import LogReader
+from backhaul.wandblog.schema import Record
 
 _HEALTHY = """
 import math, random, wandb
@@ -41,8 +43,8 @@ _DAMAGED = _HEALTHY.replace('"healthy"', '"damaged"')
 # Enough for a few blocks: the SDK writes whole blocks of 32 KiB, so a killed run's newest data never reach the disk.
 _KILL_AT_BYTES = 5 * 32768
 _KILL_AT_THE_LATEST = 60.0
-_DAMAGE_BEFORE_END = 9000
 _DAMAGE_LENGTH = 200
+_ROWS_BEHIND_THE_DAMAGE = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +74,22 @@ def record_healthy(folder: DemoFolder) -> None:
 
 
 def record_damaged(folder: DemoFolder) -> None:
-    """The same, and then 200 bytes in the last block of its log are overwritten."""
+    """The same, and then 200 bytes of its log are overwritten, from the middle of a row near its end on."""
     before = _logs(folder)
     _record(folder, _DAMAGED)
     (log,) = _logs(folder) - before
+    place = _middle_of_a_row(log)
     with log.open("r+b") as file:
-        file.seek(-_DAMAGE_BEFORE_END, os.SEEK_END)
+        file.seek(place)
         file.write(b"\xa5" * _DAMAGE_LENGTH)
+
+
+def _middle_of_a_row(log: Path) -> int:
+    """Where one of the last rows is; what else stands between rows would be damaged without a row being lost."""
+    records = list(LogReader(log))
+    rows = [place for place, each in enumerate(records) if Record.FromString(each.data).HasField("history")]
+    row = rows[-_ROWS_BEHIND_THE_DAMAGE]
+    return (records[row].offset + records[row + 1].offset) // 2
 
 
 def record_killed(folder: DemoFolder) -> None:
