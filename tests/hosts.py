@@ -129,7 +129,7 @@ options = ["-m", "immediate"]
 if order == "start":
     options = ["-o", f"-h {address} -k {data} -c fsync=off", "-l", str(data / "log")]
 command = ("-w", *options, "-D", str(data), order)
-pgexec("pg_ctl", command, bin_path=server.bin_path, user=server.system_user, timeout=30)
+pgexec("pg_ctl", command, bin_path=server.bin_path, user=server.system_user, timeout=120)
 """
 
 
@@ -234,8 +234,8 @@ class Recorder:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
-        self._process.wait(20)
-        self._reader.join(20)
+        self._process.wait(60)
+        self._reader.join(60)
         self._process.stdout.close()
 
 
