@@ -130,7 +130,7 @@ def record(script: str, folder: Path, env: dict[str, str]) -> list[Path]:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.returncode in (0, -9), done.stdout + done.stderr

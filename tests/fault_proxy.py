@@ -127,7 +127,7 @@ def after(condition: threading.Event, then: Fault) -> Fault:
     """Hold the request until the test says so."""
 
     async def fault(exchange: Exchange) -> web.StreamResponse:
-        await asyncio.to_thread(condition.wait, 60)
+        await asyncio.to_thread(condition.wait, 150)
         return await then(exchange)
 
     return fault
@@ -173,7 +173,7 @@ class FaultProxy:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(20)
+        self._thread.join(60)
 
     @property
     def url(self) -> str:
@@ -206,7 +206,7 @@ class FaultProxy:
         """The requests of a kind so far."""
         return [seen for seen in list(self.seen) if seen.kind == kind]
 
-    def wait_for(self, kind: str, count: int = 1, timeout: float = 90) -> None:
+    def wait_for(self, kind: str, count: int = 1, timeout: float = 150) -> None:
         """Return when so many requests of `kind` have been answered or met with a fault's beginning."""
         with self._changed:
             assert self._changed.wait_for(lambda: len(self.of(kind)) >= count, timeout), f"no {count} {kind}"

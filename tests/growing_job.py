@@ -62,7 +62,7 @@ class GrowingJob:
         """End as by a scheduler's SIGKILL: script and SDK service at once; nobody holds the log when it returns."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(60)
-        until(lambda: not _is_held(self.run), "the service is gone")
+        until(lambda: not is_held(self.run), "the service is gone")
 
     def _tell(self, order: str) -> None:
         assert self.process.stdin is not None
@@ -70,7 +70,7 @@ class GrowingJob:
         self.process.stdin.flush()
 
 
-def _is_held(folder: Path) -> bool:
+def is_held(folder: Path) -> bool:
     """Whether any process has a file in the folder open."""
     for process in psutil.process_iter():
         with suppress(psutil.Error):

@@ -33,7 +33,7 @@ class Official:
         """The same with another server."""
         return replace(self, env=self.env | {"WANDB_BASE_URL": url})
 
-    def sync(self, *arguments: object, timeout: float = 60) -> OfficialEnd:
+    def sync(self, *arguments: object, timeout: float = 150) -> OfficialEnd:
         """`wandb sync …` to its end, or until the time is over."""
         with self.started(*arguments) as process:
             try:

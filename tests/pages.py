@@ -118,7 +118,7 @@ class Reader:
             process, lines = self.staying.pop()
             process.send_signal(signal.SIGINT)
             more = "".join(lines)  # until it has ended
-            process.wait(30)
+            process.wait(120)
             assert process.returncode in (0, 130), f"{process.args} ended with {process.returncode}: {more}"
 
     def _type(self, block: Block) -> None:
@@ -151,7 +151,7 @@ class Reader:
             line = next(lines, None)
             if line is None:
                 self.staying.pop()
-                process.wait(30)
+                process.wait(120)
             assert line, f"`{command}` ended after\n{said}"
             said += line
         self._compare(command, shown, said, block.notes.get("differs", ""))
@@ -175,7 +175,7 @@ class Reader:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=120,
+            timeout=150,
             check=False,
         )
         return done.stdout, done.returncode

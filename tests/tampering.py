@@ -26,4 +26,4 @@ def injected(pid: int, calls: tuple[str, ...], fault: str) -> Iterator[None]:
         yield
     finally:
         tracer.kill()  # asked to end, it would wait for the calls that it delays
-        tracer.communicate(timeout=20)
+        tracer.communicate(timeout=60)

@@ -9,7 +9,7 @@ from typing import TypeVar
 Found = TypeVar("Found")
 
 
-def until(look: Callable[[], Found], what: str, timeout: float = 60, every: float = 0.02) -> Found:
+def until(look: Callable[[], Found], what: str, timeout: float = 120, every: float = 0.02) -> Found:
     """What `look` gives as soon as that is true; after `timeout` seconds it fails, and says `what` did not come about.
 
     `every` is the pause between two looks, in seconds.

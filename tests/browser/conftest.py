@@ -12,10 +12,14 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 if TYPE_CHECKING:
     from tests.conftest import DepotProcess
+
+# What a page shows is waited for as long as a busy machine may need, in milliseconds.
+_PATIENCE = 60_000
+expect.set_options(timeout=_PATIENCE)
 
 _FLAGS = [
     "--no-sandbox",
@@ -33,7 +37,7 @@ def browser() -> Iterator[Browser]:
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     assert chromium, "these tests need the system's chromium (apt-get install chromium)"
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=chromium, args=_FLAGS)
+        launched = playwright.chromium.launch(executable_path=chromium, args=_FLAGS, timeout=2 * _PATIENCE)
         yield launched
         launched.close()
 
@@ -68,7 +72,7 @@ class Windows:
         )
         self.contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(_PATIENCE)
         page.on("console", lambda message: self.complaints.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         return page
@@ -108,7 +112,7 @@ def post(depot: DepotProcess, path: str, body: Any) -> Any:
     key = base64.b64encode(f"api:{depot.api_key}".encode()).decode()
     headers = {"Authorization": f"Basic {key}", "Content-Type": "application/json"}
     request = urllib.request.Request(depot.url + path, json.dumps(body).encode(), headers)
-    with urllib.request.urlopen(request, timeout=30) as response:
+    with urllib.request.urlopen(request, timeout=120) as response:
         assert response.status == 200
         return json.load(response)
 
@@ -146,5 +150,5 @@ def put_file(depot: DepotProcess, project: str, name: str, data: bytes, run: str
     variables = {"i": {"entityName": "tester", "projectName": project, "runName": run, "files": [name]}}
     answer = post(depot, "/graphql", {"query": text, "variables": variables})
     address = answer["data"]["createRunFiles"]["files"][0]["uploadUrl"]
-    with urllib.request.urlopen(urllib.request.Request(address, data, method="PUT"), timeout=30) as response:
+    with urllib.request.urlopen(urllib.request.Request(address, data, method="PUT"), timeout=120) as response:
         assert response.status == 200

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from playwright.sync_api import Page, Request, expect
 
 from tests.browser.conftest import Windows, record
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from tests.conftest import DepotProcess
@@ -168,10 +169,10 @@ def test_a_running_run_is_looked_at_again_and_a_hidden_page_is_not(
     page.goto(f"{path}/logs")
     expect(page.locator(".console .line")).to_have_count(1)
     expect(page.locator(".top .state")).to_have_text("running")
-    states: list[str] = []
-    page.on("request", lambda request: states.append(request.url) if request.url.endswith("/state") else None)
     hide = "hidden => { Object.defineProperty(document, 'hidden', {value: hidden, configurable: true});"
     page.evaluate(hide + " document.dispatchEvent(new Event('visibilitychange')); }", True)
+    states: list[str] = []
+    page.on("request", lambda request: states.append(request.url) if request.url.endswith("/state") else None)
     page.clock.run_for(60_000)
     assert states == []
     record(depot, project, [{"loss": 2.0}], console=("2026-11-22T10:03:05 second",), first=1)
@@ -205,7 +206,7 @@ def test_several_runs_are_one_line_each_and_their_differences_a_table(
     expect(chart.get_by_role("status").locator("p")).to_have_count(3)  # the step and two runs
     both = chart.locator("canvas").evaluate("canvas => canvas.toDataURL()")
     page.get_by_role("checkbox", name="Show run-r1").uncheck()
-    assert chart.locator("canvas").evaluate("canvas => canvas.toDataURL()") != both
+    until(lambda: chart.locator("canvas").evaluate("canvas => canvas.toDataURL()") != both, "the line goes")
     expect(page.get_by_role("row", name="lr 0.2 0.1")).to_be_visible()
     assert page.get_by_role("row", name="seed").count() == 0
     page.get_by_role("link", name="Show all rows").click()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import post, put_file, record
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from tests.conftest import DepotProcess
@@ -104,7 +105,8 @@ def test_images_tables_and_histograms_are_shown(page: Page, depot: DepotProcess,
     page.goto(f"{path}/media")
     picture = page.get_by_role("img", name="at 1")
     expect(picture).to_be_visible()
-    assert picture.evaluate("image => [image.naturalWidth, image.naturalHeight]") == [2, 1]
+    size = "image => [image.naturalWidth, image.naturalHeight]"
+    until(lambda: picture.evaluate(size) == [2, 1], "the picture has come")
     assert page.locator("svg.bars rect").count() == 3
     expect(page.get_by_role("row", name="19 cat 19 <b>")).to_be_visible()
     expect(page.get_by_text("20 of 25 rows")).to_be_visible()
@@ -182,6 +184,6 @@ def test_an_artifact_is_followed_from_the_project_to_its_files(page: Page, depot
         page.get_by_role("link", name="conf/a.yaml").click()
     assert (download.value.suggested_filename, download.value.path().read_bytes()) == ("a.yaml", b"lr: 1")
     page.get_by_role("link", name="the maker").click()
-    assert page.url.endswith(path)
+    page.wait_for_url(f"**{path}")
     page.get_by_role("link", name="Artifacts").click()
     expect(page.get_by_role("link", name="weights:v0")).to_be_visible()

@@ -112,7 +112,7 @@ def test_the_search_finds_an_error_by_its_code_and_the_result_leads_there(page: 
     page.goto(f"{address}/index.html")
     result = page.locator(".md-search-result__link", has_text="captive-portal").first
     # What is typed before the index is there is not looked for, and nothing tells when it is.
-    for text in ["captive-porta", "captive-portal"] * 10:
+    for text in ["captive-porta", "captive-portal"] * 40:
         page.fill(".md-search__input", text)
         page.dispatch_event(".md-search__input", "keyup")  # which the search listens to, and filling does not send
         with contextlib.suppress(TimeoutError):

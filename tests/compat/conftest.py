@@ -35,7 +35,7 @@ def sdk(sdk_env: dict[str, str], tmp_path: Path) -> RunScript:
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr

@@ -6,8 +6,13 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 if TYPE_CHECKING:
     from .conftest import RunScript
+
+# Other programs do the work, on a machine that may have much else to do.
+pytestmark = pytest.mark.timeout(500)
 
 _RECORD = """
     import wandb

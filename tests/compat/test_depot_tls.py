@@ -128,7 +128,7 @@ def test_a_cookie_that_came_over_tls_goes_back_over_tls_only(tls_depot: _TlsDepo
     """Browsers then never send it in the clear."""
     parts = urlsplit(tls_depot.url)
     context = ssl.create_default_context(cafile=tls_depot.authority)
-    connection = http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=30, context=context)
+    connection = http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=120, context=context)
     try:
         connection.request("POST", "/login", f"key={member['WANDB_API_KEY']}")
         response = connection.getresponse()
@@ -147,5 +147,5 @@ def test_the_depot_warns_before_it_sends_keys_in_the_clear(tmp_path: Path) -> No
         assert depot.stdout is not None
         depot.stdout.readline()
         depot.terminate()
-        _, said = depot.communicate(timeout=30)
+        _, said = depot.communicate(timeout=120)
     assert "without TLS" in said

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from .conftest import Program
 
+# Other programs do the work, on a machine that may have much else to do.
+pytestmark = pytest.mark.timeout(500)
+
 _LOG = """
     import json, pathlib, sys, wandb
     project, mode = sys.argv[1:]

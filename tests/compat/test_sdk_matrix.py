@@ -12,12 +12,17 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from .releases import each_release
 
 if TYPE_CHECKING:
     from tests.conftest import DepotProcess
 
     from .conftest import Program
+
+# Other programs do the work, on a machine that may have much else to do.
+pytestmark = pytest.mark.timeout(500)
 
 _LOG = """
     import json, sys, wandb
@@ -229,7 +234,7 @@ def test_the_api_lists_changes_and_deletes_runs(program: Program, project: str) 
 
 
 _SWEEP = """
-    import json, sys, time, wandb
+    import json, os, sys, time, wandb
     from wandb.agents import pyagent
     project = sys.argv[1]
     sweep = wandb.sweep({"method": "grid", "metric": {"name": "loss", "goal": "minimize"},
@@ -245,7 +250,8 @@ _SWEEP = """
                       if hasattr(found, "expected_run_count") else 3,
                       "runs": sorted(run.summary["loss"] for run in found.runs),
                       "best": found.best_run().summary["loss"],
-                      "filtered": len(wandb.Api().runs(project, filters={"sweep": sweep}))}))
+                      "filtered": len(wandb.Api().runs(project, filters={"sweep": sweep}))}), flush=True)
+    os._exit(0)  # the agent leaves threads behind, on which the interpreter may break down at its end
 """
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import textwrap
@@ -17,9 +16,12 @@ import pytest
 from backhaul.bundle.opening import open_bundle
 from backhaul.bundle.reading import Found
 
-from ..command import Backhaul, bare_env, copied, copy_of, ledger_of, log_of, marker_of, record
+from ..command import Backhaul, bare_env, copied, copy_of, kill, ledger_of, log_of, marker_of, record
 from ..conftest import DepotProcess
 from ..depot_contents import held
+from ..fault_proxy import FaultProxy, stall
+from ..growing_job import is_held
+from ..waiting import until
 
 _SCRIPT = """
     import os, pathlib, wandb
@@ -189,6 +191,9 @@ def test_a_run_that_is_recorded_goes_on_in_a_later_bundle(
     assert job.stdin is not None
     assert job.stdout is not None
     assert "half" in job.stdout.readline()
+    (log,) = (tmp_path / "work").glob("wandb/offline-run-*/*.wandb")
+    # Another process writes what the script logs.
+    until(lambda: log.stat().st_size > 32_768, "the first rows are on the disk")
     first = backhaul("pack", tmp_path / "work", "-o", tmp_path / "first", "--json")
     assert [run["recording"] for run in first.document["runs"]] == [True]
     assert "is being recorded" in first.stderr
@@ -203,7 +208,8 @@ def test_a_run_that_is_recorded_goes_on_in_a_later_bundle(
         job.kill()
     else:
         job.stdin.write("\n")
-    job.communicate(timeout=60)
+    job.communicate(timeout=120)
+    until(lambda: not is_held(tmp_path / "work"), "nobody writes it any more")
     second = backhaul("pack", tmp_path / "work", "-o", tmp_path / "second", "--json")
     assert [run["recording"] for run in second.document["runs"]] == [False]
     done = backhaul.sync(tmp_path / "second", "-p", project)
@@ -216,20 +222,24 @@ def test_a_run_that_is_recorded_goes_on_in_a_later_bundle(
     assert done.only["streams"]["history"] == {"local": rows, "remote": rows}
 
 
-def test_an_interrupted_sync_of_a_bundle_goes_on(backhaul: Backhaul, project: str, tmp_path: Path) -> None:
+def test_an_interrupted_sync_of_a_bundle_goes_on(
+    backhaul: Backhaul, proxy: FaultProxy, project: str, tmp_path: Path
+) -> None:
     """What a killed sync has unpacked is used, and what was acknowledged is not sent again."""
     copy_of("0.31.0-long", tmp_path)
     backhaul("pack", tmp_path, "-o", tmp_path / "b")
-    killed = backhaul.start("sync", tmp_path / "b", "-p", project, "--json-lines")
-    assert killed.stdout is not None
-    for line in killed.stdout:
-        if json.loads(line)["event"] == "lines":
-            break
-    killed.send_signal(signal.SIGKILL)
-    killed.communicate(timeout=30)
+    # The files are never taken, so that it is under way whenever it is killed.
+    proxy.always("put", stall)
+    killed = backhaul.to(proxy.url).start("sync", tmp_path / "b", "-p", project)
+    ledgers = backhaul.state.rglob
+    until(lambda: any(b'"what":"lines"' in each.read_bytes() for each in ledgers("*.backhaul")), "it knows of lines")
+    kill(killed)
+    proxy.heal()
+    before = len(list(proxy.lines()))
     (left,) = (path for path in (backhaul.state / "bundles").iterdir() if path.is_dir())
-    done = backhaul.sync(tmp_path / "b", "-p", project)
+    done = backhaul.to(proxy.url).sync(tmp_path / "b", "-p", project)
     assert (done.exit_code, done.only["state"]) == (0, "verified"), done.stderr
+    assert "wandb-history.jsonl" not in {stream for stream, _, _ in list(proxy.lines())[before:]}
     assert not left.exists()
 
 

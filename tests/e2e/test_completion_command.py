@@ -44,7 +44,7 @@ class _Terminal:
 
     def wait_for(self, text: str) -> str:
         """Reads until the text is there; what was shown until then."""
-        until = time.monotonic() + 30
+        until = time.monotonic() + 120
         while text not in self.shown:
             ready, _, _ = select.select([self._ours], [], [], max(0, until - time.monotonic()))
             assert ready, f"{text!r} did not come; the terminal shows {self.shown!r}"
@@ -53,7 +53,7 @@ class _Terminal:
 
     def close(self) -> None:
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait(60)
         os.close(self._ours)
 
 

@@ -19,7 +19,7 @@ def _python(backhaul: Backhaul, script: str, *arguments: object) -> Any:
     """Run a user's script; what it prints last, parsed."""
     line = [sys.executable, "-c", script, *map(str, arguments)]
     done = subprocess.run(
-        line, env=backhaul.env, cwd=backhaul.cwd, capture_output=True, text=True, timeout=60, check=False
+        line, env=backhaul.env, cwd=backhaul.cwd, capture_output=True, text=True, timeout=120, check=False
     )
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     (only,) = done.stdout.splitlines()

@@ -18,6 +18,9 @@ from ..depot_contents import Held, held, held_or_none
 from ..fault_proxy import FaultProxy, reset
 from ..waiting import until
 
+# Other programs do the work, on a machine that may have much else to do.
+pytestmark = pytest.mark.timeout(500)
+
 _LOGS = """
     import sys, wandb
     run = wandb.init(project="relay", id="r1", config={"lr": 0.1, "nested": {"a": [1, 2]}}, tags=["x"], notes="n",
@@ -103,9 +106,9 @@ def _plain(lines: dict[int, str]) -> list[Any]:
     return [json.loads(line, parse_constant=str) for line in lines.values()]
 
 
-def _timed(lines: dict[int, str]) -> list[Any]:
+def _nearly(lines: dict[int, str]) -> list[Any]:
     """Lines of system metrics; a time that came through a float is good to a microsecond."""
-    return [{**row, "_timestamp": round(row["_timestamp"], 6)} for row in _plain(lines)]
+    return [{**row, "_timestamp": pytest.approx(row["_timestamp"], rel=0, abs=1e-6)} for row in _plain(lines)]
 
 
 _MADE_BY_THE_SENDER = {"config.yaml", "wandb-summary.json"}
@@ -113,7 +116,7 @@ _MADE_BY_THE_SENDER = {"config.yaml", "wandb-summary.json"}
 
 def _assert_same(there: Held, here: Held) -> None:
     assert _plain(there.history) == _plain(here.history)
-    assert _timed(there.events) == _timed(here.events)
+    assert _plain(there.events) == _nearly(here.events)
     assert there.output == here.output
     assert (there.config, json.dumps(there.summary, sort_keys=True)) == (
         here.config,
@@ -155,13 +158,13 @@ def test_a_run_that_goes_on_is_sent_as_far_as_it_is(network: _Network) -> None:
         program.stdin.write("on\n")
         program.stdin.flush()
         assert program.stdout.readline() == "told\n"
-        until(lambda: held(network.near.place, "relay", "long").history, "the depot has rows")
+        until(lambda: len(held(network.near.place, "relay", "long").history) == 10, "the depot has the rows", 120)
         assert network.forward().exit_code == 5
         _, there = network.inside_and_outside("long")
         assert (len(there.rows), there.run.state) == (10, "running")
         program.stdin.write("on\n")
         program.stdin.close()
-        assert program.wait(60) == 0
+        assert program.wait(120) == 0
     finally:
         program.kill()
         program.stdout.close()
@@ -186,7 +189,7 @@ def test_a_way_that_is_cut_and_a_forwarder_that_is_killed_cost_only_time(network
         until(lambda: list((network.near.data / "forward").rglob("forwarded")), "it is proved")
     finally:
         second.terminate()
-    assert second.wait(30) == 143
+    assert second.wait(120) == 143
     second.communicate()
     here, there = network.inside_and_outside("r1")
     _assert_same(there, here)
@@ -210,10 +213,10 @@ def test_a_depot_with_forward_passes_on_and_takes_its_companion_along(
         key = (tmp_path / "relay" / "api-key").read_text().strip()
         network.inside |= {"WANDB_BASE_URL": url, "WANDB_API_KEY": key}
         network.log(_GOES_ON)
-        until(lambda: held_or_none(network.far.data, "relay", "long"), "it is passed on", 90)
+        until(lambda: held_or_none(network.far.data, "relay", "long"), "it is passed on", 150)
     finally:
         relay.terminate()
-        relay.communicate(timeout=60)
+        relay.communicate(timeout=120)
     assert relay.returncode == 0
     command = f"--data\0{tmp_path / 'relay'}\0".encode()
     assert not [path for path in Path("/proc").glob("[0-9]*/cmdline") if command in _read(path)]

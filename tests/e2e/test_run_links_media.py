@@ -21,7 +21,7 @@ originals, disk, project = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 flag, ballast = Path(os.environ["BACKHAUL_LINK_MEDIA"]), disk / "ballast"
 
 def wait(there):
-    until = time.monotonic() + 30
+    until = time.monotonic() + 100
     while flag.exists() != there and time.monotonic() < until:
         time.sleep(0.02)
 

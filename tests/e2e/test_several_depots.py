@@ -18,6 +18,9 @@ from ..command import RECORDED, Backhaul, copied, id_of
 from ..conftest import DepotProcess, StartDepot
 from ..depot_contents import Held, held
 
+# Other programs do the work, on a machine that may have much else to do.
+pytestmark = pytest.mark.timeout(500)
+
 # Logs fifty rows for each line that it is told, then files and an artifact.
 _LOGS = """
     import sys, wandb

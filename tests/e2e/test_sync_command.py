@@ -128,6 +128,6 @@ def test_two_syncs_of_one_run_at_once_do_not_meet(
     done = through.sync(healthy, "-p", project)
     assert (done.exit_code, done.only["error"]["code"], done.only["state"]) == (5, "run-busy", "blocked"), done.stderr
     released.set()
-    process.communicate(timeout=60)
+    process.communicate(timeout=120)
     assert process.returncode == 0
     assert len(held(depot.data, project, "healthy").rows) == 300

@@ -67,7 +67,7 @@ def test_a_growing_run_is_followed_to_its_end_through_a_kill_of_ours(
     job.log()
     _wait_for_row(proxy, 500)
     job.finish()
-    done = end(second, timeout=60)
+    done = end(second)
     assert (done.exit_code, done.only["state"]) == (0, "verified"), done.stderr
     there = held(depot.data, project, "alive")
     assert [row["loss"] for row in there.rows] == list(range(600))
@@ -91,7 +91,7 @@ def test_a_dead_writer_is_noticed_and_said(
     job.log()
     _wait_for_row(proxy, 500)
     job.kill()
-    done = end(second, timeout=60)
+    done = end(second)
     assert (done.exit_code, done.only["state"]) == (0, "verified"), done.stderr
     assert any("process that wrote it is gone" in note for note in done.only["notes"])
     rows = held(depot.data, project, "alive").rows
@@ -129,7 +129,7 @@ def test_a_long_run_is_not_read_from_its_start_in_each_round(
         _wait_for_row(proxy, rows - 40)
         job.log()
     job.finish()
-    done = end(following, timeout=60)
+    done = end(following)
     assert (done.exit_code, done.only["state"]) == (0, "verified"), done.stderr
     assert [row["loss"] for row in held(depot.data, project, "alive").rows] == list(range(1400))
     starts = [number for what, number in command.notes if what == "from"]

@@ -14,6 +14,9 @@ from tests.conftest import StartDepot
 from tests.pages import Reader
 from tests.ports import port_for_later
 
+# Other programs do the work, on a machine that may have much else to do.
+pytestmark = pytest.mark.timeout(500)
+
 _ROOT = Path(__file__).resolve().parents[2]
 _TUTORIALS = sorted((_ROOT / "docs" / "tutorial").glob("*.md"))
 _HOW_TO = sorted((_ROOT / "docs" / "how-to").glob("*.md"))

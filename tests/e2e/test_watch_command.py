@@ -21,6 +21,7 @@ from ..fault_proxy import FaultProxy, reset, stall
 from ..growing_job import GrowingJob, growing_job
 from ..postgres import postgres_server, postgres_url
 from ..renamed_run import renamed
+from ..waiting import until
 from ..watching import Start, Watching
 
 __all__ = ["postgres_server", "postgres_url"]
@@ -60,6 +61,10 @@ def _states(backhaul: Backhaul) -> dict[str, str]:
         return {item.entry.directory.run_id_hint: str(item.state) for item in queue.items()}
 
 
+def _says(backhaul: Backhaul) -> list[str]:
+    return [worker["says"] for worker in backhaul("queue", "list", "--json").document["workers"]]
+
+
 def test_runs_come_home_as_they_come(start: Start, backhaul: Backhaul, jobs: Path, tmp_path: Path) -> None:
     """Those that were there, and those that come; one that cannot be sent is told with its reason."""
     first = copy_of("0.18.7", jobs)
@@ -67,7 +72,7 @@ def test_runs_come_home_as_they_come(start: Start, backhaul: Backhaul, jobs: Pat
     os.utime(empty, (1_600_000_000, 1_600_000_000))
     figures = tmp_path / "backhaul.prom"
     watching = start(
-        jobs, jobs.parent / "not-there-yet", "--metrics-port", "0", "--metrics-file", figures, "--lease", "3"
+        jobs, jobs.parent / "not-there-yet", "--metrics-port", "0", "--metrics-file", figures, "--lease", "12"
     )
     address = watching.told("metrics")[0]["address"]
     watching.until("verified", path=str(first))
@@ -80,8 +85,7 @@ def test_runs_come_home_as_they_come(start: Start, backhaul: Backhaul, jobs: Pat
     }  # fmt: skip
     assert {run["error"]["code"] for run in shown["runs"] if run["error"]} == {"empty-log"}
     # What a worker says of itself is as old as its last beat.
-    says = (worker["says"] for _ in range(30) for worker in backhaul("queue", "list", "--json").document["workers"])
-    assert any(words == "0 on their way, 0 followed" for words in says)
+    until(lambda: _says(backhaul) == ["0 on their way, 0 followed"], "it says that it has nothing to do")
     metrics = urllib.request.urlopen(address).read().decode()
     assert 'backhaul_tries_total{result="verified"} 3.0' in metrics
     assert 'backhaul_line_up{to="http' in metrics
@@ -107,7 +111,7 @@ def test_a_dead_line_costs_no_run_an_attempt(start: Start, backhaul: Backhaul, j
     """It is probed until it works; then everything goes."""
     run, other = copy_of("0.18.7", jobs), copy_of("0.22.3", jobs)
     proxy.always("Viewer", reset)
-    watching = start(jobs, "--lease", "6", by=backhaul.to(proxy.url))
+    watching = start(jobs, "--lease", "12", by=backhaul.to(proxy.url))
     assert watching.until("line")["error"]["code"] == "connection-lost"
     assert "attempts" not in watching.until("blocked")
     assert proxy.of("file_stream") == []
@@ -172,7 +176,7 @@ def test_of_two_workers_one_is_killed_and_every_run_is_delivered_once(
     source = copy_of("0.18.7", jobs.parent / "source")
     runs = [renamed(source, jobs / "wandb", f"twin{number:02}") for number in range(12)]
     proxy.always("file_stream", stall)
-    options = (jobs, "--queue", postgres_url, "--lease", "3", "-j", "3")
+    options = (jobs, "--queue", postgres_url, "--lease", "12", "-j", "3")
     stuck = start(*options, by=backhaul.to(proxy.url))
     proxy.wait_for("file_stream", 3)
     alive = start(*options)
@@ -193,7 +197,7 @@ def test_systemd_is_told_how_it_is(backhaul: Backhaul, jobs: Path, start: Start,
     """READY when it works, STATUS and WATCHDOG while it does, STOPPING when it ends."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
-        manager.settimeout(30)
+        manager.settimeout(120)
         watching = start(jobs, by=backhaul.with_env(NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="200000"))
         said: list[str] = []
         while {"READY=1", "STATUS", "WATCHDOG=1"} - {each.partition(" ")[0].partition("=0")[0] for each in said}:

@@ -158,7 +158,7 @@ def test_killed_while_its_ledger_is_written_anew_a_sync_goes_on(
     for event, name in (("open", anew), ("os.rename", anew), ("open", healthy.name)):
         line = [sys.executable, "-c", _COMPACTING, event, name, "sync", str(healthy), "-p", project]
         done = subprocess.run(
-            line, env=backhaul.env, cwd=backhaul.cwd, capture_output=True, text=True, timeout=60, check=False
+            line, env=backhaul.env, cwd=backhaul.cwd, capture_output=True, text=True, timeout=120, check=False
         )
         assert done.returncode == -9, f"{event} of {name} was not reached: {done.stderr}"
     finished = backhaul.sync(healthy, "-p", project)

@@ -95,7 +95,7 @@ def test_a_depot_on_a_full_disk_says_why_it_does_not_start(small_disk: Path) -> 
     """One sentence and an exit code; with room again it starts."""
     line = [sys.executable, "-m", "backhaul", "depot", "--port", "0", "--data", str(small_disk / "depot")]
     _fill(small_disk)
-    done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(line, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, "Traceback" in done.stderr) == (4, False)
     assert "No space left" in done.stderr or "full" in done.stderr
 

@@ -37,12 +37,12 @@ def test_a_kill_in_the_middle_of_an_upload_leaves_nothing_behind(
     client.open_run("p", "r")
     address = client.upload_address("p", "r", "a.bin")
     with ThreadPoolExecutor(1) as pool:
-        with injected(depot.process.pid, (call,), "delay_enter=60s"):
+        with injected(depot.process.pid, (call,), "delay_enter=150s"):
             upload = pool.submit(client.request, "PUT", address, b"x" * size)
             until(lambda: any(piece.stat().st_size == size for piece in depot.data.glob(left)), "all bytes are there")
             assert not upload.done()
             depot.process.kill()
-        depot.process.wait(20)
+        depot.process.wait(60)
         with pytest.raises((OSError, http.client.HTTPException)):
             upload.result()
     assert len(_bytes(depot.data)) == 1

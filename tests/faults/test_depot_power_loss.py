@@ -28,14 +28,16 @@ _NEEDS_NO_FLUSH = re.compile(r"-shm$|/lock$|/address$|/incoming/[0-9a-f]+$|/\.[a
 """SQLite makes its index of the log anew; the lock and the address are of one process; drafts count once renamed."""
 
 
-_WITHOUT_DIGESTER = """
+_BY_ITSELF = """
 from backhaul.cli import main
+from backhaul.depot import sweep
 from backhaul.depot.digester import Digester
 Digester._work = lambda self: None
+sweep._TICK = 86400.0
 main()
 """
-"""What the digester writes is made again from the lines when it is lost. It writes whenever it likes, so that an answer
-that leaves meanwhile would look as if it had not waited for its own bytes."""
+"""What the digester writes is made again from the lines when it is lost; what the sweep removes goes another time. They
+write whenever they like, and an answer that leaves meanwhile would look as if it had not waited for its own bytes."""
 
 
 @dataclass
@@ -105,14 +107,14 @@ def _traced_depot(trace: Path, data: Path) -> Iterator[Client]:
     strace = shutil.which("strace")
     assert strace, "scripts/system-packages installs it"
     line = [strace, "-f", "-y", "-s", "20", "-e", f"trace={_CALLS}", "-e", "signal=none", "-o", str(trace)]
-    line += [sys.executable, "-c", _WITHOUT_DIGESTER, "depot", "--port", "0", "--entity", "tester", "--data", str(data)]
+    line += [sys.executable, "-c", _BY_ITSELF, "depot", "--port", "0", "--entity", "tester", "--data", str(data)]
     with subprocess.Popen(
         [*line, "--with-parent"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:
         assert process.stdout is not None
         url = process.stdout.readline().strip()
         yield Client(url, (data / "api-key").read_text().strip())
-        process.communicate(timeout=60)  # closes its standard input, by which it ends
+        process.communicate(timeout=120)  # closes its standard input, by which it ends
 
 
 def test_an_answer_leaves_when_nothing_is_in_memory_only(tmp_path: Path) -> None:

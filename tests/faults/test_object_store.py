@@ -78,7 +78,7 @@ def test_a_store_that_hangs_holds_no_lines_up(client: Client, door: Door) -> Non
     """More files wait for it than there are threads; lines are taken meanwhile, and the files in the end."""
     go_on, names = threading.Event(), [f"{number}.bin" for number in range(45)]
     addresses = [client.upload_address("p", "r", name) for name in names]
-    door.fault = lambda asked: None if asked.method != "PUT" or go_on.wait(30) else refusal(503, "SlowDown")
+    door.fault = lambda asked: None if asked.method != "PUT" or go_on.wait(100) else refusal(503, "SlowDown")
     with ThreadPoolExecutor(len(names)) as pool:
         puts = [pool.submit(client.request, "PUT", address, b"late") for address in addresses]
         lines = {"files": {"wandb-history.jsonl": {"offset": 0, "content": ['{"a": 1}']}}}

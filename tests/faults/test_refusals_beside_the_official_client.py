@@ -23,6 +23,9 @@ from ..conftest import DepotProcess
 from ..depot_contents import Held, held
 from ..fault_proxy import Exchange, Fault, FaultProxy, Seen, answer, forward, lose_answer, refusal, stall
 from ..official import Official, OfficialEnd
+from ..waiting import until
+
+pytestmark = pytest.mark.timeout(500)
 
 _RECORD = """
     import os, wandb
@@ -73,7 +76,6 @@ _ENDLESS: dict[str, tuple[str, Fault]] = {
     "put-500": ("put", answer(500, _NO)),
     "put-stalls": ("put", stall),
 }
-_LONG_ENOUGH = 7.0
 
 
 def _met(proxy: FaultProxy, faults: dict[str, tuple[str, Fault]]) -> None:
@@ -116,6 +118,22 @@ def _renamed(original: Path, folder: Path, run_id: str) -> Path:
     return home
 
 
+def _until_it_asks_again(official: Official, proxy: FaultProxy, project: str, runs: list[Path]) -> OfficialEnd:
+    """How the official client stands when it has met each endless trouble, and all that it tries again twice."""
+
+    def has_asked() -> bool:
+        wanted = ((kind, run_id, 1 if fault is stall else 2) for run_id, (kind, fault) in _ENDLESS.items())
+        return all(_asked(proxy.seen, kind, run_id) >= often for kind, run_id, often in wanted)
+
+    with official.started("-p", project, *runs) as process:
+        until(lambda: process.poll() is not None or has_asked(), "it asks again about each run", 150)
+        return OfficialEnd(process.poll(), "")
+
+
+def _asked(requests: list[Seen], kind: str, run_id: str) -> int:
+    return sum(seen.kind == kind and _is_about(seen, run_id) for seen in list(requests))
+
+
 @dataclass(frozen=True)
 class Sent:
     """What became of the runs of one call: their directories by id, the official end or our document, the requests."""
@@ -149,7 +167,7 @@ class Sent:
 
     def asked(self, kind: str, run_id: str) -> int:
         """How often a request was made about a run."""
-        return sum(seen.kind == kind and _is_about(seen, run_id) for seen in self.seen)
+        return _asked(self.seen, kind, run_id)
 
 
 @dataclass(frozen=True)
@@ -186,12 +204,14 @@ def both(depot: DepotProcess, tmp_path_factory: pytest.TempPathFactory) -> Both:
         with FaultProxy(depot.url) as proxy:
             _met(proxy, faults)
             if is_ours:
-                limits = ("--timeout", "1", "--deadline", "5") if endless else ()
-                done = Backhaul(env, home).to(proxy.url).sync(folder, "-p", project, *limits, timeout=120)
+                limits = ("--deadline", "15") if endless else ()
+                done = Backhaul(env, home).to(proxy.url).sync(folder, "-p", project, *limits, timeout=150)
                 return Sent(folder, depot.data, project, list(proxy.seen), ours=done.document)
             official = Official(env, home).to(proxy.url)
             runs = sorted(folder.glob("wandb/*"))
-            end = official.sync("-p", project, *runs, timeout=_LONG_ENOUGH if endless else 120)
+            end = (
+                _until_it_asks_again(official, proxy, project, runs) if endless else official.sync("-p", project, *runs)
+            )
             return Sent(folder, depot.data, project, list(proxy.seen), official=end)
 
     with ThreadPoolExecutor() as pool:

@@ -52,7 +52,7 @@ def tool(module: str, *arguments: object, cwd: Path, **env: str) -> subprocess.C
         env=told | {"PYTHONPATH": str(_SCRIPTS), "GIT_CONFIG_GLOBAL": os.devnull, **_AUTHOR, **env},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=400,
         check=False,
     )
 

@@ -15,6 +15,9 @@ import pytest
 
 from .conftest import ROOT, copied, tool
 
+# Other programs do the work, on a machine that may have much else to do.
+pytestmark = pytest.mark.timeout(500)
+
 _RUN = next((ROOT / "tests" / "recorded" / "0.18.7").glob("offline-run-*"))
 # May be used beside, and linked with, what is under Apache-2.0, without a duty for our users' own programs.
 _COMPATIBLE = {
@@ -64,7 +67,7 @@ def _cut_off(command: Sequence[object], cwd: Path) -> subprocess.CompletedProces
     # What is imported is compiled then; all the rest need not be, for a test.
     env["PIP_NO_COMPILE"] = "1"
     return subprocess.run(
-        [*alone, *map(str, command)], cwd=cwd, env=env, capture_output=True, text=True, timeout=170, check=False
+        [*alone, *map(str, command)], cwd=cwd, env=env, capture_output=True, text=True, timeout=400, check=False
     )
 
 

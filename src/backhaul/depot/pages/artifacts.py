@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from backhaul.depot import numbers, rows
-from backhaul.depot.artifact import Artifact, Collection, Entry, Window
+from backhaul.depot import rows
+from backhaul.depot.artifact import Artifact, Collection, Entry
 from backhaul.depot.graphql.times import iso
 from backhaul.depot.model import Run
 from backhaul.depot.pages import heading, places, shown
@@ -32,25 +32,23 @@ def every(visit: Visit) -> dict[str, Any]:
 
 
 def collection(visit: Visit) -> dict[str, Any]:
-    """The versions of a collection, newest first: the newest, or those older or newer than a number."""
+    """The versions of a collection, newest first."""
     series = _collection(visit)
-    older, newer = numbers.whole(visit.text("older")), numbers.whole(visit.text("newer"))
-    asked = Window(_PAGE + 1, older if newer is None else newer, oldest_first=newer is not None)
-    found = visit.store.artifacts.members(series, asked)
-    members, goes_on = found[:_PAGE][:: -1 if asked.oldest_first else 1], len(found) > _PAGE
-    numbered = [each.version for each in members] or [asked.past or 0]
+    members = visit.store.artifacts.members(series)
+    pages = max(1, -(-len(members) // _PAGE))
+    page = visit.number("page", 1, 1, pages)
     return _place(series) | {
         "title": series.name,
         "description": series.description,
         "tags": list(series.tags),
         "portfolio": series.portfolio,
-        "total": visit.store.artifacts.count(series),
+        "total": len(members),
         "versions": [
             _row(visit, each.artifact) | {"version": f"v{each.version}", "aliases": list(each.aliases)}
-            for each in members
+            for each in members[(page - 1) * _PAGE : page * _PAGE]
         ],
-        "newer": numbered[0] if (goes_on if asked.oldest_first else older is not None) else None,
-        "older": numbered[-1] if (goes_on or asked.oldest_first) else None,
+        "page": page,
+        "pages": pages,
     }
 
 
@@ -111,12 +109,13 @@ def _place(series: Collection) -> dict[str, Any]:
 
 
 def _collection_row(visit: Visit, series: Collection) -> dict[str, Any]:
-    newest = next(iter(visit.store.artifacts.members(series, Window(1))), None)
+    members = visit.store.artifacts.members(series)
+    newest = members[0] if members else None
     return {
         "name": series.name,
         "path": places.of_collection(series),
         "portfolio": series.portfolio,
-        "versions": visit.store.artifacts.count(series),
+        "versions": len(members),
         "latest": f"v{newest.version}" if newest else None,
         "bytes": newest.artifact.size if newest else 0,
         "updated": iso(newest.artifact.updated_at if newest else series.created_at),
