@@ -73,11 +73,11 @@ class Client:
         assert reply.status == 200, reply.body
         return reply.json["data"]["upsertBucket"]["bucket"]
 
-    def upload_address(self, project: str, run: str, name: str) -> str:
+    def upload_address(self, project: str, run: str, name: str, entity: str = "tester") -> str:
         """Where a file of the run may be PUT."""
-        text = """mutation($p: String!, $r: String!, $f: [String!]!) { createRunFiles(input:
-            {entityName: "tester", projectName: $p, runName: $r, files: $f}) { runID files { name uploadUrl } } }"""
-        reply = self.query(text, {"p": project, "r": run, "f": [name]})
+        text = """mutation($e: String!, $p: String!, $r: String!, $f: [String!]!) { createRunFiles(input:
+            {entityName: $e, projectName: $p, runName: $r, files: $f}) { runID files { name uploadUrl } } }"""
+        reply = self.query(text, {"e": entity, "p": project, "r": run, "f": [name]})
         assert reply.status == 200, reply.body
         return str(reply.json["data"]["createRunFiles"]["files"][0]["uploadUrl"])
 

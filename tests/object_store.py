@@ -1,7 +1,8 @@
 """An object store for the tests: moto's server, and a door before it that is as strict as S3, and fails when told to.
 
 moto keeps objects and parts, and speaks the protocol. It looks neither at signatures nor at `Content-MD5` nor at what a
-copy is bound to, and takes bodies without a length; the door does look. What is asked of it goes over real sockets.
+copy is bound to, takes bodies without a length, and may let two at once write where nothing was; the door does look.
+What is asked of it goes over real sockets.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import http.client
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -78,6 +79,12 @@ class Door:
     """By how much the store's clock is ahead."""
     heeds_copy_conditions: bool = True
     """Whether it copies only what is as it was told; some stores do not look, as moto."""
+
+    heeds_write_conditions: bool = True
+    """Whether it writes only where nothing is, when told so; some stores write again."""
+
+    one_by_one: threading.Lock = field(default_factory=threading.Lock)
+    """Held while something is written on a condition."""
 
     _watched: list[tuple[Callable[[Asked], bool], threading.Event]] = field(default_factory=list)
 
@@ -161,7 +168,8 @@ class _Handler(BaseHTTPRequestHandler):
         if answered:
             self._say(answered[0], {"Content-Type": "application/xml"}, answered[1])
             return
-        status, told, data = self._forwarded(body)
+        with door.one_by_one if "if-none-match" in headers else nullcontext():
+            status, told, data = self._forwarded(body)
         if self.command == "GET" and data and door.cut and "/" in parts.path[1:].removeprefix(BUCKET).strip("/"):
             door.cut -= 1
             self.send_response_only(status)
@@ -189,7 +197,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _forwarded(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
         port: int = self.server.moto  # type: ignore[attr-defined]
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-        headers = {name: value for name, value in self.headers.items() if name.lower() not in _OF_THE_CONNECTION}
+        unheeded = set() if self.server.door.heeds_write_conditions else {"if-none-match"}  # type: ignore[attr-defined]
+        dropped = _OF_THE_CONNECTION | unheeded
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in dropped}
         if self.command in ("PUT", "POST"):
             headers["Content-Type"] = "application/octet-stream"  # moto takes what says that it is a form for one
         connection.request(self.command, self.path, body, headers)

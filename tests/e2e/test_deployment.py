@@ -68,7 +68,7 @@ def test_clients_of_the_balancer_notice_nothing_when_a_depot_dies(client: Client
     writer.doubt = None
     writer.check(client)
     client.open_run("rest", "r")
-    assert client.upload_address("rest", "r", "x").startswith(f"{client.url}/storage/")
+    assert client.upload_address("rest", "r", "x").startswith(f"{client.url}/:storage/")
 
 
 _CHECK_KUBERNETES = """

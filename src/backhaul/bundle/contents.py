@@ -17,6 +17,7 @@ from backhaul.runs.directory import OF_THE_SDK, RunDirectory, is_run_directory_n
 from backhaul.runs.life import RECORDING_NOTE
 from backhaul.runs.open_files import files_open_for_writing
 from backhaul.runs.payloads import dangling, recorded_payloads
+from backhaul.runs.recorded_path import recorded_path
 from backhaul.sync.checkpoints import SUFFIXES
 from backhaul.sync.ledger import SUFFIX as LEDGER
 
@@ -164,7 +165,7 @@ class _Taking:
                 self.contents.missing.append(Missing(self.at, "file", str(path), reason, needed))
 
     def _take_artifact(self, record: object) -> None:
-        listed = Path(record.manifest.manifest_file_path)  # type: ignore[attr-defined]
+        listed = recorded_path(record.manifest.manifest_file_path)  # type: ignore[attr-defined]
         name = record.name  # type: ignore[attr-defined]
         if str(listed) != "." and (there := self.places.moved(listed)) is not None:
             self._take_payload(listed, there)
@@ -177,15 +178,15 @@ class _Taking:
             try:
                 self._take_entry(entry)
             except (PayloadMissing, UnreadableFile) as error:
-                self._miss(f"{entry.path} of the artifact {name}", Path(_place_of(entry)), error)
+                self._miss(f"{entry.path} of the artifact {name}", _place_of(entry), error)
 
     def _take_entry(self, entry: Entry) -> None:
         if entry.has_content:
             found = self.places.find(entry)
             assert found.path is not None
-            self._take_payload(Path(entry.local_path), found.path)
+            self._take_payload(recorded_path(entry.local_path), found.path)
         elif self.references and entry.ref.startswith("file:"):
-            there = self.places.moved(referred := Path(_place_of(entry)))
+            there = self.places.moved(referred := _place_of(entry))
             if there is None:
                 raise PayloadMissing("The reference leads to a local file that is not there.")
             self._take_payload(referred, there)
@@ -217,8 +218,8 @@ class _Taking:
         self.contents.missing.append(Missing(self.at, what, str(path), error.message))
 
 
-def _place_of(entry: Entry) -> str:
-    return entry.local_path or unquote(urlsplit(entry.ref).path)
+def _place_of(entry: Entry) -> Path:
+    return recorded_path(entry.local_path or unquote(urlsplit(entry.ref).path))
 
 
 def _files_below(folder: Path, closed: list[OSError]) -> Iterator[Path]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
-from backhaul.depot.artifact import Artifact, Collection, Draft, Membership
+from backhaul.depot.artifact import Artifact, Collection, Draft, Membership, Window
 from backhaul.depot.model import Project, Run, RunEdit, User
 from backhaul.depot.refusal import not_found
 from backhaul.depot.store import Store
@@ -25,7 +25,7 @@ from backhaul.depot.sweeps import Agent, Sweep, SweepEdit
 READS = frozenset({
     "project", "projects", "project_facts", "run", "runs", "was_deleted", "line_counts", "batches", "batch_lines",
     "stretches", "stretch_facts", "stretch_column", "select",
-    "lines", "file", "files", "versions", "logged", "used", "users", "maker", "members", "member",
+    "lines", "file", "files", "logged", "used", "users", "maker", "member",
     "memberships", "collections", "collection", "current_manifest", "manifests", "content", "by_client",
     "named", "every", "agents",
 })  # fmt: skip
@@ -116,6 +116,15 @@ class _SeenArtifacts(_Seen):
 
     def collection_of(self, collection_id: int) -> Collection:
         return cast("Collection", self._there(self._part.collection_of(collection_id), "artifact collection"))
+
+    def members(self, series: Collection, window: Window | None = None) -> list[Membership]:
+        """Links lead to other entities: a window must not count what is hidden."""
+        if not series.portfolio or window is None:
+            return cast("list[Membership]", self._shown(self._part.members(series, window)))
+        return window.of(self.members(series))
+
+    def count(self, series: Collection) -> int:
+        return len(self.members(series)) if series.portfolio else cast("int", self._part.count(series))
 
     def manifest(self, manifest_id: int) -> Any:
         found = self._part.manifest(manifest_id)

@@ -50,19 +50,30 @@ class App:
         self._pages = Pages(services, people, tickets)
 
     def routes(self) -> list[Route | Mount]:
-        """All paths. Storage addresses carry their own permission; all else wants the key, or a page's cookie."""
-        place = "{entity}/{project}/{run}"
+        """All paths. Storage addresses carry their own permission; all else wants the key, or a page's cookie.
+
+        The pages begin with the name of an entity, which has no colon: an address that does is none of theirs. Those
+        without one that look like pages come behind them.
+        """
         return [
             Route("/graphql", self._keyed(self._answer_graphql), methods=["POST"]),
-            Route(f"/files/{place}/file_stream", self._keyed(self._take_lines), methods=["POST"]),
-            Route(f"/files/{place}/{{path:path}}", self._keyed(self._give_file, cookie=True), methods=["GET"]),
-            Route(f"/storage/{place}/{{path:path}}", self._storage.put, methods=["PUT"]),
-            Route(f"/storage/{place}/{{path:path}}", self._storage.get, methods=["GET"]),
+            Route("/files/{entity}/{project}/{run}/file_stream", self._keyed(self._take_lines), methods=["POST"]),
+            *self._file_routes("/:files", "/:storage"),
             *self._artifact_routes(),
             Route("/healthz", _healthy, methods=["GET"]),
             Route("/sdk/otel/v1/{signal}", _not_kept, methods=["POST"]),
-            Mount("/static", Assets()),
+            Mount("/:static", Assets()),
             *self._pages.routes(),
+            *self._file_routes("/files", "/storage"),
+        ]
+
+    def _file_routes(self, with_key: str, signed: str) -> list[Route]:
+        """The bytes of files of runs: for those who show the key, and by signed address."""
+        file = "{entity}/{project}/{run}/{path:path}"
+        return [
+            Route(f"{with_key}/{file}", self._keyed(self._give_file, cookie=True), methods=["GET"]),
+            Route(f"{signed}/{file}", self._storage.put, methods=["PUT"]),
+            Route(f"{signed}/{file}", self._storage.get, methods=["GET"]),
         ]
 
     def _artifact_routes(self) -> list[Route | Mount]:

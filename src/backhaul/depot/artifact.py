@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from backhaul.depot.model import Project
@@ -60,6 +60,27 @@ class Membership:
     version: int
     created_at: float
     aliases: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Some of the versions in a collection: those behind the number `past` in the order that is asked for.
+
+    Numbers grow with time, and none is given twice: so a page begins where the last one ended, whatever comes or goes
+    in between.
+    """
+
+    most: int
+    past: int | None = None
+    oldest_first: bool = False
+
+    def of(self, newest_first: Sequence[Membership]) -> list[Membership]:
+        """The same of all versions that somebody sees."""
+        found = [each for each in newest_first if self.past is None or self._is_behind(each.version, self.past)]
+        return (found[::-1] if self.oldest_first else found)[: self.most]
+
+    def _is_behind(self, version: int, past: int) -> bool:
+        return version > past if self.oldest_first else version < past
 
 
 @dataclass(frozen=True, slots=True)

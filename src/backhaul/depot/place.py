@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import time
 from contextlib import closing
@@ -14,7 +13,7 @@ from backhaul.depot.keys import Secrets
 from backhaul.depot.store import Blobs, Keeping, folders, unfinished
 from backhaul.depot.store.database import Database
 from backhaul.depot.store.folder import FolderBlobs
-from backhaul.depot.store.interface import Arrivals, Clock, Mailboxes
+from backhaul.depot.store.interface import Clock
 from backhaul.depot.store.opening import open_database, without_password
 from backhaul.depot.store.s3.place import S3Place
 from backhaul.depot.store.secrets import shared
@@ -69,32 +68,6 @@ class Place:
         except ImportError as error:
             raise PlaceRefused("s3:// needs another package: pip install 'backhaul[s3]'") from error
         return S3Blobs.at(self.blobs)
-
-    def claim(self, blobs: Blobs, secrets: Secrets) -> None:
-        """Makes the place of these blobs the depot's own. Raises PlaceRefused when it is another's."""
-        if self.blobs is not None:
-            from backhaul.depot.store.s3.blobs import S3Blobs
-
-            if isinstance(blobs, S3Blobs):
-                blobs.belong_to(hashlib.sha256(b"owner" + secrets.signing).hexdigest())
-
-    def arrivals(self, blobs: Blobs) -> Arrivals | None:
-        """What clients bring straight to the place of these blobs; None where they cannot."""
-        if self.blobs is None:
-            return None
-        from backhaul.depot.store.s3.arrivals import S3Arrivals
-        from backhaul.depot.store.s3.blobs import S3Blobs
-
-        return S3Arrivals(blobs) if isinstance(blobs, S3Blobs) else None
-
-    def mailboxes(self, blobs: Blobs) -> Mailboxes | None:
-        """Where clients bring files of runs at the place of these blobs; None where they cannot."""
-        if self.blobs is None:
-            return None
-        from backhaul.depot.store.s3.blobs import S3Blobs
-        from backhaul.depot.store.s3.mailboxes import S3Mailboxes
-
-        return S3Mailboxes(blobs) if isinstance(blobs, S3Blobs) else None
 
     def open_database(self) -> Database:
         """The database. Raises OSError when it cannot be used, RuntimeError when it belongs to a newer depot."""

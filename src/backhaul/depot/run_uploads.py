@@ -48,7 +48,7 @@ class RunUploads:
         self._mailboxes = mailboxes
         self._hands_out = hands_out
         self._clock = clock
-        self._alone = Alone("what came for the run is still being looked at; ask again")
+        self._alone = Alone("a file that came for the run is still being copied; ask again")
 
     def addresses(self, run_id: int, names: list[str]) -> dict[str, str]:
         """Where the files may be PUT, by name; those that are not told of have to pass through the depot."""
@@ -61,12 +61,11 @@ class RunUploads:
     def look(self, run_id: int, names: Collection[str] | None = None) -> None:
         """Makes files of what came for a run: of what is there and new, among `names` if they are given.
 
-        Refused with 503 when the store cannot be asked, or when others who look are taking long.
+        Refused with 503 when the store cannot be asked, or when others are taking long to copy one of these files.
         """
-        with self._alone.on(run_id):  # two would copy the same
-            for _ in range(_ROUNDS):
-                if self._look(run_id, names):
-                    return
+        for _ in range(_ROUNDS):
+            if self._look(run_id, names):
+                return
 
     def _look(self, run_id: int, names: Collection[str] | None) -> bool:
         """Whether what was found is kept now; else it was replaced meanwhile, or somebody else was first."""
@@ -79,6 +78,10 @@ class RunUploads:
             return all(list(threads.map(lambda brought: self._take(files[brought.name], brought), new)))
 
     def _take(self, file: Awaited, brought: Brought) -> bool:
+        with self._alone.on(file.id) as somebody_was:  # two would copy the same
+            return not somebody_was and self._copy(file, brought)
+
+    def _copy(self, file: Awaited, brought: Brought) -> bool:
         blob = self._mailboxes.copied(brought)
         if blob is None:
             return False

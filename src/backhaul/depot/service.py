@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import getpass
+import hashlib
 import os
 import signal
 import socket
@@ -57,7 +58,7 @@ class Depot:
             undo.callback(os.close, self._lock)
             self._blobs = place.open_blobs()
             self._secrets = place.secrets()
-            place.claim(self._blobs, self._secrets)
+            self._blobs.belong_to(hashlib.sha256(b"owner" + self._secrets.signing).hexdigest())
             self._store = place.open_store()  # the last that may fail: it has a thread, which must be ended
             undo.pop_all()
         self._signer = Signer(self._secrets.signing)
@@ -69,11 +70,11 @@ class Depot:
         self._noticer = Noticer(self._run_uploads) if self._run_uploads else None
 
     def _direct_uploads(self, place: Place) -> DirectUploads | None:
-        arrivals = place.arrivals(self._blobs)
+        arrivals = self._blobs.arrivals()
         return None if arrivals is None else DirectUploads(self._store, self._blobs, arrivals, self._hands_out(place))
 
     def _straight_files(self, place: Place) -> RunUploads | None:
-        boxes = place.mailboxes(self._blobs)
+        boxes = self._blobs.mailboxes()
         return None if boxes is None else RunUploads(self._store, self._blobs, boxes, self._hands_out(place), time.time)
 
     def _hands_out(self, place: Place) -> bool:

@@ -1,4 +1,4 @@
-"""The bytes of files: signed uploads and downloads under `/storage`, downloads with the API key under `/files`."""
+"""The bytes of files: signed uploads and downloads, and downloads with the API key."""
 
 from __future__ import annotations
 

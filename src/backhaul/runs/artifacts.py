@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from backhaul.errors import PayloadMissing, UnreadableFile
+from backhaul.runs.recorded_path import recorded_path
 from backhaul.runs.roots import AS_RECORDED, Places
 from backhaul.runs.sight import file_size
 
@@ -184,7 +185,7 @@ def _entries(manifest: Any, places: Places) -> Iterator[Entry]:
             extra=_values(item.extra),
         )
     if manifest.manifest_file_path:
-        recorded = Path(manifest.manifest_file_path)
+        recorded = recorded_path(manifest.manifest_file_path)
         there = next((path for path in places.places(recorded) if file_size(path) is not None), None)
         if there is None:
             raise PayloadMissing(f"The list of an artifact's files was recorded at {recorded} and is not there.")

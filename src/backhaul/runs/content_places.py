@@ -14,6 +14,7 @@ import xxhash
 from backhaul.errors import PayloadMissing
 from backhaul.runs.artifacts import Artifact, Entry
 from backhaul.runs.payloads import Digest, Payload, blocks_of
+from backhaul.runs.recorded_path import recorded_path
 from backhaul.runs.roots import AS_RECORDED, Roots
 from backhaul.runs.sight import file_size
 from backhaul.runs.whereabouts import Whereabouts, whereabouts_of
@@ -90,7 +91,7 @@ class ContentPlaces:
         )
 
     def _candidates(self, entry: Entry) -> Iterator[Path]:
-        recorded = Path(entry.local_path)
+        recorded = recorded_path(entry.local_path)
         yield from self.whereabouts.places(recorded)
         yield from (folder / recorded.name for folder in self.staging)
         kind, digest = "xxh128" if entry.is_xxh128 else "md5", _in_hex(entry.digest)

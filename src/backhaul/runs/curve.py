@@ -11,7 +11,7 @@ class Curve:
     """Takes a metric's values in order; keeps count, extremes and at most 128 averages over equal numbers of values.
 
     `count` counts all values, `odd` those that are NaN or infinite, which are in no average and no extreme. `last` is
-    the newest value of all.
+    the newest value of all. A whole number beyond all floating ones counts as infinite.
     """
 
     def __init__(self) -> None:
@@ -27,6 +27,7 @@ class Curve:
 
     def add(self, value: float) -> None:
         """Take the next value."""
+        value = _floating(value)
         self.count += 1
         self.last = value
         if not math.isfinite(value):
@@ -50,3 +51,10 @@ class Curve:
         if len(self._sums) == _MOST_POINTS:
             self._sums = [left + right for left, right in zip(self._sums[::2], self._sums[1::2], strict=True)]
             self._per_point *= 2
+
+
+def _floating(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf

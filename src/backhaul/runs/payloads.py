@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from backhaul.errors import PayloadMissing, UnreadableFile
+from backhaul.runs.recorded_path import recorded_path
 from backhaul.runs.roots import AS_RECORDED, Roots
 from backhaul.runs.sight import file_size, is_folder, link_of
 from backhaul.runs.whereabouts import whereabouts_of
@@ -48,25 +49,30 @@ def recorded_payloads(
     the whole folder and did not log each name. Links are followed: `run.save` makes links to the originals, which may
     have been moved with the run, or lie under other `roots`.
     """
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            continue
-        seen.add(name)
-        payload = _named(files, name, roots)
-        if payload is not None:
-            yield payload
-        elif not (all_on_disk and _GLOB_CHARACTERS & set(name)) and not is_folder(files / name):
-            yield _missing(files, name)
+    for name in saved_names(files, names, all_on_disk=all_on_disk):
+        yield _named(files, name, roots) or _missing(files, name)
+
+
+def saved_names(files: Path, names: Iterable[str], *, all_on_disk: bool) -> Iterator[str]:
+    """The names of the files that the log names, there or gone; with `all_on_disk`, then those of all that lie there.
+
+    A folder is no file: `run.save("out/*")` names all that matches. Nor is a pattern, which the Python engine logged
+    as it was given, nor a pipe or socket that lies in the folder.
+    """
+    seen = dict.fromkeys(_name_here(files, name) for name in names)
+    for name in seen:
+        no_file = (all_on_disk and _GLOB_CHARACTERS & set(name)) or is_folder(files / name)
+        if not no_file or _named(files, name, AS_RECORDED) is not None:
+            yield name
     for name in names_on_disk(files) if all_on_disk else ():
-        # What is neither file nor link is nothing that a run saves: a pipe, a socket.
-        if name not in seen and (file_size(files / name) is not None or link_of(files / name) is not None):
-            yield _named(files, name, roots) or _missing(files, name)
+        if name not in seen and _lies_there(files / name):
+            yield name
 
 
 def saved_folders(files: Path, names: Iterable[str]) -> list[str]:
     """The names that the log gives to folders: `run.save("out/*")` names all that matches, and servers keep files."""
-    return [name for name in dict.fromkeys(names) if is_folder(files / name)]
+    here = dict.fromkeys(_name_here(files, name) for name in names)
+    return [name for name in here if is_folder(files / name)]
 
 
 def digest_of(payload: Payload) -> Digest:
@@ -98,6 +104,16 @@ def blocks_of(payload: Payload) -> Iterator[bytes]:
         raise UnreadableFile(f"{payload.path} cannot be read: {error.strerror or error}") from error
 
 
+def _name_here(files: Path, name: str) -> str:
+    r"""A logged name; `media\table.json` of a log from Windows as servers and this system call it, if it lies there."""
+    here = name.replace("\\", "/")
+    return here if here != name and _lies_there(files / here) and not _lies_there(files / name) else name
+
+
+def _lies_there(path: Path) -> bool:
+    return file_size(path) is not None or link_of(path) is not None or is_folder(path)
+
+
 def _named(files: Path, name: str, roots: Roots) -> Payload | None:
     relative = PurePosixPath(name)
     if relative.is_absolute() or ".." in relative.parts:
@@ -113,7 +129,8 @@ def saved_at(path: Path, files: Path, roots: Roots = AS_RECORDED) -> Path | None
     """
     if file_size(path) is not None:
         return path
-    link = link_of(path)
+    target = link_of(path)
+    link = None if target is None else recorded_path(str(target))
     if link is None or not link.is_absolute():
         return None
     return next((place for place in whereabouts_of(files, roots).places(link) if file_size(place) is not None), None)

@@ -10,7 +10,8 @@ from typing import Any
 from backhaul.errors import PayloadMissing, UnreadableFile
 from backhaul.runs.artifacts import Entry, artifact_of
 from backhaul.runs.content_places import ContentPlaces
-from backhaul.runs.payloads import names_on_disk, saved_at
+from backhaul.runs.payloads import saved_at, saved_names
+from backhaul.runs.recorded_path import recorded_path
 from backhaul.runs.sight import file_size, link_of
 
 
@@ -50,13 +51,11 @@ class LoggedArtifact:
 def logged_files(files: Path, names: Iterable[str], *, all_on_disk: bool) -> Iterator[LoggedFile]:
     """The files of these names under `files`, then, with `all_on_disk`, every other one that lies there.
 
-    The Python engine (SDK to 0.17) did not log each name. Names that lead out of the folder are missing ones.
+    The Python engine (SDK to 0.17) did not log each name. Names that lead out of the folder are missing ones; those of
+    folders and patterns are none (`saved_names`).
     """
-    seen = dict.fromkeys(names)
-    for name in seen:
+    for name in saved_names(files, names, all_on_disk=all_on_disk):
         yield _logged(files, name)
-    if all_on_disk:
-        yield from (_logged(files, name) for name in names_on_disk(files) if name not in seen)
 
 
 def logged_artifact(record: Any, places: ContentPlaces) -> LoggedArtifact:
@@ -65,15 +64,16 @@ def logged_artifact(record: Any, places: ContentPlaces) -> LoggedArtifact:
         entries = artifact_of(record, places.whereabouts).entries
     except (PayloadMissing, UnreadableFile):
         # The list of the files is itself a file, and it is gone.
-        listed = Path(record.manifest.manifest_file_path)
+        listed = recorded_path(record.manifest.manifest_file_path)
         return LoggedArtifact(record.name, record.type, tuple(record.aliases), 0, (listed,))
-    missing = tuple(Path(entry.local_path) for entry in entries if entry.has_content and not _is_there(entry, places))
+    gone = (entry for entry in entries if entry.has_content and not _is_there(entry, places))
+    missing = tuple(recorded_path(entry.local_path) for entry in gone)
     size = sum(entry.size for entry in entries if entry.has_content)
     return LoggedArtifact(record.name, record.type, tuple(record.aliases), len(entries), missing, size)
 
 
 def _is_there(entry: Entry, places: ContentPlaces) -> bool:
-    there = places.moved(Path(entry.local_path))
+    there = places.moved(recorded_path(entry.local_path))
     # Of the recorded size, so most likely what it was; to read contents of gigabytes is a sync's business.
     if there is not None and file_size(there) == entry.size:
         return True

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from backhaul.errors import UsageError
+from backhaul.runs.recorded_path import recorded_path
 
 BUNDLE_NOTE = "backhaul-bundle-"
 # The top of a bundle is the folder above the folder of run directories: TOP/wandb/RUN/files.
@@ -56,9 +57,9 @@ def roots_of(texts: Iterable[str]) -> Roots:
     moves = []
     for text in texts:
         old, equals, new = text.partition("=")
-        if not equals or not new or not Path(old).is_absolute():
+        if not equals or not new or not recorded_path(old).is_absolute():
             raise UsageError(f"{text!r} is no root; write OLD=NEW, with the absolute folder that was recorded as OLD.")
-        moves.append((Path(old), Path(new).absolute()))
+        moves.append((recorded_path(old), Path(new).absolute()))
     return Roots(tuple(moves))
 
 

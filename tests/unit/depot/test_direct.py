@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 import pytest
 
 from backhaul.depot.addresses import LIFETIME
-from backhaul.depot.store.s3.arrivals import S3Arrivals
 from backhaul.depot.store.s3.blobs import S3Blobs
 from backhaul.depot.store.s3.bucket import Bucket
 from backhaul.depot.store.s3.place import S3Place
@@ -334,7 +333,7 @@ def test_addresses_are_for_the_endpoint_that_clients_reach(door: Door, moto_port
 def test_where_etags_are_no_md5s_the_bytes_are_read(door: Door) -> None:
     """As with a managed key; once for each object."""
     blobs = S3Blobs(Bucket(door.place()), plain_etags=False)
-    arrivals = S3Arrivals(blobs)
+    arrivals = blobs.arrivals()
     kept = blobs.keep(_CONTENT)
     door.seen.clear()
     for _ in range(2):

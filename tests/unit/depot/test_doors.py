@@ -172,7 +172,10 @@ _OWN_TWIN = _statuses(inside=200, viewer=200, stranger=200, nobody=401)
 _PLACE = "/{entity}/{project}"
 _DOORS: dict[tuple[str, str], dict[str, int]] = {
     ("POST", "/files" + _PLACE + "/{run}/file_stream"): _WRITE,
+    ("GET", "/:files" + _PLACE + "/{run}/{path:path}"): _READ,
     ("GET", "/files" + _PLACE + "/{run}/{path:path}"): _READ,
+    ("PUT", "/:storage" + _PLACE + "/{run}/{path:path}"): _SIGNED,
+    ("GET", "/:storage" + _PLACE + "/{run}/{path:path}"): _SIGNED,
     ("GET", "/artifactsV2/{region}/{entity}/{project}/{collection}/{birth}/{md5}/{name:path}"): _READ,
     ("PUT", "/storage" + _PLACE + "/{run}/{path:path}"): _SIGNED,
     ("GET", "/storage" + _PLACE + "/{run}/{path:path}"): _SIGNED,
@@ -208,7 +211,7 @@ def _routes(tmp_path: Path) -> list[tuple[str, str]]:
     depot = Depot(Place(tmp_path), entity="tester")
     try:
         routes = depot.app().routes
-        assert [each.path for each in routes if isinstance(each, Mount)] == ["/static"]
+        assert [each.path for each in routes if isinstance(each, Mount)] == ["/:static"]
         plain = [each for each in routes if isinstance(each, Route) and each.path != "/graphql"]
         assert len(plain) + 2 == len(routes)
         found = [(method, each.path) for each in plain for method in sorted((each.methods or set()) - {"HEAD"})]
@@ -236,7 +239,9 @@ def test_every_route_answers_each_role_by_its_rule(lab: Lab, tmp_path: Path) -> 
     for method, path in _routes(tmp_path):
         rule, address = _rule(method, path), _filled(lab, path)
         for who, client in lab.clients.items():
-            keyed = "entity" not in path or path.startswith(("/files", "/artifactsV2", "/storage"))
+            keyed = "entity" not in path or path.startswith(
+                ("/:files", "/:storage", "/files", "/artifactsV2", "/storage")
+            )
             shown = {"Authorization": client.authorization} if keyed and rule not in (_OWN_PAGE, _OWN_TWIN) else {}
             if not shown and who in cookies:
                 shown = {"Cookie": cookies[who]}
@@ -386,7 +391,7 @@ def test_every_method_of_the_store_has_a_rule() -> None:
         "put_content", "put_contents", "inherit", "put_stretch", "rely_on", "abandon", "drop_manifests", "strays",
         "settle", "deletions", "refresh_facets", "make", "make_agent", "beat", "propose",
     }  # fmt: skip
-    guarded = {"get", "collection_of", "manifest", "artifacts", "sweeps", "agent"}
+    guarded = {"get", "collection_of", "members", "count", "manifest", "artifacts", "sweeps", "agent"}
     methods = {name for part in (Store, Artifacts, Sweeps) for name in vars(part) if not name.startswith("_")}
     assert methods == writes | access.READS | guarded
     by_entity = {

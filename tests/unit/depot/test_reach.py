@@ -75,7 +75,7 @@ def _address(client: Client) -> str:
         files(names: [\\"a\\"]) { edges { node { url(upload: true) } } } } } }"}""".replace("\n", " ")
     reply: Any = client.keyed("POST", "/graphql", text.encode(), Host="depot.lan", **_FORWARDED)
     assert reply.status == 200, reply.body
-    return str(reply.json["data"]["project"]["run"]["files"]["edges"][0]["node"]["url"]).partition("/storage")[0]
+    return str(reply.json["data"]["project"]["run"]["files"]["edges"][0]["node"]["url"]).partition("/:storage")[0]
 
 
 def test_nobody_is_believed_who_is_no_trusted_proxy(served: Served) -> None:

@@ -15,18 +15,18 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from backhaul.depot import alone
 from backhaul.depot.addresses import LIFETIME
 from backhaul.depot.manifests import Manifests
 from backhaul.depot.model import RunEdit
 from backhaul.depot.noticer import Noticer
 from backhaul.depot.refusal import Refused
-from backhaul.depot.run_uploads import RunUploads
+from backhaul.depot.run_uploads import RunUploads, _mailbox
 from backhaul.depot.store.interface import BROUGHT_AFTER
 from backhaul.depot.store.leaving import GRACE
 from backhaul.depot.store.opening import open_store
 from backhaul.depot.store.s3.blobs import S3Blobs
 from backhaul.depot.store.s3.bucket import Bucket
-from backhaul.depot.store.s3.mailboxes import S3Mailboxes
 from backhaul.depot.store.s3.place import S3Place
 from backhaul.depot.store.sql_store import SqlStore
 from backhaul.depot.sweep import Sweep
@@ -58,7 +58,7 @@ class House:
 
     def made(self) -> RunUploads:
         """Another depot over the same."""
-        return RunUploads(self.store, self.blobs, S3Mailboxes(self.blobs), True, lambda: self.now)
+        return RunUploads(self.store, self.blobs, self.blobs.mailboxes(), True, lambda: self.now)
 
     @property
     def sweep(self) -> Sweep:
@@ -238,6 +238,7 @@ def test_many_files_are_looked_for_in_lists(house: House, monkeypatch: pytest.Mo
 def test_where_etags_are_no_md5s_the_copy_is_read(house: House) -> None:
     """As with a managed key."""
     house.blobs.plain_etags = False
+    house.uploads = house.made()
     house.bring(b"some")
     house.uploads.look(house.run)
     assert house.read() == b"some"
@@ -375,3 +376,44 @@ def test_the_noticer_goes_on_after_a_refusal_and_takes_no_more_than_its_bound() 
         go_on.set()
         assert done.wait(30)
     assert looked == [(1, {"a"}), (2, {"b"})]
+
+
+def test_who_asks_for_other_files_does_not_wait_for_a_large_one_that_is_copied(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asks for that file, or for all, waits for the copy and makes no second one; for too long, it is 503."""
+    monkeypatch.setattr(alone, "_PATIENCE", 0)
+    small, begun, may_end = "media/small.png", threading.Event(), threading.Event()
+    house.bring(b"large")
+    house.bring(b"small", house.address(small))
+    large = f"{house.place.prefix}{_mailbox_of(house, _IMAGE)}"
+    copies: list[str] = []
+
+    def fault(asked: Asked) -> None:
+        source = asked.headers.get("x-amz-copy-source", "")
+        if source.endswith(large):
+            copies.append(source)
+            begun.set()
+            assert may_end.wait(60)
+
+    house.door.fault = fault
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(house.uploads.look, house.run, [_IMAGE])
+        assert begun.wait(60)
+        house.uploads.look(house.run, [small])
+        assert house.read(small) == b"small"
+        for names in (None, [_IMAGE]):
+            with pytest.raises(Refused, match="still being copied") as refused:
+                house.uploads.look(house.run, names)
+            assert refused.value.status == 503
+        monkeypatch.setattr(alone, "_PATIENCE", 60)
+        second = threads.submit(house.uploads.look, house.run)
+        may_end.set()
+        first.result()
+        second.result()
+    assert (house.read(), len(copies)) == (b"large", 1)
+
+
+def _mailbox_of(house: House, name: str) -> str:
+    (file,) = house.store.awaited.still(house.run, [name])
+    return _mailbox(file)

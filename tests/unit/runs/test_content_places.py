@@ -44,10 +44,17 @@ def _put(path: Path, content: bytes = _CONTENT) -> Path:
         "named/data/a.bin",
     ],
 )
-def test_a_content_is_found_where_it_lies_now(tmp_path: Path, where: str) -> None:
-    """In the staging folder, the cache, the run's own files, a moved tree, and under a root that the user names."""
+@pytest.mark.parametrize(
+    ("old", "recorded"),
+    [("/gone/project", "/gone/project/data/a.bin"), (r"C:\gone\project", r"C:\gone\project\data\a.bin")],
+)
+def test_a_content_is_found_where_it_lies_now(tmp_path: Path, where: str, old: str, recorded: str) -> None:
+    """In the staging folder, the cache, the run's own files, a moved tree, and under a root that the user names.
+
+    The log may be one from Windows.
+    """
     path = _put(tmp_path / where)
-    found = _places(tmp_path, f"/gone/project={tmp_path / 'named'}").content(_entry())
+    found = _places(tmp_path, f"{old}={tmp_path / 'named'}").content(_entry(local_path=recorded))
     assert (found.payload.path, found.digest.md5) == (path, _MD5)
 
 

@@ -46,3 +46,9 @@ def test_memory_does_not_grow() -> None:
     for _ in range(100_000):
         curve.add(1.0)
     assert sys.getsizeof(curve._sums) <= 2 * before
+
+
+def test_a_whole_number_beyond_all_floating_ones_is_infinite() -> None:
+    """Old SDKs let `10**400` through; the picture of the run must not break by it."""
+    curve = _curve([1.0, 10**400, -(10**400)])
+    assert (curve.count, curve.odd, curve.max, curve.last) == (3, 2, 1.0, -math.inf)

@@ -9,7 +9,7 @@ import pytest
 from backhaul.errors import PayloadMissing, UnreadableFile
 from backhaul.runs.artifacts import Entry, artifact_of
 from backhaul.runs.content_places import content_places
-from backhaul.runs.payloads import Payload, recorded_payloads
+from backhaul.runs.payloads import Payload, recorded_payloads, saved_folders
 from backhaul.runs.recorded_files import logged_artifact, logged_files
 from backhaul.wandblog.schema import ArtifactRecord
 
@@ -61,3 +61,30 @@ def test_a_link_that_leads_nowhere_is_missing_also_when_only_a_pattern_names_it(
         f"The run saved model.pt, which is not at {files}/model.pt (a link to /nowhere/model.pt, which is not there)."
     ]
     assert [each for each in found if isinstance(each, Payload)] == [Payload("there.txt", files / "there.txt")]
+
+
+def test_a_name_with_the_backslashes_of_windows_is_the_file_that_lies_below(files: Path) -> None:
+    """The SDK logs `media\\table.json` there, and a server's name for it has slashes; a literal name goes before it."""
+    (files / "media" / "table").mkdir(parents=True)
+    (files / "media" / "table" / "a.json").write_text("xy")
+    (files / "literal\\a.json").write_text("x")
+    names = ["media\\table", "media\\table\\a.json", "literal\\a.json", "..\\there.txt", "gone\\b.json"]
+    sent = list(recorded_payloads(files, names, all_on_disk=False))
+    assert [each for each in sent if isinstance(each, Payload)] == [
+        Payload("media/table/a.json", files / "media/table/a.json"),
+        Payload("literal\\a.json", files / "literal\\a.json"),
+    ]
+    assert [file.name for file in logged_files(files, names, all_on_disk=False) if not file.present] == names[3:]
+    assert saved_folders(files, names) == ["media/table"]
+
+
+def test_only_what_is_sent_or_missing_is_listed_as_a_file(files: Path) -> None:
+    """`run.save("out/*")` names a folder, or is itself what the Python engine logged: neither of them is gone."""
+    (files / "out").mkdir()
+    (files / "out" / "saved.txt").write_text("xy")
+    (files / "gone.pt").symlink_to("/nowhere/gone.pt")
+    names = ["out", "out/saved.txt", "out/*", "there.txt", "there.txt"]
+    listed = [(file.name, file.size) for file in logged_files(files, names, all_on_disk=True)]
+    assert listed == [("out/saved.txt", 2), ("there.txt", 1), ("gone.pt", None)]
+    sent = recorded_payloads(files, names, all_on_disk=True)
+    assert [each.name for each in sent if isinstance(each, Payload)] == ["out/saved.txt", "there.txt"]

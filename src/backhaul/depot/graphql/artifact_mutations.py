@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from backhaul.depot.addresses import ManifestTarget
-from backhaul.depot.artifact import Artifact, Draft, Manifest
+from backhaul.depot.artifact import Artifact, Draft, Manifest, Window
 from backhaul.depot.graphql import identifiers
 from backhaul.depot.graphql.artifact_uploads import ARTIFACT_UPLOADS
 from backhaul.depot.graphql.artifacts import Kind, artifact_id, find_artifact, number_of
@@ -141,8 +141,8 @@ def _completed(context: Context, artifact: Artifact) -> Manifest:
     parts = store.manifests(artifact.id)
     base_id = next((part.base_id for part in parts if part.base_id), None)
     if base_id is None and parts[0].kind == "INCREMENTAL":
-        before = next(iter(store.versions(artifact.collection)), None)
-        base_id = before.id if before else None
+        before = next(iter(store.members(artifact.collection, Window(1))), None)
+        base_id = before.artifact.id if before else None
     base = store.current_manifest(base_id) if base_id is not None else None
     if base_id is not None and base is None:
         raise Refused("the artifact cannot be committed: the version that it adds to was deleted", 409)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from backhaul.depot.artifact import LATEST, Artifact, Collection, Membership
+from backhaul.depot import numbers
+from backhaul.depot.artifact import LATEST, Artifact, Collection, Membership, Window
 from backhaul.depot.graphql.artifacts import Kind, alias_nodes, artifact_files, tag_node
-from backhaul.depot.graphql.connections import connection
+from backhaul.depot.graphql.connections import connection, window
 from backhaul.depot.graphql.context import Args, Context, Resolvers, text
 from backhaul.depot.graphql.filters import parse_filters
 from backhaul.depot.graphql.identifiers import encode
@@ -33,23 +35,37 @@ def kinds(project: Project, context: Context) -> list[Kind]:
 
 
 def _versions(series: Collection, context: Context, args: Args) -> Any:
-    """The versions, newest first, each with its number here."""
-    found = [each for each in context.store.artifacts.members(series) if _matches(each, args)]
-    order = text(args, "order")
-    if order and not order.startswith("-"):  # numbers and times grow together, so that either is the reverse
-        found.reverse()
-    page = connection(found, args, lambda each: each.artifact)
-    for edge, each in zip(page["edges"], found[int(page["pageInfo"]["startCursor"]) :], strict=False):
-        edge["version"] = f"v{each.version}"
-    return page
+    """The versions, newest first, each with its number here, which is its cursor as well."""
+    store, (tags, hit) = context.store.artifacts, _tags(args)
+    order, after, size = text(args, "order") or "-", text(args, "after"), window(args)[1]
+    # Numbers and times grow together, so that either is the reverse.
+    asked = Window(size + 1, numbers.whole(after or ""), oldest_first=not order.startswith("-"))
+    if tags:
+        every = [each for each in store.members(series) if hit(tag in each.artifact.tags for tag in tags)]
+        found, total = asked.of(every), len(every)
+    else:
+        found, total = store.members(series, asked), store.count(series)
+    return _page(found[:size], total, after, is_last=len(found) <= size)
 
 
-def _matches(membership: Membership, args: Args) -> bool:
-    """Whether the version fulfils filters such as `{"state": "COMMITTED", "tags": {"$in": [...]}}`, as far as known."""
+def _page(found: list[Membership], total: int, after: str | None, *, is_last: bool) -> Any:
+    edges = [{"node": each.artifact, "cursor": str(each.version), "version": f"v{each.version}"} for each in found]
+    ends = {"startCursor": edges[0]["cursor"], "endCursor": edges[-1]["cursor"]} if edges else {"endCursor": after}
+    return {
+        "totalCount": total,
+        "edges": edges,
+        "pageInfo": ends | {"hasNextPage": not is_last, "hasPreviousPage": after is not None},
+    }
+
+
+def _tags(args: Args) -> tuple[list[Any], Callable[[Iterable[bool]], bool]]:
+    """The tags in filters such as `{"state": "COMMITTED", "tags": {"$in": [...]}}`, and how many of them must be there.
+
+    All else in a filter is true of all versions, or not known.
+    """
     wanted = parse_filters(text(args, "filters")).get("tags") or {}
     names = (wanted.get("$in") or wanted.get("$all") or []) if isinstance(wanted, dict) else [wanted]
-    hit = all if isinstance(wanted, dict) and "$all" in wanted else any
-    return not names or hit(name in membership.artifact.tags for name in names)
+    return names, all if isinstance(wanted, dict) and "$all" in wanted else any
 
 
 def _series_membership(series: Collection, context: Context, args: Args) -> Any:
@@ -62,7 +78,8 @@ def _series_aliases(series: Collection, context: Context, args: Args) -> Any:
 
 
 def _newest(series: Collection, context: Context, _args: Args) -> Artifact | None:
-    return next(iter(context.store.artifacts.versions(series)), None)
+    found = context.store.artifacts.members(series, Window(1))
+    return found[0].artifact if found else None
 
 
 PORTFOLIO: Resolvers = {

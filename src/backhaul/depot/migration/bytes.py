@@ -11,8 +11,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from backhaul.depot.migration.source import Source
-from backhaul.depot.store.s3.blobs import S3Blobs, md5_of
+from backhaul.depot.store.s3.blobs import S3Blobs
 from backhaul.depot.store.s3.bucket import Found, Missing
+from backhaul.depot.store.s3.reading import md5_of
 from backhaul.depot.store.s3.writing import Draft
 
 _AT_ONCE = 8

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from backhaul.depot import rows
-from backhaul.depot.artifact import Artifact, Collection, Entry
+from backhaul.depot import numbers, rows
+from backhaul.depot.artifact import Artifact, Collection, Entry, Window
 from backhaul.depot.graphql.times import iso
 from backhaul.depot.model import Run
 from backhaul.depot.pages import heading, places, shown
@@ -32,23 +32,25 @@ def every(visit: Visit) -> dict[str, Any]:
 
 
 def collection(visit: Visit) -> dict[str, Any]:
-    """The versions of a collection, newest first."""
+    """The versions of a collection, newest first: the newest, or those older or newer than a number."""
     series = _collection(visit)
-    members = visit.store.artifacts.members(series)
-    pages = max(1, -(-len(members) // _PAGE))
-    page = visit.number("page", 1, 1, pages)
+    older, newer = numbers.whole(visit.text("older")), numbers.whole(visit.text("newer"))
+    asked = Window(_PAGE + 1, older if newer is None else newer, oldest_first=newer is not None)
+    found = visit.store.artifacts.members(series, asked)
+    members, goes_on = found[:_PAGE][:: -1 if asked.oldest_first else 1], len(found) > _PAGE
+    numbered = [each.version for each in members] or [asked.past or 0]
     return _place(series) | {
         "title": series.name,
         "description": series.description,
         "tags": list(series.tags),
         "portfolio": series.portfolio,
-        "total": len(members),
+        "total": visit.store.artifacts.count(series),
         "versions": [
             _row(visit, each.artifact) | {"version": f"v{each.version}", "aliases": list(each.aliases)}
-            for each in members[(page - 1) * _PAGE : page * _PAGE]
+            for each in members
         ],
-        "page": page,
-        "pages": pages,
+        "newer": numbered[0] if (goes_on if asked.oldest_first else older is not None) else None,
+        "older": numbered[-1] if (goes_on or asked.oldest_first) else None,
     }
 
 
@@ -109,13 +111,12 @@ def _place(series: Collection) -> dict[str, Any]:
 
 
 def _collection_row(visit: Visit, series: Collection) -> dict[str, Any]:
-    members = visit.store.artifacts.members(series)
-    newest = members[0] if members else None
+    newest = next(iter(visit.store.artifacts.members(series, Window(1))), None)
     return {
         "name": series.name,
         "path": places.of_collection(series),
         "portfolio": series.portfolio,
-        "versions": len(members),
+        "versions": visit.store.artifacts.count(series),
         "latest": f"v{newest.version}" if newest else None,
         "bytes": newest.artifact.size if newest else 0,
         "updated": iso(newest.artifact.updated_at if newest else series.created_at),

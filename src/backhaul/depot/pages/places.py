@@ -24,7 +24,7 @@ def of_run(run: Run) -> str:
 
 def of_file(run: Run, name: str) -> str:
     """Where the bytes of a run's file are got."""
-    return f"{_path('files', run.project.entity, run.project.name, run.name)}/{quote(name)}"
+    return f"/:files{_path(run.project.entity, run.project.name, run.name)}/{quote(name)}"
 
 
 def of_artifacts(project: Project) -> str:

@@ -53,15 +53,6 @@ def by_client(connection: Connection, client_id: str) -> Artifact | None:
     return _one(connection, "a.client_id = ? ORDER BY a.id DESC", client_id)
 
 
-def versions(connection: Connection, collection_id: int) -> list[Artifact]:
-    """The committed versions, newest first."""
-    return many(
-        connection,
-        "a.collection_id = ? AND a.committed AND a.deleted_at IS NULL ORDER BY a.version DESC",
-        collection_id,
-    )
-
-
 def logged(connection: Connection, run_id: int) -> list[Artifact]:
     """The committed versions that a run brought."""
     return many(

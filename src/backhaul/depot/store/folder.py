@@ -53,6 +53,15 @@ class FolderBlobs:
         if missing:
             folders.sync(self._root)
 
+    def belong_to(self, owner: str) -> None:
+        """See `Blobs`. A folder is the depot's who holds its lock (`Place.lock`)."""
+
+    def arrivals(self) -> None:
+        """See `Blobs`. Nobody else can write there."""
+
+    def mailboxes(self) -> None:
+        """See `Blobs`. Nobody else can write there."""
+
     async def receive(self, chunks: AsyncIterator[bytes], accept: Accept, keep: Keep) -> Blob:
         """See `Blobs`. A full disk is refused with 507, one that fails otherwise with 503."""
         with self._draft() as draft:

@@ -6,29 +6,39 @@ import json
 from typing import Any
 
 from backhaul.depot import numbers
-from backhaul.depot.artifact import LATEST, Artifact, Collection, Membership
+from backhaul.depot.artifact import LATEST, Artifact, Collection, Membership, Window
 from backhaul.depot.model import Project
 from backhaul.depot.refusal import Refused, not_found
 from backhaul.depot.store import artifacts
-from backhaul.depot.store.database import Connection, locked
+from backhaul.depot.store.database import Connection, locked, portions
 
+_SHOWN = "a.collection_id = ? AND a.committed AND a.deleted_at IS NULL"
 _GOES_BY = (
     "(a.version = ? OR a.digest = ? OR a.id = (SELECT artifact_id FROM aliases WHERE collection_id = ? AND alias = ?))"
 )
+_LINKED_GOES_BY = (
+    "(l.version = ? OR EXISTS (SELECT 1 FROM artifacts a WHERE a.id = l.artifact_id AND a.digest = ?)"
+    " OR l.artifact_id = (SELECT artifact_id FROM aliases WHERE collection_id = ? AND alias = ?))"
+)
 
 
-def members(connection: Connection, series: Collection) -> list[Membership]:
-    """The versions in a collection, newest first."""
-    return _linked(connection, series) if series.portfolio else _logged(connection, series)
+def members(connection: Connection, series: Collection, window: Window | None = None) -> list[Membership]:
+    """The versions in a collection, newest first; or those in a window, in its order."""
+    return _some(connection, series, *_bounds(window, "l.version" if series.portfolio else "a.version"))
+
+
+def count(connection: Connection, series: Collection) -> int:
+    """How many versions are in a collection."""
+    where = "links WHERE collection_id = ?" if series.portfolio else f"artifacts a WHERE {_SHOWN}"
+    (found,) = connection.execute(f"SELECT count(*) FROM {where}", (series.id,)).fetchone()
+    return int(found)
 
 
 def member(connection: Connection, series: Collection, alias: str) -> Membership | None:
     """The version that goes by an alias, its number there (`v3`) or its digest."""
     number = numbers.whole(alias[1:]) if alias[:1] == "v" else None
-    if series.portfolio:
-        found = _linked(connection, series)
-    else:
-        found = _logged(connection, series, _GOES_BY, number, alias, series.id, alias)
+    narrowed = _LINKED_GOES_BY if series.portfolio else _GOES_BY
+    found = _some(connection, series, narrowed, number, alias, series.id, alias)
     tests = (
         lambda each: alias in each.aliases,
         lambda each: each.version == number,
@@ -37,23 +47,36 @@ def member(connection: Connection, series: Collection, alias: str) -> Membership
     return next((each for test in tests for each in found if test(each)), None)
 
 
-def _logged(connection: Connection, series: Collection, narrowed: str = "TRUE", *values: Any) -> list[Membership]:
-    condition = f"a.collection_id = ? AND a.committed AND a.deleted_at IS NULL AND {narrowed} ORDER BY a.version DESC"
-    found = map(_own, artifacts.many(connection, condition, series.id, *values))
+def _bounds(window: Window | None, number: str) -> tuple[Any, ...]:
+    """A condition with what comes behind it, and its values."""
+    if window is None:
+        return (f"TRUE ORDER BY {number} DESC",)
+    comparison, order = (">", "ASC") if window.oldest_first else ("<", "DESC")
+    if window.past is None:
+        return f"TRUE ORDER BY {number} {order} LIMIT ?", window.most
+    return f"{number} {comparison} ? ORDER BY {number} {order} LIMIT ?", window.past, window.most
+
+
+def _some(connection: Connection, series: Collection, narrowed: str, *values: Any) -> list[Membership]:
+    if series.portfolio:
+        return _linked(connection, series, narrowed, *values)
+    found = map(_own, artifacts.many(connection, f"{_SHOWN} AND {narrowed}", series.id, *values))
     return [membership for membership in found if membership]
 
 
-def _linked(connection: Connection, series: Collection) -> list[Membership]:
-    linked = "a.id IN (SELECT artifact_id FROM links WHERE collection_id = ?)"
-    found = {artifact.id: artifact for artifact in artifacts.many(connection, linked, series.id)}
+def _linked(connection: Connection, series: Collection, narrowed: str, *values: Any) -> list[Membership]:
+    query = f"SELECT artifact_id, version, created_at FROM links l WHERE collection_id = ? AND {narrowed}"
+    links = connection.execute(query, (series.id, *values)).fetchall()
+    found: dict[int, Artifact] = {}
     names: dict[int, list[str]] = {}
-    query = "SELECT artifact_id, alias FROM aliases WHERE collection_id = ? ORDER BY alias"
-    for artifact_id, alias in connection.execute(query, (series.id,)):
-        names.setdefault(artifact_id, []).append(alias)
-    query = "SELECT artifact_id, version, created_at FROM links WHERE collection_id = ? ORDER BY version DESC"
+    for places, ids in portions([artifact_id for artifact_id, _, _ in links]):
+        found |= {artifact.id: artifact for artifact in artifacts.many(connection, f"a.id IN ({places})", *ids)}
+        query = f"SELECT artifact_id, alias FROM aliases WHERE collection_id = ? AND artifact_id IN ({places})"
+        for artifact_id, alias in connection.execute(f"{query} ORDER BY alias", (series.id, *ids)):
+            names.setdefault(artifact_id, []).append(alias)
     return [
         Membership(series, found[artifact_id], version, made, tuple(names.get(artifact_id, ())))
-        for artifact_id, version, made in connection.execute(query, (series.id,))
+        for artifact_id, version, made in links
     ]
 
 

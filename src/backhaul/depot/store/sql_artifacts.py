@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backhaul.depot.artifact import Artifact, Collection, Content, Draft, Entry, Manifest, Membership, Stray
+from backhaul.depot.artifact import Artifact, Collection, Content, Draft, Entry, Manifest, Membership, Stray, Window
 from backhaul.depot.model import Blob, Run
 from backhaul.depot.store import artifacts, contents, memberships, runs, strays
 from backhaul.depot.store.database import Connection, Database
@@ -33,10 +33,6 @@ class SqlArtifacts:
     def by_client(self, client_id: str) -> Artifact | None:
         """See `Artifacts`."""
         return self._database.read(lambda c: artifacts.by_client(c, client_id))
-
-    def versions(self, series: Collection) -> list[Artifact]:
-        """See `Artifacts`."""
-        return self._database.read(lambda c: artifacts.versions(c, series.id))
 
     def logged(self, run_id: int) -> list[Artifact]:
         """See `Artifacts`."""
@@ -87,9 +83,13 @@ class SqlArtifacts:
         """See `Artifacts`."""
         return self._database.read(lambda c: artifacts.collection_of(c, collection_id))
 
-    def members(self, series: Collection) -> list[Membership]:
+    def members(self, series: Collection, window: Window | None = None) -> list[Membership]:
         """See `Artifacts`."""
-        return self._database.read(lambda c: memberships.members(c, series))
+        return self._database.read(lambda c: memberships.members(c, series, window))
+
+    def count(self, series: Collection) -> int:
+        """See `Artifacts`."""
+        return self._database.read(lambda c: memberships.count(c, series))
 
     def member(self, series: Collection, alias: str) -> Membership | None:
         """See `Artifacts`."""

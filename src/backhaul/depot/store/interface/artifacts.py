@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from backhaul.depot.artifact import Artifact, Collection, Content, Draft, Entry, Manifest, Membership, Stray, Upload
+from backhaul.depot.artifact import (
+    Artifact,
+    Collection,
+    Content,
+    Draft,
+    Entry,
+    Manifest,
+    Membership,
+    Stray,
+    Upload,
+    Window,
+)
 from backhaul.depot.model import Blob, Run
 
 
@@ -28,9 +39,6 @@ class Artifacts(Protocol):
 
     def by_client(self, client_id: str) -> Artifact | None:
         """The version to which a client gave that id."""
-
-    def versions(self, series: Collection) -> list[Artifact]:
-        """The committed versions, newest first."""
 
     def logged(self, run_id: int) -> list[Artifact]:
         """The committed versions that a run brought."""
@@ -63,8 +71,11 @@ class Artifacts(Protocol):
     def collection_of(self, collection_id: int) -> Collection:
         """The collection of that number."""
 
-    def members(self, series: Collection) -> list[Membership]:
-        """The versions in a collection, newest first."""
+    def members(self, series: Collection, window: Window | None = None) -> list[Membership]:
+        """The versions in a collection, newest first; with a window no others are read."""
+
+    def count(self, series: Collection) -> int:
+        """How many versions are in a collection."""
 
     def member(self, series: Collection, alias: str) -> Membership | None:
         """The version in a collection that goes by an alias, its number there (`v3`) or its digest."""

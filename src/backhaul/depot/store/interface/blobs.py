@@ -7,6 +7,8 @@ from concurrent.futures import Future
 from typing import BinaryIO, Protocol
 
 from backhaul.depot.model import Blob
+from backhaul.depot.store.interface.arrivals import Arrivals
+from backhaul.depot.store.interface.mailboxes import Mailboxes
 
 SETTLED_AFTER = 3600.0
 """Seconds. A blob that is older and has no name was not left so by somebody who is still about to give it one."""
@@ -21,6 +23,18 @@ Keep = Callable[[Blob], Future[str | None]]
 
 class Blobs(Protocol):
     """The bytes of files, each under a name that the store alone chooses. Several processes may use the same."""
+
+    def belong_to(self, owner: str) -> None:
+        """Makes the place that depot's own, of all who ask at once the only one's.
+
+        Raises PlaceRefused when it is another's: the sweep would remove all that has no name in this one.
+        """
+
+    def arrivals(self) -> Arrivals | None:
+        """What clients bring straight to where these blobs are; None where they cannot."""
+
+    def mailboxes(self) -> Mailboxes | None:
+        """Where clients bring files of runs to where these blobs are; None where they cannot."""
 
     async def receive(self, chunks: AsyncIterator[bytes], accept: Accept, keep: Keep) -> Blob:
         """Takes in a body and has it kept; it leaves nothing behind when it raises, but what the sweep must look at.

@@ -12,9 +12,9 @@ from typing import Any
 from backhaul.depot.memory import Memory
 from backhaul.depot.model import Blob
 from backhaul.depot.refusal import Refused
-from backhaul.depot.store.s3.blobs import S3Blobs
-from backhaul.depot.store.s3.bucket import Found, Missing
+from backhaul.depot.store.s3.bucket import Bucket, Found, Missing
 from backhaul.depot.store.s3.looking import those_there
+from backhaul.depot.store.s3.reading import described
 from backhaul.depot.store.s3.signing import AddressSigner
 
 _REMEMBERED = 100_000  # objects that were read for their MD5
@@ -27,10 +27,11 @@ _MD5 = re.compile(r"[0-9a-f]{32}")
 class S3Arrivals:
     """An `Arrivals` in the bucket of the blobs. Whoever reaches it at another address is given that one."""
 
-    def __init__(self, blobs: S3Blobs) -> None:
-        self._blobs = blobs
-        self._bucket = blobs.bucket
-        self._signer = AddressSigner(blobs.bucket.place)
+    def __init__(self, bucket: Bucket, plain_etags: bool) -> None:
+        """`plain_etags`: an object's ETag is its MD5."""
+        self._bucket = bucket
+        self._plain_etags = plain_etags
+        self._signer = AddressSigner(bucket.place)
         self._read: Memory[tuple[str, str], str] = Memory(_REMEMBERED)
 
     def address(self, name: str, md5: str) -> str:
@@ -81,7 +82,7 @@ class S3Arrivals:
         return [came[number].etag for number in range(1, len(parts) + 1)]
 
     def _is_it(self, part: Found | None, md5: str, told: str) -> bool:
-        return part is not None and part.etag == told and (part.etag == md5 or not self._blobs.plain_etags)
+        return part is not None and part.etag == told and (part.etag == md5 or not self._plain_etags)
 
     def _upload(self, name: str) -> str | None:
         """The upload of that name; if two processes began one at once, the same for both."""
@@ -90,9 +91,9 @@ class S3Arrivals:
 
     def _md5(self, found: Found) -> str:
         """By the ETag, where that is the MD5; else the bytes are read."""
-        if self._blobs.plain_etags and _MD5.fullmatch(found.etag):
+        if self._plain_etags and _MD5.fullmatch(found.etag):
             return found.etag
-        return self._read.get((found.name, found.etag), lambda: self._blobs.described(found.name).md5)
+        return self._read.get((found.name, found.etag), lambda: described(self._bucket, found.name).md5)
 
     def _signed(self, call: str, name: str, md5: str, **more: Any) -> str:
         return self._signer.address(call, name, ContentMD5=base64.b64encode(bytes.fromhex(md5)).decode(), **more)

@@ -6,8 +6,6 @@ nothing names and parts of objects, is removed by the sweep (`depot.sweep`).
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -18,16 +16,16 @@ from backhaul.depot.store import unfinished
 from backhaul.depot.store.intake import begun, gathered, named, pieces
 from backhaul.depot.store.interface import BROUGHT_AFTER, SETTLED_AFTER, Accept, Clock, Keep
 from backhaul.depot.store.leaving import Leaving
-from backhaul.depot.store.s3.bucket import Bucket, Missing
+from backhaul.depot.store.s3.arrivals import S3Arrivals
+from backhaul.depot.store.s3.bucket import Bucket
+from backhaul.depot.store.s3.mailboxes import S3Mailboxes
+from backhaul.depot.store.s3.owner import claim
 from backhaul.depot.store.s3.place import S3Place
 from backhaul.depot.store.s3.probe import probe
 from backhaul.depot.store.s3.reading import ObjectReader
-from backhaul.depot.store.s3.writing import Draft
+from backhaul.depot.store.s3.writing import Draft, fresh_name
 from backhaul.depot.store.unusable import PlaceRefused
 from backhaul.depot.threads import in_blob_thread
-
-_OWNER = "owner"  # no blob's name begins so
-_PIECE = 1 << 20  # bytes read at a time
 
 
 class S3Blobs:
@@ -51,14 +49,16 @@ class S3Blobs:
         return blobs
 
     def belong_to(self, owner: str) -> None:
-        """Marks the place as that depot's. Raises PlaceRefused when it is another's: a sweep would remove all there."""
-        try:
-            found = self.read(_OWNER).decode()
-        except Missing:
-            found = owner
-            self.bucket.put(_OWNER, owner.encode())
-        if found != owner:
-            raise PlaceRefused(f"{self.bucket.place} is another depot's: give a prefix of its own")
+        """See `Blobs`."""
+        claim(self.bucket, owner)
+
+    def arrivals(self) -> S3Arrivals:
+        """See `Blobs`."""
+        return S3Arrivals(self.bucket, self.plain_etags)
+
+    def mailboxes(self) -> S3Mailboxes:
+        """See `Blobs`."""
+        return S3Mailboxes(self.bucket, self.plain_etags)
 
     async def receive(self, chunks: AsyncIterator[bytes], accept: Accept, keep: Keep) -> Blob:
         """See `Blobs`. A store that does not take it is refused with 503."""
@@ -119,12 +119,6 @@ class S3Blobs:
         """See `Blobs`."""
         self.bucket.delete(name)
 
-    def described(self, name: str) -> Blob:
-        """A blob that was made by other means than these; its bytes are read for their MD5."""
-        with self.open(name) as source:
-            md5 = md5_of(source)
-            return Blob(name, source.tell(), md5)
-
     def settled_names(self, start: str) -> set[str]:
         """See `Blobs`."""
         return {each.name for each in self.bucket.found(start) if each.age > _patience(each.name)}
@@ -140,21 +134,8 @@ def _patience(name: str) -> float:
     return BROUGHT_AFTER if "." in name else SETTLED_AFTER
 
 
-def fresh_name() -> str:
-    """A name that no other blob has."""
-    return secrets.token_hex(16)
-
-
 def _settled(draft: Draft, accept: Accept) -> Blob:
     blob = Blob(draft.name, draft.size, draft.md5)
     accept(blob)
     draft.settle()
     return blob
-
-
-def md5_of(source: BinaryIO) -> str:
-    """The MD5 (hexadecimal) of the bytes to the end, which are read."""
-    digest = hashlib.md5(usedforsecurity=False)
-    while piece := source.read(_PIECE):
-        digest.update(piece)
-    return digest.hexdigest()

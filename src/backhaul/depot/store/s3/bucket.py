@@ -18,7 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.session import Session
 
-from backhaul.depot.refusal import store_failed
+from backhaul.depot.refusal import Refused, store_failed
 from backhaul.depot.store.s3.place import S3Place
 
 T = TypeVar("T")
@@ -36,6 +36,7 @@ _CONFIG = Config(
 _RETRIES = Config(retries={"mode": "standard", "total_max_attempts": 4})  # unless the AWS settings say something
 _PATIENT = Config(read_timeout=600, retries={"total_max_attempts": 1})  # putting many parts together takes minutes
 _BY_PATH = Config(s3={"addressing_style": "path"})  # `bucket.host` is a name that an own store's host seldom has
+_AT_THE_SAME_TIME = "ConditionalRequestConflict"
 _MISSING = frozenset({"404", "NoSuchKey", "NoSuchUpload", "NotFound"})
 
 
@@ -45,6 +46,10 @@ class Missing(OSError):
 
 class Changed(OSError):
     """The object is another one than was asked for."""
+
+
+class NotKnown(Refused):
+    """The store does not know what it was asked; to those who did not mean to try, it failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,19 @@ class Bucket:
     def put(self, name: str, data: bytes) -> str:
         """Writes an object; the store compares its MD5. Returns its ETag."""
         return _etag(self._ask(self._client.put_object, name, Body=data, ContentMD5=_md5(data)))
+
+    def put_new(self, name: str, data: bytes) -> bool:
+        """Writes an object where there is none; False when there is one, or others are writing it at this moment.
+
+        A store that does not heed the condition writes it again, and one that does not know it is asked without.
+        """
+        try:
+            self._ask(self._client.put_object, name, Body=data, ContentMD5=_md5(data), IfNoneMatch="*")
+        except Changed:
+            return False
+        except NotKnown:
+            self.put(name, data)
+        return True
 
     def get(self, name: str, start: int = 0, etag: str | None = None) -> Any:
         """The answer with the object from byte `start` on. Raises `Missing`, or `Changed` when it has another ETag."""
@@ -205,9 +223,10 @@ def _answer(call: Callable[..., T], **arguments: Any) -> T:
         code, status = error.response["Error"].get("Code", ""), error.response["ResponseMetadata"]["HTTPStatusCode"]
         if code in _MISSING:
             raise Missing(f"{arguments.get('Key')} is not in the bucket") from error
-        if status == 412:
+        if status == 412 or code == _AT_THE_SAME_TIME:
             raise Changed(f"{arguments.get('Key')} was replaced") from error
-        raise store_failed(f"{code}: {error.response['Error'].get('Message', '')}") from error
+        failed = store_failed(f"{code}: {error.response['Error'].get('Message', '')}")
+        raise (NotKnown(failed.message, failed.status) if status == 501 else failed) from error
     except (BotoCoreError, HTTPClientError) as error:
         raise store_failed(str(error)) from error
 

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from backhaul.depot.model import Blob, Brought
-from backhaul.depot.store.s3.blobs import S3Blobs, fresh_name
-from backhaul.depot.store.s3.bucket import Changed, Found, Missing
+from backhaul.depot.store.s3.bucket import Bucket, Changed, Found, Missing
 from backhaul.depot.store.s3.looking import those_there
+from backhaul.depot.store.s3.reading import described
 from backhaul.depot.store.s3.signing import AddressSigner
+from backhaul.depot.store.s3.writing import fresh_name
 
 
 class S3Mailboxes:
     """A `Mailboxes` in the bucket of the blobs."""
 
-    def __init__(self, blobs: S3Blobs) -> None:
-        self._blobs = blobs
-        self._bucket = blobs.bucket
-        self._signer = AddressSigner(blobs.bucket.place)
+    def __init__(self, bucket: Bucket, plain_etags: bool) -> None:
+        """`plain_etags`: an object's ETag is its MD5."""
+        self._bucket = bucket
+        self._plain_etags = plain_etags
+        self._signer = AddressSigner(bucket.place)
 
     def address(self, name: str) -> str:
         """See `Mailboxes`."""
@@ -34,10 +36,10 @@ class S3Mailboxes:
             etag = self._bucket.copy(brought.name, name, brought.etag)
         except (Changed, Missing):
             return None
-        if not self._blobs.plain_etags:
-            return self._blobs.described(name)
+        if not self._plain_etags:
+            return described(self._bucket, name)
         if etag != brought.etag:
-            self._blobs.destroy(name)
+            self._bucket.delete(name)
             return None
         return Blob(name, brought.size, etag)
 

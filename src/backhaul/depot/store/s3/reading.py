@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from botocore.exceptions import BotoCoreError, HTTPClientError
 
+from backhaul.depot.model import Blob
 from backhaul.depot.store.s3.bucket import Bucket
 
+_PIECE = 1 << 20  # bytes read at a time
 _ATTEMPTS = 3  # without a byte in between
 
 
@@ -79,3 +82,18 @@ class ObjectReader(io.RawIOBase):
         body, self._body = self._body, None
         if body is not None:
             body.close()
+
+
+def described(bucket: Bucket, name: str) -> Blob:
+    """An object whose MD5 the store does not say; its bytes are read for it."""
+    with ObjectReader(bucket, name) as source:
+        md5 = md5_of(cast(BinaryIO, source))
+        return Blob(name, source.tell(), md5)
+
+
+def md5_of(source: BinaryIO) -> str:
+    """The MD5 (hexadecimal) of the bytes to the end, which are read."""
+    digest = hashlib.md5(usedforsecurity=False)
+    while piece := source.read(_PIECE):
+        digest.update(piece)
+    return digest.hexdigest()

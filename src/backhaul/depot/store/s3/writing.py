@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -11,6 +12,11 @@ from backhaul.depot.store.s3.bucket import Bucket
 
 _PART = 8 << 20  # bytes; parts but the last have 5 MiB at least
 _LARGER_EVERY = 1000  # parts: 10,000 are allowed, which are 440 GB then
+
+
+def fresh_name() -> str:
+    """A name that no other blob has."""
+    return secrets.token_hex(16)
 
 
 class Draft:
