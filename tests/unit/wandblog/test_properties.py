@@ -105,7 +105,7 @@ def _seconds(data: bytes) -> float:
 
 
 def test_crafted_bytes_take_linear_time() -> None:
-    """Files that ask for the most work per byte: 1 MiB of each takes at most 2 s.
+    """Files that ask for the most work per byte: 1 MiB of each, which takes half a second, takes less than ten.
 
     Checking every byte as the start of a 32 KiB chunk would take minutes.
     """
@@ -124,7 +124,7 @@ def test_crafted_bytes_take_linear_time() -> None:
         chunk(2, b"") + longest,
     ):
         data = pattern * (size // len(pattern))
-        assert _seconds(data) < 2, pattern
+        assert _seconds(data) < 10, pattern
 
 
 def test_a_file_of_nothing_but_damage_has_a_short_list_of_it() -> None:
