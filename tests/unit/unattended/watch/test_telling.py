@@ -50,9 +50,9 @@ def test_a_log_that_cannot_be_written_stops_nothing() -> None:
 
 
 @pytest.mark.parametrize("address", ["{folder}/notify", "@backhaul-test-{name}"])
-def test_systemd_gets_a_datagram(tmp_path: Path, address: str) -> None:
+def test_systemd_gets_a_datagram(folder: Path, address: str) -> None:
     """By a path, or in the abstract namespace."""
-    address = address.format(folder=tmp_path, name=tmp_path.name)
+    address = address.format(folder=folder, name=folder.name)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(address.replace("@", "\0"))
         notify("READY=1\nSTATUS=fine", {"NOTIFY_SOCKET": address})
