@@ -19,6 +19,7 @@ from ..conftest import DepotProcess, StartDepot
 from ..depot_client import Client
 from ..depot_contents import held
 from ..doctor_findings import found_by, steps_of
+from ..fault_proxy import FaultProxy, answer
 from ..opening_proxy import OpeningProxy, bundle_of
 
 
@@ -195,6 +196,26 @@ def test_a_page_where_the_server_should_be_and_a_limit_that_is_used_up_are_told(
         server.shutdown()
     assert (set(found_by(done)), list(steps_of(done))[-1]) == ({"captive-portal", "rate-limited"}, "GraphQL")
     assert "ratelimit-reset: 30" in found_by(done)["rate-limited"]["evidence"]
+
+
+def test_what_is_out_of_order_behind_the_address_is_told_as_that(
+    backhaul: Backhaul, proxy: FaultProxy, tmp_path: Path, project: str
+) -> None:
+    """A page with 503 is an outage and no login; a store counts as there only when it could take files."""
+    sent, new = copy_of("0.18.7", tmp_path), copy_of("0.17.9", tmp_path / "new")
+    through = backhaul.to(proxy.url)
+    assert through.sync(sent, "-p", project).exit_code == 0
+    page = answer(503, "<html>Service unavailable</html>")
+    for kind, last in (("head", "storage"), ("Viewer", "GraphQL")):
+        proxy.always(kind, page)
+        done = through("doctor", sent, "-p", project, "--json")
+        assert (done.exit_code, list(steps_of(done))[-1]) == (9, last)
+        assert "server-unavailable" in found_by(done)
+        proxy.heal()
+    # A server that goes by the names of the official client's questions does not know this one.
+    proxy.always("SomeFile", answer(404, "<html>no such page</html>"))
+    assert "not asked" in steps_of(through("doctor", new, "-p", project, "--json"))["storage"]
+    assert len(proxy.of("SomeFile")) == 1
 
 
 def test_a_run_that_was_never_sent_and_whose_id_is_taken_is_told(

@@ -8,7 +8,7 @@ import pytest
 
 from ..command import Backhaul, bare_env, copied, marker_of, record
 from ..conftest import DepotProcess
-from ..depot_contents import held
+from ..depot_contents import held, held_or_none
 from ..fault_proxy import Fault, FaultProxy, Seen, answer, refusal, when
 
 _UNKNOWN = refusal(400, 'Cannot query field "files" on type "Run".')
@@ -59,6 +59,17 @@ def test_a_server_that_cannot_be_asked_gets_the_run_and_nothing_is_called_proved
     assert through.sync(healthy, "-p", project).only["state"] == "verified"
 
 
+def test_verify_makes_no_run_at_a_server_that_cannot_be_asked(
+    backhaul: Backhaul, depot: DepotProcess, proxy: FaultProxy, healthy: Path, project: str
+) -> None:
+    """A question leaves nothing behind, also where opening the run would tell how many rows it has."""
+    for kind in ("RunResumeStatus", "RunFiles"):
+        proxy.always(kind, refusal(400, "unknown operation"))
+    done = backhaul.to(proxy.url)("verify", healthy, "--json", "-p", project)
+    assert (done.exit_code, done.only["error"]["code"]) == (7, "not-provable"), done.stderr
+    assert held_or_none(depot.data, project, "healthy") is None
+
+
 _ODD_NAME = """
     import wandb
     run = wandb.init(project="recorded", id="odd")
@@ -105,8 +116,7 @@ def test_a_server_that_does_not_show_artifacts_gets_them_and_does_not_pass_for_p
     backhaul: Backhaul, depot: DepotProcess, proxy: FaultProxy, with_artifact: Path, project: str
 ) -> None:
     """Also when it has the content already; once the server answers, the run is verified."""
-    for kind in ("ArtifactByID", "ArtifactProject"):
-        proxy.always(kind, refusal(400, 'Cannot query field "artifact" on type "Query".'))
+    proxy.always("ArtifactByID", refusal(400, 'Cannot query field "artifact" on type "Query".'))
     through = backhaul.to(proxy.url)
     for run in ("first", "second"):
         done = through.sync(with_artifact, "-p", project, "--id", run)
@@ -116,6 +126,50 @@ def test_a_server_that_does_not_show_artifacts_gets_them_and_does_not_pass_for_p
     assert (model.collection.name, model.committed) == ("model", True)
     proxy.heal()
     assert through.sync(with_artifact, "-p", project, "--id", "first").only["state"] == "verified"
+
+
+def test_an_upload_address_that_is_refused_is_asked_for_anew_once(
+    backhaul: Backhaul, proxy: FaultProxy, with_artifact: Path, project: str
+) -> None:
+    """Not all stores say that an address has expired. One that refuses the new one too is believed, and named."""
+    refused: set[bytes] = set()
+
+    def is_first(seen: Seen) -> bool:
+        # A manifest's address is asked for when it is needed, and never old.
+        if seen.body in refused or b"storagePolicy" in seen.body:
+            return False
+        refused.add(seen.body)
+        return True
+
+    through = backhaul.to(proxy.url)
+    proxy.always("put", when(is_first, refusal(403)))
+    done = through.sync(with_artifact, "-p", project)
+    assert (done.exit_code, done.only["state"]) == (0, "verified"), done.stderr
+    assert b"1 2 3" in refused
+    assert len(refused) > 1
+    proxy.heal()
+    proxy.always("put", refusal(403))
+    before = len(proxy.of("put"))
+    done = through.sync(with_artifact, "-p", project, "--id", "refused", "--no-artifacts")
+    assert (done.exit_code, done.only["state"]) == (6, "quarantined"), done.stderr
+    assert all("storage refuses" in item["next"] for item in done.only["quarantined"])
+    assert len(proxy.of("put")) - before == 2 * len(done.only["quarantined"])
+
+
+@pytest.mark.parametrize("silence", [answer(404, "<html>no such page</html>"), answer(200, '{"data": {}}')])
+def test_a_server_that_takes_no_files_gets_the_rows(
+    backhaul: Backhaul, depot: DepotProcess, proxy: FaultProxy, healthy: Path, project: str, silence: Fault
+) -> None:
+    """Each file is named as not delivered; a later sync sends them."""
+    proxy.always("UpsertBucket", when(_is_of_our_own, _UNKNOWN))
+    proxy.always("CreateRunFiles", silence)
+    through = backhaul.to(proxy.url)
+    done = through.sync(healthy, "-p", project)
+    assert (done.exit_code, done.only["state"]) == (6, "quarantined"), done.stderr
+    assert "file config.yaml" in {item["what"] for item in done.only["quarantined"]}
+    assert len(held(depot.data, project, "healthy").rows) == 300
+    proxy.heal()
+    assert through.sync(healthy, "-p", project).only["state"] == "verified"
 
 
 _ALERTS = """

@@ -15,13 +15,17 @@ from backhaul.errors import (
     BadRequest,
     CaptivePortal,
     CredentialsRefused,
+    Forbidden,
     NotFound,
     ProxyRefused,
+    ServerUnavailable,
     UnexpectedAnswer,
 )
 from backhaul.sync.destination import DEFAULT_PROJECT
 from backhaul.wire.answers import error_of, is_html
 from backhaul.wire.credentials import find_key
+from backhaul.wire.documents import VIEWER
+from backhaul.wire.graphql import body_of
 from backhaul.wire.message import Request, Response
 from backhaul.wire.probe import Signer, connect, look_up, signer_of
 from backhaul.wire.proxy import proxy_for, without_password
@@ -42,6 +46,8 @@ _CLOUD_STORAGE = "https://storage.googleapis.com/"
 _CLOUD = (".wandb.ai", ".forge.coreweave.com")
 # Who asks without a key is refused by a GraphQL door, and that is an answer.
 _REFUSED = frozenset({400, 401, 403})
+# A store that answers so takes no files now; with any other status it is there.
+_OUT_OF_ORDER = frozenset({502, 503, 504})
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,14 +186,14 @@ class Way:
         return f", clock {self.skew:+.0f} s"
 
     async def _graphql(self, transport: HttpTransport) -> str:
-        """Whether a GraphQL server is there at all, asked without a key."""
+        """Whether a GraphQL server is there at all, asked without a key what every W&B server knows."""
         headers, doing = {"Content-Type": "application/json"}, "Asking for GraphQL"
-        response = await transport.send(
-            Request("POST", f"{self._base}/graphql", headers, b'{"query": "{ __typename }"}')
-        )
-        if is_html(response):
+        response = await transport.send(Request("POST", f"{self._base}/graphql", headers, body_of(VIEWER, {})))
+        error = error_of(response, doing, self.now())
+        if is_html(response) and not isinstance(error, ServerUnavailable):
             raise CaptivePortal(f"{doing} failed: a web page came, with status {response.status}")
-        if response.status not in _REFUSED and (error := error_of(response, doing, self.now())) is not None:
+        is_refusal = response.status in _REFUSED or isinstance(error, CredentialsRefused | Forbidden)
+        if error is not None and not is_refusal:
             raise error
         if not isinstance(strict_json(response.body or b"{}", doing), dict):
             raise UnexpectedAnswer(f"{doing} failed: the answer is no JSON object")
@@ -233,6 +239,8 @@ class Way:
         if url is None:
             return "not asked: this project has no run yet that would tell where its files go"
         response = await StorageDoor(transport, self.base_url).send(Request("HEAD", url.partition("?")[0]))
+        if response.status in _OUT_OF_ORDER:
+            raise ServerUnavailable(f"The file storage {urlsplit(url).hostname} answers with status {response.status}.")
         return f"{urlsplit(url).hostname} answers, status {response.status}"
 
     async def _storage_url(self, transport: HttpTransport) -> str | None:
@@ -243,6 +251,11 @@ class Way:
                 return targets[0].url if targets else None
             url = await server.address_of_some_file(self.entity, self.project or DEFAULT_PROJECT)
         except (NotFound, BadRequest):
+            url = None
+        except (UnexpectedAnswer, ServerUnavailable):
+            # No official client asks about some file: a server that fails at it may take runs all the same.
+            if self.run is not None:
+                raise
             url = None
         return url or (_CLOUD_STORAGE if self.is_of_wandb else None)
 

@@ -12,6 +12,7 @@ from typing import Any
 from backhaul.errors import (
     BackhaulError,
     BadRequest,
+    Forbidden,
     PayloadMissing,
     QuarantineError,
     RefusedError,
@@ -22,6 +23,7 @@ from backhaul.runs.artifacts import CLIENT_REFERENCE, Artifact, Entry, artifact_
 from backhaul.runs.content_places import ContentPlaces
 from backhaul.runs.payloads import Payload
 from backhaul.sync.content_sender import Content, ContentSender
+from backhaul.sync.old_address import outdated
 from backhaul.sync.outcome import Outcome, Quarantined
 from backhaul.sync.policy import ArtifactPolicy
 from backhaul.sync.progress import artifact_entry
@@ -235,6 +237,7 @@ class ArtifactDelivery:
 
         async def attempt() -> None:
             nonlocal fruitless
+            is_old = bool(addresses)
             if not addresses:
                 wanted = await self.sender.spec(content, was_cut=True)
                 addresses.append((wanted, (await self.server.artifacts.create_files([wanted]))[0]))
@@ -242,11 +245,13 @@ class ArtifactDelivery:
             before = self.sender.parts_sent(content, where)
             try:
                 await self.sender.send(content, wanted, where)
-            except BackhaulError:
+            except BackhaulError as error:
                 fruitless = 0 if self.sender.parts_sent(content, where) > before else fruitless + 1
                 if not where.parts or fruitless >= _FRUITLESS_TRIES:
                     addresses.clear()
                     fruitless = 0
+                    if is_old and isinstance(error, Forbidden):
+                        raise outdated(error) from error
                 raise
 
         async with slots:

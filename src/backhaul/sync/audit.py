@@ -10,7 +10,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from backhaul.errors import BackhaulError, NotFound, PayloadMissing, UnreadableFile, VerificationFailed
+from backhaul.errors import (
+    BackhaulError,
+    BadRequest,
+    NotFound,
+    NotProvable,
+    PayloadMissing,
+    UnexpectedAnswer,
+    UnreadableFile,
+    VerificationFailed,
+)
 from backhaul.runs.artifacts import artifact_of
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.inspect import Inspection, inspect
@@ -40,7 +49,7 @@ from backhaul.sync.retry import Retrier
 from backhaul.sync.row_comparison import RowComparison
 from backhaul.sync.upload import Uploader
 from backhaul.sync.verify import Difference, Expected, Kind
-from backhaul.wire.remote import RunAddress
+from backhaul.wire.remote import RunAddress, RunStatus
 from backhaul.wire.server import Server
 
 _MISSING_NEXT = "Run `backhaul sync` on it; it sends what is missing, and nothing twice."
@@ -87,7 +96,7 @@ class Audit:
         log = passage.run.directory.log
         stamp = LogStamp.of(log)
         passage.reporter.started(passage.run)
-        status = await numbering.status()
+        status = await self._asked(numbering)
         if status is None or (not ledger.progress(passage.key).begun and not any(counts_of(status).values())):
             self.outcome.differences = [Difference("run", self._where(), "nothing", Kind.LESS)]
             raise VerificationFailed(f"{self._where()} is not at the destination.", next=_MISSING_NEXT)
@@ -99,6 +108,13 @@ class Audit:
             expected = await self._expected(progress, address, console_text, overtaken=overtaken)
             digest = await asyncio.to_thread(sha256_of, log, stamp.size)
             await prove(passage, ledger, address, expected, stamp, digest)
+
+    async def _asked(self, numbering: Numbering) -> RunStatus | None:
+        """What the destination holds. One that cannot be asked is not told of the run, which would make it there."""
+        try:
+            return await numbering.asked()
+        except (BadRequest, UnexpectedAnswer) as error:
+            raise NotProvable(f"Nothing of {self._where()} can be proved at this server: {error.message}") from error
 
     def _where(self) -> str:
         return "/".join(part for part in (self.outcome.entity, self.outcome.project, self.outcome.run_id) if part)

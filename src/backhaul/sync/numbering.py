@@ -35,19 +35,32 @@ class Numbering:
     passage: Passage
 
     async def status(self) -> RunStatus | None:
-        """What the destination holds of the run; None when it has none."""
-        identity, to = self.passage.run.identity, self.passage.destination
-        entity, project, run_id = to.entity_of(identity), to.project_of(identity), to.run_id_of(identity)
+        """What the destination holds of the run; None when it has none. A server that cannot be asked is told of it."""
+        try:
+            return await self.asked()
+        except (BadRequest, UnexpectedAnswer):
+            return await self._status_by_opening()
+
+    async def asked(self) -> RunStatus | None:
+        """What the destination says that it holds of the run, which changes nothing there; None when it has none.
+
+        Raises BadRequest or UnexpectedAnswer when it cannot be asked.
+        """
+        entity, project, run_id = self._name()
         try:
             return await self.passage.retrier.run(lambda: self.passage.server.run_status(entity, project, run_id))
         except NotFound:
             # Some servers refuse the question about a project that does not exist yet; creating the run makes it.
             return None
-        except (BadRequest, UnexpectedAnswer):
-            return await self._status_by_opening(RunUpsert(run_id, project, entity))
 
-    async def _status_by_opening(self, run: RunUpsert) -> RunStatus | None:
+    def _name(self) -> tuple[str | None, str, str]:
+        identity, to = self.passage.run.identity, self.passage.destination
+        return to.entity_of(identity), to.project_of(identity), to.run_id_of(identity)
+
+    async def _status_by_opening(self) -> RunStatus | None:
         """What a server that cannot be asked lets know when the run is opened: how many rows it has."""
+        entity, project, run_id = self._name()
+        run = RunUpsert(run_id, project, entity)
         address = await self.passage.retrier.run(lambda: self.passage.server.upsert_run(run))
         return RunStatus(history_lines=address.history_line_count) if address.history_line_count else None
 

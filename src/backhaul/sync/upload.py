@@ -10,6 +10,7 @@ from pathlib import Path
 from backhaul.errors import (
     BackhaulError,
     BadRequest,
+    Forbidden,
     PayloadMissing,
     QuarantineError,
     RefusedError,
@@ -30,6 +31,7 @@ from backhaul.runs.rows import Rows
 from backhaul.sync.console_text import ConsoleText
 from backhaul.sync.digests import Digests
 from backhaul.sync.ledger import Ledger
+from backhaul.sync.old_address import outdated
 from backhaul.sync.outcome import Quarantined
 from backhaul.sync.passage import Passage
 from backhaul.sync.progress import files_entry
@@ -167,7 +169,7 @@ class Uploader:
         """Where files of these names go. A name that the server refuses does not keep the others from their places."""
         try:
             return await self.passage.retrier.run(lambda: self.passage.server.create_run_files(address, names))
-        except BadRequest as error:
+        except (BadRequest, UnexpectedAnswer) as error:
             if len(names) == 1:
                 self._quarantine(f"file {names[0]}", error)
                 self._refused.add(names[0])
@@ -198,12 +200,16 @@ class Uploader:
                     f"{payload.path} changes again and again while it is sent",
                     next="Wait until nothing writes to this file any more, then run the same command again.",
                 )
+            is_old = bool(addresses)
             fresh = addresses or await self.passage.server.create_run_files(address, [payload.name])
             if not fresh:
                 raise UnexpectedAnswer(_NO_ADDRESS)
             target = fresh[0]
             addresses.clear()
-            await self.passage.server.put_file(target, body, version.md5)
+            try:
+                await self.passage.server.put_file(target, body, version.md5)
+            except Forbidden as error:
+                raise (outdated(error) if is_old else error) from error
 
         try:
             async with self._slots:

@@ -125,10 +125,11 @@ query ArtifactByID($id: ID!) {
 """,
 )
 
+# Part of the official client's question of this name, for servers that go by the name.
 ARTIFACT_PROJECT = Document(
-    "ArtifactProject",
+    "ArtifactByID",
     """
-query ArtifactProject($id: ID!) {
+query ArtifactByID($id: ID!) {
   artifact(id: $id) {
     artifactSequence { project { name entity { name } } }
   }

@@ -9,7 +9,7 @@ from typing import Any
 from backhaul.errors import UnexpectedAnswer
 from backhaul.wire import artifact_documents as documents
 from backhaul.wire.graphql import GraphQL
-from backhaul.wire.reading import upload_headers
+from backhaul.wire.reading import absolute, upload_headers
 from backhaul.wire.remote import RunAddress, UploadTarget
 from backhaul.wire.shape import Node
 
@@ -47,10 +47,11 @@ class ArtifactFileTarget:
 
 
 class ArtifactDoor:
-    """The artifact operations of one server."""
+    """The artifact operations of one server, whose addresses may begin at its `base_url` (without a last slash)."""
 
-    def __init__(self, graphql: GraphQL) -> None:
+    def __init__(self, graphql: GraphQL, base_url: str) -> None:
         self._graphql = graphql
+        self._base_url = base_url
 
     async def create(self, wanted: Mapping[str, Any]) -> CreatedArtifact:
         """Create an artifact, or find the one with the same content; `wanted` is the CreateArtifactInput."""
@@ -78,7 +79,7 @@ class ArtifactDoor:
         }
         doing = "Announcing an artifact's manifest"
         data = await self._graphql.ask(documents.CREATE_ARTIFACT_MANIFEST, variables, doing)
-        return _manifest(data.node("createArtifactManifest"), name)
+        return self._manifest(data.node("createArtifactManifest"), name)
 
     async def update_manifest(
         self, manifest_id: str, base_id: str | None, name: str, digest: str
@@ -92,7 +93,7 @@ class ArtifactDoor:
         }
         doing = "Announcing an artifact's manifest"
         data = await self._graphql.ask(documents.UPDATE_ARTIFACT_MANIFEST, variables, doing)
-        return _manifest(data.node("updateArtifactManifest"), name)
+        return self._manifest(data.node("updateArtifactManifest"), name)
 
     async def create_files(self, files: Sequence[Mapping[str, Any]]) -> list[ArtifactFileTarget]:
         """Where each file (a CreateArtifactFileSpecInput) goes, in the same order."""
@@ -102,7 +103,9 @@ class ArtifactDoor:
         edges = data.node("createArtifactFiles").node("files").nodes("edges")
         if len(edges) != len(files):
             raise UnexpectedAnswer(f"{doing} failed: {len(files)} were asked about, {len(edges)} answered")
-        return [_file_target(edge.node("node"), str(file["name"])) for edge, file in zip(edges, files, strict=True)]
+        return [
+            self._file_target(edge.node("node"), str(file["name"])) for edge, file in zip(edges, files, strict=True)
+        ]
 
     async def complete_parts(self, artifact_id: str, file: ArtifactFileTarget, etags: Sequence[str]) -> None:
         """Put the parts of a file together; `etags` are the store's answers to the parts, as they came."""
@@ -156,25 +159,26 @@ class ArtifactDoor:
         entity = node.node_or_none("entity") if node is not None else None
         return f"{entity.text('name')}/{node.text('name')}" if node is not None and entity is not None else None
 
+    def _manifest(self, answer: Node, name: str) -> tuple[str, UploadTarget | None]:
+        manifest = answer.node("artifactManifest")
+        file = manifest.node_or_none("file")
+        url = file.text_or("uploadUrl") if file is not None else ""
+        headers = upload_headers(file.texts("uploadHeaders")) if file is not None and url else {}
+        return manifest.text("id"), self._target(name, url, headers) if url else None
 
-def _manifest(answer: Node, name: str) -> tuple[str, UploadTarget | None]:
-    manifest = answer.node("artifactManifest")
-    file = manifest.node_or_none("file")
-    url = file.text_or("uploadUrl") if file is not None else ""
-    headers = upload_headers(file.texts("uploadHeaders")) if file is not None and url else {}
-    return manifest.text("id"), UploadTarget(name, url, headers) if url else None
+    def _file_target(self, node: Node, name: str) -> ArtifactFileTarget:
+        artifact = node.node_or_none("artifact")
+        birth = artifact.text("id") if artifact is not None else ""
+        url = node.text_or("uploadUrl")
+        headers = upload_headers(node.texts("uploadHeaders"))
+        target = self._target(name, url, headers) if url else None
+        multipart = node.node_or_none("uploadMultipartUrls")
+        if multipart is None or target is None:
+            return ArtifactFileTarget(birth, target)
+        parts = sorted(multipart.nodes("uploadUrlParts"), key=lambda part: part.count("partNumber"))
+        kept = {key: value for key, value in headers.items() if key.lower() == "content-type"}
+        targets = tuple(self._target(name, part.text("uploadUrl"), kept) for part in parts)
+        return ArtifactFileTarget(birth, target, node.text_or("storagePath"), multipart.text("uploadID"), targets)
 
-
-def _file_target(node: Node, name: str) -> ArtifactFileTarget:
-    artifact = node.node_or_none("artifact")
-    birth = artifact.text("id") if artifact is not None else ""
-    url = node.text_or("uploadUrl")
-    headers = upload_headers(node.texts("uploadHeaders"))
-    target = UploadTarget(name, url, headers) if url else None
-    multipart = node.node_or_none("uploadMultipartUrls")
-    if multipart is None or target is None:
-        return ArtifactFileTarget(birth, target)
-    parts = sorted(multipart.nodes("uploadUrlParts"), key=lambda part: part.count("partNumber"))
-    kept = {key: value for key, value in headers.items() if key.lower() == "content-type"}
-    targets = tuple(UploadTarget(name, part.text("uploadUrl"), kept) for part in parts)
-    return ArtifactFileTarget(birth, target, node.text_or("storagePath"), multipart.text("uploadID"), targets)
+    def _target(self, name: str, url: str, headers: Mapping[str, str]) -> UploadTarget:
+        return UploadTarget(name, absolute(url, self._base_url), headers)

@@ -45,10 +45,8 @@ class GraphQL:
         self, document: Document, variables: Mapping[str, object], doing: str, *, patient: bool = False
     ) -> Response:
         """Return the answer of any status; raises what the transport raises, and TimedOut after `timeout`."""
-        asked = {"query": document.text.strip(), "variables": variables, "operationName": document.name}
-        body = json.dumps(asked, ensure_ascii=False, allow_nan=False).encode("utf-8", "surrogatepass")
         headers = {**self.headers, "Content-Type": "application/json"}
-        request = Request("POST", self.url, headers, body)
+        request = Request("POST", self.url, headers, body_of(document, variables))
         limit = asyncio.timeout(None if patient else self.timeout)
         try:
             async with limit:
@@ -76,3 +74,9 @@ class GraphQL:
             words = server_words(response, self.secrets)
             raise UnexpectedAnswer(f"{doing} failed: the answer has no data{f' ({words})' if words else ''}")
         return Node(data, "data")
+
+
+def body_of(document: Document, variables: Mapping[str, object]) -> bytes:
+    """The body of a request that asks `document`."""
+    asked = {"query": document.text.strip(), "variables": variables, "operationName": document.name}
+    return json.dumps(asked, ensure_ascii=False, allow_nan=False).encode("utf-8", "surrogatepass")

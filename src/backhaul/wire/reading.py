@@ -131,12 +131,17 @@ def targets_of(data: Node, names: Sequence[str], base_url: str, doing: str) -> l
     if missing:
         shown = ", ".join(missing[:_SHOWN_NAMES]) + (", …" if len(missing) > _SHOWN_NAMES else "")
         raise UnexpectedAnswer(f"{doing} failed: no answer about {len(missing)} of {len(names)} files: {shown}")
-    return [UploadTarget(name, _absolute(urls[name], base_url), headers) for name in names if urls[name]]
+    return [UploadTarget(name, absolute(urls[name], base_url), headers) for name in names if urls[name]]
 
 
 def upload_headers(lines: Sequence[str]) -> dict[str, str]:
     """The headers that an upload must carry, from `Name:value` texts."""
     return dict(_header(line) for line in lines)
+
+
+def absolute(url: str, base_url: str) -> str:
+    """An address that a server gave out, which may begin at its own `base_url` (without a last slash)."""
+    return base_url + url if url.startswith("/") else url
 
 
 def file_page_of(data: Node, doing: str) -> tuple[list[RemoteFile], str | None]:
@@ -181,7 +186,3 @@ def _existing_run(data: Node, doing: str) -> Node:
 def _header(line: str) -> tuple[str, str]:
     name, _, value = line.partition(":")
     return name.strip(), value.strip()
-
-
-def _absolute(url: str, base_url: str) -> str:
-    return base_url + url if url.startswith("/") else url

@@ -21,6 +21,7 @@ from backhaul.wire.storage import StorageDoor
 
 # With these the server, or what stands before it, says nothing about the question itself.
 _NO_ANSWER = {401, 407, 408, 425, 429, 502, 503, 504}
+_NOBODY = (UnexpectedAnswer, CaptivePortal)
 
 
 class Server:
@@ -68,7 +69,7 @@ class Server:
     @property
     def artifacts(self) -> ArtifactDoor:
         """The operations on artifacts."""
-        return ArtifactDoor(self._graphql)
+        return ArtifactDoor(self._graphql, self._base_url)
 
     async def viewer(self) -> Viewer | None:
         """Return whose key this is; None when the server does not know the key but does not refuse it either."""
@@ -98,7 +99,8 @@ class Server:
         """Return where a file of some run of this project can be fetched; None when there is none."""
         doing = f"Asking where {project} keeps its files"
         answer = await self._graphql.ask(documents.SOME_FILE, {"entity": entity, "project": project}, doing)
-        return reading.file_address_of(answer)
+        url = reading.file_address_of(answer)
+        return reading.absolute(url, self._base_url) if url is not None else None
 
     async def features(self) -> frozenset[str]:
         """Return the names of the features that are switched on; none when the server refuses the question.
@@ -117,9 +119,10 @@ class Server:
         error = self._graphql.error_of(response, doing)
         if error is None:
             return reading.features_of(self._graphql.data_of(response, doing))
-        if response.status in _NO_ANSWER or isinstance(error, UnexpectedAnswer | CaptivePortal):
-            raise error
-        return frozenset()
+        # Some servers have a page with 404 for what they do not know; a wrong address shows at the next question.
+        if response.status not in _NO_ANSWER and (response.status == 404 or not isinstance(error, _NOBODY)):
+            return frozenset()
+        raise error
 
     async def upsert_run(self, run: RunUpsert) -> RunAddress:
         """Create the run or change what is given of it, and return where it is."""

@@ -18,6 +18,7 @@ from backhaul.errors import (
     ClockWrong,
     ConnectionLost,
     ConnectionRefused,
+    Forbidden,
     HostNotFound,
     ProxyRefused,
     ServerUnavailable,
@@ -34,6 +35,10 @@ from backhaul.wire.remote import UploadTarget
 _NO_WAY = (HostNotFound, ConnectionRefused, ConnectTimedOut, ProxyRefused)
 _PLAIN_MD5 = re.compile(r"[0-9a-f]{32}")
 _STORE_CODE = re.compile(rb"<Code>\s*([A-Za-z]{1,64})\s*</Code>")
+_REFUSED_NEXT = (
+    "Tell who runs the server: its file storage refuses the addresses that it gives out. What is sent stays sent, and "
+    "the same command sends the rest once that is mended."
+)
 _EXPIRED = re.compile(rb"ExpiredToken|has expired|Request signature expired|not valid in the specified time frame")
 # Codes that object stores (S3, Google Cloud Storage) send with a 4xx status, and that mean something else than it.
 _KNOWN_CODES: Mapping[bytes, type[BackhaulError]] = {
@@ -66,6 +71,7 @@ class StorageDoor:
         self._api_host = urlsplit(api_url).netloc
         self._headers = headers or {}
         self._clock = clock
+        self._etags = EtagSense()
 
     async def send(self, request: Request) -> Response:
         """Return the answer to `request`."""
@@ -88,8 +94,11 @@ class StorageDoor:
         differs, ServerUnavailable when the address is expired (ask for a new one).
         """
         response = await self._put(target, body, {})
+        sent = hex_md5(md5) if md5 is not None else None
         received = stored_md5(response.headers)
-        if md5 is not None and received is not None and received != hex_md5(md5):
+        if received is None and sent is not None:
+            received = self._etags.md5_of(urlsplit(target.url).netloc, sent, response.headers)
+        if sent is not None and received is not None and received != sent:
             raise ConnectionLost(
                 f"Uploading {target.name} failed: the store received other bytes than were sent (MD5 {received})"
             )
@@ -110,6 +119,9 @@ class StorageDoor:
         response = await self.send(Request("PUT", target.url, headers, body))
         doing = f"Uploading {target.name}"
         error = _failure_by_code(response, doing) or error_of(response, doing, self._clock())
+        if isinstance(error, Forbidden):
+            # It is not the account that is refused here: the key never comes to the store.
+            raise Forbidden(error.message, next=_REFUSED_NEXT) from error
         if error is not None:
             raise error
         return response
@@ -126,17 +138,48 @@ def hex_md5(md5: str) -> str | None:
     return digest.hex() if len(digest) == 16 else None
 
 
-def stored_md5(headers: Mapping[str, str]) -> str | None:
-    """The MD5 (hex) of what a store received, from its answer; None if it does not say.
+class EtagSense:
+    """Which stores' ETags are MD5s, as their answers show.
 
-    An ETag counts only when it is the plain MD5 of one part: with a customer's or a managed encryption key, S3 and
-    Google send an ETag of the same look that is none.
+    HTTP lets an ETag be any text. S3's is the MD5 of an object in one part, and with an encryption key 32 digits of the
+    same look that are none; a store or a proxy may keep to itself that there is such a key. The same content sent twice
+    tells them apart, at a store whose ETag never was an MD5: the digest of bytes that are cut off or changed alike is
+    the same again, and an ETag that is no digest is another one each time.
     """
+
+    def __init__(self) -> None:
+        self._are_md5s: set[str] = set()
+        self._are_none: set[str] = set()
+        self._doubted: dict[tuple[str, str], str] = {}
+
+    def md5_of(self, host: str, sent: str, headers: Mapping[str, str]) -> str | None:
+        """The MD5 (hex) of what `host` received when content of the MD5 `sent` went there; None if it does not say."""
+        etag = _md5_like_etag(headers)
+        if etag == sent:
+            self._are_md5s.add(host)
+        elif etag is not None and host not in self._are_md5s and self._is_no_digest(host, sent, etag):
+            return None
+        return etag
+
+    def _is_no_digest(self, host: str, sent: str, etag: str) -> bool:
+        if host not in self._are_none and self._doubted.setdefault((host, sent), etag) != etag:
+            self._are_none.add(host)
+            self._doubted.clear()
+        return host in self._are_none
+
+
+def stored_md5(headers: Mapping[str, str]) -> str | None:
+    """The MD5 (hex) that a store names as that of what it received; None if its answer names none."""
     google = re.search(r"md5=([A-Za-z0-9+/]{22}==)", headers.get("x-goog-hash", ""))
     if google is not None:
         return hex_md5(google[1])
     if "content-md5" in headers:
         return hex_md5(headers["content-md5"].strip())
+    return None
+
+
+def _md5_like_etag(headers: Mapping[str, str]) -> str | None:
+    """An ETag that may be the MD5 of one part, in lower-case hex; None for any other and under an encryption key."""
     if _is_encrypted_by_key(headers):
         return None
     etag = headers.get("etag", "").strip().removeprefix("W/").strip('"')

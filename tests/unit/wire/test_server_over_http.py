@@ -268,6 +268,7 @@ def test_refused_key_is_raised_by_viewer():
         ({"serverInfo": None}, set()),
         (reply(400, {"errors": [{"message": "Cannot query field"}]}), set()),
         (errors('Cannot query field "features" on type "ServerInfo".'), set()),
+        (reply(404, b"<html>Not found</html>"), set()),
         (reply(500, errors("An internal error occurred.").body), set()),
     ],
 )
@@ -627,6 +628,65 @@ def test_store_that_received_other_bytes_makes_a_failure_that_is_tried_again(hea
     """Bytes that changed on the way are no delivery."""
     with pytest.raises(ConnectionLost, match="other bytes"):
         put(web.Response(headers=headers), b"payload", MD5)
+
+
+def put_each(etags: list[str], bodies: list[bytes]) -> list[bool]:
+    """Put one body after another; `etags` are the store's answers. True where it was not believed."""
+    fake = Fake([web.Response(headers={"ETag": f'"{etag}"'}) for etag in etags])
+
+    async def work(server, base):
+        failed = []
+        for body in bodies:
+            target = UploadTarget("file", f"{base}/storage/file", {})
+            try:
+                await server.put_file(target, body, hashlib.md5(body).hexdigest())
+            except ConnectionLost:
+                failed.append(True)
+            else:
+                failed.append(False)
+        return failed
+
+    return run(fake, work)
+
+
+ANOTHER = "1" * 32
+
+
+@pytest.mark.parametrize(
+    ("etags", "bodies", "failed"),
+    [
+        ([WRONG, ANOTHER, "2" * 32], [b"payload", b"payload", b"more"], [True, False, False]),
+        ([WRONG, WRONG, WRONG], [b"payload"] * 3, [True, True, True]),
+        ([WRONG, ANOTHER], [b"payload", b"more"], [True, True]),
+        ([MD5, WRONG, ANOTHER], [b"payload"] * 3, [False, True, True]),
+    ],
+    ids=["no digest", "changed alike", "different content", "was an MD5"],
+)
+def test_etags_that_differ_for_the_same_content_are_no_md5s(etags, bodies, failed):
+    """A store that never gave an MD5 and answers the same bytes with two ETags says nothing of the bytes with them."""
+    assert put_each(etags, bodies) == failed
+
+
+@pytest.mark.parametrize("url", ["/storage/file?sig=1", "http://elsewhere.example/storage/file?sig=1"])
+def test_artifact_addresses_may_begin_at_the_server(url):
+    """The manifest's, a file's and those of its parts, as the addresses of run files may."""
+    node = {"artifact": {"id": "a"}, "uploadUrl": url, "uploadHeaders": [], "storagePath": "s"}
+    parts = {"uploadID": "u", "uploadUrlParts": [{"partNumber": 1, "uploadUrl": url}]}
+    manifest = {"id": "m", "file": {"uploadUrl": url, "uploadHeaders": []}}
+    fake = Fake(
+        [
+            {"createArtifactManifest": {"artifactManifest": manifest}},
+            {"createArtifactFiles": {"files": {"edges": [{"node": {**node, "uploadMultipartUrls": parts}}]}}},
+        ]
+    )
+
+    async def work(server, base):
+        _, target = await server.artifacts.create_manifest(AT, "a", None, "m", "FULL", "digest")
+        (file,) = await server.artifacts.create_files([{"name": "file"}])
+        expected = base + url if url.startswith("/") else url
+        return {target.url, file.target.url, *(part.url for part in file.parts)} == {expected}
+
+    assert run(fake, work)
 
 
 @pytest.mark.parametrize(
