@@ -7,16 +7,15 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from rich.markup import escape
-
 from backhaul.bundle.manifest import Manifest, Missing
 from backhaul.bundle.opening import Bundle
 from backhaul.bundle.unpacking import Unpacked
 from backhaul.bundle.visit import Visit
 from backhaul.bundle.visiting import visiting
 from backhaul.cli.bundle_progress import progress
-from backhaul.cli.render import STDERR, counted, show_error, size
-from backhaul.cli.visible import visible
+from backhaul.cli.render import STDERR, show_error, size
+from backhaul.cli.visible import shown
+from backhaul.counted import counted
 from backhaul.sync.signature import own_fingerprint
 from backhaul.sync.state_folder import state_folder
 
@@ -112,8 +111,3 @@ def missing_json(manifest: Manifest) -> list[dict[str, Any]]:
         {"run": item.run, "what": item.what, "path": item.path, "reason": item.reason, "needed": item.needed}
         for item in manifest.missing
     ]
-
-
-def shown(text: str) -> str:
-    """Names that come from elsewhere, fit for a terminal."""
-    return escape(visible(text))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -15,10 +14,12 @@ import click
 from backhaul.clean.clearing import clear, finish_interrupted, judge, judge_by_carried_receipts
 from backhaul.clean.verdict import Clearing, Fate, Verdict
 from backhaul.cli.clean_view import show_clearing
+from backhaul.cli.document import print_document
 from backhaul.cli.failure import end_with
 from backhaul.cli.line_options import timeout_option
 from backhaul.cli.progress import progress_view
 from backhaul.cli.render import STDERR, show_warnings, size
+from backhaul.counted import counted
 from backhaul.errors import BackhaulError, NoRunsFound, UsageError
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.find import default_path, find_runs
@@ -71,7 +72,7 @@ def command(
         end_with(error, as_json=as_json, runs=[])
     clearing = Clearing(tuple(verdicts), finished)
     if as_json:
-        print(json.dumps(clearing.as_json(), ensure_ascii=False))
+        print_document(clearing.as_json())
     show_clearing(clearing, carried=choices["carried"])
     ctx.exit(clearing.exit_code)
 
@@ -123,6 +124,6 @@ def _agreed(verdicts: Sequence[Verdict]) -> bool:
         return False
     for verdict in proven:
         click.echo(f"  {verdict.directory.path}", err=True)
-    runs = "1 run directory" if len(proven) == 1 else f"{len(proven)} run directories"
+    runs = counted(len(proven), "run directory", "run directories")
     question = f"Delete {runs}, {size(sum(verdict.frees for verdict in proven))}?"
     return click.confirm(question, err=True)

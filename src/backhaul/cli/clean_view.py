@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.markup import escape
 
 from backhaul.clean.verdict import Clearing, Fate, Verdict
-from backhaul.cli.render import STDERR, counted, size
-from backhaul.cli.visible import visible
+from backhaul.cli.render import STDERR, size
+from backhaul.cli.visible import shown
+from backhaul.counted import counted
 
 _HEADING = {
     Fate.DELETED: ("green", "deleted", "the receipt beside each is kept"),
@@ -27,7 +27,7 @@ def show_clearing(clearing: Clearing, console: Console = STDERR, *, carried: boo
     """
     console.print(f"[bold]{_verdict(clearing)}[/]", soft_wrap=True)
     for path in clearing.finished:
-        console.print(f"  an interrupted deletion was brought to its end: {_shown(path)}", soft_wrap=True)
+        console.print(f"  an interrupted deletion was brought to its end: {shown(path)}", soft_wrap=True)
     for fate in _HEADING:
         if runs := clearing.of(fate):
             _show_going(fate, runs, console, carried=carried)
@@ -55,17 +55,13 @@ def _show_going(fate: Fate, runs: Sequence[Verdict], console: Console, *, carrie
         meaning = _BY_CARRIED_RECEIPTS
     console.print(f"\n[bold {colour}]{heading}[/]  [dim]{meaning}[/]", soft_wrap=True)
     for run in runs:
-        console.print(f"{size(run.frees):>11}  {_shown(run.directory.path)}", soft_wrap=True)
-        console.print(f"{'':>11}  [dim]receipt {_shown(run.receipt)}[/]", soft_wrap=True)
+        console.print(f"{size(run.frees):>11}  {shown(run.directory.path)}", soft_wrap=True)
+        console.print(f"{'':>11}  [dim]receipt {shown(run.receipt)}[/]", soft_wrap=True)
 
 
 def _show_kept(reason: str, runs: Sequence[Verdict], console: Console) -> None:
     message, _, what_next = reason.partition("\n")
-    console.print(f"\n[bold]kept[/]  {escape(visible(message))}", soft_wrap=True)
-    console.print(f"  next: {escape(visible(what_next))}", soft_wrap=True)
+    console.print(f"\n[bold]kept[/]  {shown(message)}", soft_wrap=True)
+    console.print(f"  next: {shown(what_next)}", soft_wrap=True)
     for run in runs:
-        console.print(f"  [dim]{_shown(run.directory.path)}[/]", soft_wrap=True)
-
-
-def _shown(path: object) -> str:
-    return escape(visible(str(path)))
+        console.print(f"  [dim]{shown(run.directory.path)}[/]", soft_wrap=True)

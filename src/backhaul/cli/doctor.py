@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,8 +11,10 @@ from pathlib import Path
 import click
 
 from backhaul.cli.doctor_view import show_diagnosis
+from backhaul.cli.document import print_document
 from backhaul.cli.failure import end_with
 from backhaul.cli.opened import opened
+from backhaul.cli.pipe import end_with_the_reader
 from backhaul.doctor.diagnosis import Diagnosis
 from backhaul.doctor.examination import examine
 from backhaul.doctor.finding import Finding
@@ -24,6 +25,7 @@ from backhaul.doctor.way import Step, Way
 from backhaul.errors import BackhaulError
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.find import find_runs
+from backhaul.runs.home import home
 from backhaul.runs.open_files import OpenFiles
 from backhaul.sync.connection import connected, destination_of, user_settings
 from backhaul.sync.ledger import read_ledger
@@ -78,13 +80,14 @@ def command(
         diagnosis = examine(directories, surroundings, fix=fix, remote=remote)
     except BackhaulError as error:
         end_with(error, as_json=as_json, findings=[])
+    end_with_the_reader()
     _show(diagnosis, way, steps, verbose=verbose, as_json=as_json)
     ctx.exit(visit.exit_code(diagnosis.exit_code))
 
 
 def _surroundings(directories: Sequence[RunDirectory], full_from: float) -> Surroundings:
     folders = tuple(dict.fromkeys(directory.path.parent for directory in directories))
-    return Surroundings(os.environ, Path.cwd(), Path.home(), folders, state_folder(), full_from=full_from)
+    return Surroundings(os.environ, Path.cwd(), home(), folders, state_folder(), full_from=full_from)
 
 
 def _way(directories: Sequence[RunDirectory], target: Target) -> Way:
@@ -94,7 +97,7 @@ def _way(directories: Sequence[RunDirectory], target: Target) -> Way:
         there.base_url,
         settings,
         os.environ,
-        Path.home(),
+        home(),
         target.entity or settings.entity,
         target.project or settings.project,
         _sent_before(directories, there.name or there.base_url.rstrip("/")),
@@ -145,4 +148,4 @@ def _show(diagnosis: Diagnosis, way: Way, steps: Sequence[Step], *, verbose: boo
         return
     network = [{"step": step.name, "seconds": round(step.seconds, 4), "detail": step.detail} for step in steps]
     document = diagnosis.as_json() | {"network": network, "bytes_per_second": way.rate and round(way.rate)}
-    print(json.dumps(document, ensure_ascii=False))
+    print_document(document)

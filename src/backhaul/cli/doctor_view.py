@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from backhaul.cli.render import counted, duration, size
-from backhaul.cli.visible import visible
+from backhaul.cli.render import duration, size
+from backhaul.cli.visible import shown
+from backhaul.counted import counted
 from backhaul.doctor.deeds import Deed, deeds_of
 from backhaul.doctor.diagnosis import Condition, Diagnosis
 from backhaul.doctor.finding import Finding, Severity
@@ -75,39 +75,39 @@ def _to_send(diagnosis: Diagnosis, rate: float | None) -> str:
 def _show_deed(deed: Deed, console: Console, *, verbose: bool) -> None:
     colour = _COLOUR[deed.findings[0].severity]
     # Not folded by us: a command that is cut into two lines cannot be copied.
-    console.print(f"\n[bold {colour}]▸[/] [bold]{escape(visible(deed.heading))}[/]", soft_wrap=True)
+    console.print(f"\n[bold {colour}]▸[/] [bold]{shown(deed.heading)}[/]", soft_wrap=True)
     kinds: dict[tuple[str, str], list[Finding]] = {}
     for finding in deed.findings:
         kinds.setdefault((finding.code, finding.message), []).append(finding)
-    shown = list(kinds.items()) if verbose else list(kinds.items())[:_MOST_KINDS]
-    for (code, message), alike in shown:
+    first = list(kinds.items()) if verbose else list(kinds.items())[:_MOST_KINDS]
+    for (code, message), alike in first:
         severity = alike[0].severity
         number = f" [dim]×{len(alike)}[/]" if len(alike) > 1 else ""
-        text = f"[{_COLOUR[severity]}]{severity}[/] [dim]{code}[/]{number}  {escape(visible(message))}"
+        text = f"[{_COLOUR[severity]}]{severity}[/] [dim]{code}[/]{number}  {shown(message)}"
         _print(text, console, 2)
         _show_places(deed, alike, console, verbose=verbose)
-    if rest := len(deed.findings) - sum(len(alike) for _, alike in shown):
-        console.print(f"  [dim]… and {rest} findings more (-v shows all)[/]")
+    if rest := len(deed.findings) - sum(len(alike) for _, alike in first):
+        console.print(f"  [dim]… and {counted(rest, 'more finding')} (-v shows all)[/]")
 
 
 def _show_places(deed: Deed, findings: Sequence[Finding], console: Console, *, verbose: bool) -> None:
-    shown = findings if verbose else findings[:_MOST_PLACES]
-    for finding in shown:
+    first = findings if verbose else findings[:_MOST_PLACES]
+    for finding in first:
         if place := deed.place_of(finding):
-            console.print(f"    [dim]{escape(visible(place))}[/]", soft_wrap=True)
+            console.print(f"    [dim]{shown(place)}[/]", soft_wrap=True)
         if verbose:
             # The path stands there already.
             seen = finding.evidence.removeprefix(f"{finding.path}: ")
-            console.print(f"      seen: {escape(visible(seen))}", soft_wrap=True)
-    if len(shown) < len(findings):
-        console.print(f"    [dim]… and {len(findings) - len(shown)} more (-v shows all)[/]")
+            console.print(f"      seen: {shown(seen)}", soft_wrap=True)
+    if len(first) < len(findings):
+        console.print(f"    [dim]… and {len(findings) - len(first)} more (-v shows all)[/]")
 
 
 def _show_steps(steps: Sequence[Step], console: Console) -> None:
     if not console.is_terminal:
         for step in steps:
             mark = "ok    " if step.error is None else "failed"
-            detail = escape(visible(step.detail))
+            detail = shown(step.detail)
             console.print(f"  {mark} {step.name:<18} {step.seconds * 1000:7.0f} ms  {detail}", soft_wrap=True)
         return
     table = Table.grid(padding=(0, 1))
@@ -117,5 +117,5 @@ def _show_steps(steps: Sequence[Step], console: Console) -> None:
     table.add_column(overflow="fold")
     for step in steps:
         mark = "[green]ok[/]" if step.error is None else "[red]failed[/]"
-        table.add_row(mark, step.name, f"{step.seconds * 1000:.0f} ms", escape(visible(step.detail)))
+        table.add_row(mark, step.name, f"{step.seconds * 1000:.0f} ms", shown(step.detail))
     console.print(Padding(table, (0, 0, 0, 2)))

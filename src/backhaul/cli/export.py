@@ -10,6 +10,7 @@ import click
 
 from backhaul.cli.pipe import end_with_the_reader
 from backhaul.cli.render import STDERR, show_error
+from backhaul.counted import counted
 from backhaul.errors import LogDamaged, UsageError
 from backhaul.runs.export import Format, What, export_rows, format_of
 from backhaul.runs.local_run import LocalRun, open_run
@@ -60,7 +61,7 @@ def command(path: Path, output: Path, what: str, form: str | None, force: bool) 
             )
         with new_file(output, replace=force) as file:
             count = export_rows(run, What(what), chosen, file)
-        STDERR.print(f"{count} {'row' if count == 1 else 'rows'} of {what} written to {output}", markup=False)
+        STDERR.print(f"{counted(count, 'row')} of {what} written to {output}", markup=False)
     sys.exit(_exit_code(run))
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import NoReturn
 
 import click
 
+from backhaul.cli.document import print_document
 from backhaul.cli.render import show_error
 from backhaul.errors import BackhaulError
 
@@ -14,6 +14,6 @@ from backhaul.errors import BackhaulError
 def end_with(error: BackhaulError, *, as_json: bool, **document: object) -> NoReturn:
     """Tell people of the error, and programs too, in the `document` of the command; end with its exit code."""
     if as_json:
-        print(json.dumps({**document, "error": error.as_json(), "exit_code": error.exit_code}))
+        print_document({**document, "error": error.as_json(), "exit_code": error.exit_code})
     show_error(error)
     click.get_current_context().exit(error.exit_code)

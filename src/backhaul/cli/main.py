@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from backhaul.cli import standard_files
 from backhaul.errors import BackhaulError
 
 if TYPE_CHECKING:
@@ -37,9 +38,11 @@ _COMMANDS = {
 }
 
 
-# Cycles are looked for less often than Python does by itself (700, 10, 10): rows, requests and answers make none, and
-# to look through all that is alive took a twelfth of the time.
-_GARBAGE_THRESHOLDS = (100_000, 20, 20)
+# Cycles are looked for less often than Python does by itself: rows, requests and answers make none, and to look through
+# all that is alive took a twelfth of the time.
+_SELDOM, _AS_PYTHON_DOES = (100_000, 20, 20), (700, 10, 10)
+# These stay for months beside the jobs: what they hold counts for more than the time of looking.
+_STAY = frozenset({"watch"})
 
 
 class _LazyGroup(click.Group):
@@ -68,13 +71,17 @@ class _LazyGroup(click.Group):
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="backhaul", prog_name="backhaul")
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """Bring offline Weights & Biases runs home: every run, every row, with proof."""
+    if ctx.invoked_subcommand in _STAY:
+        gc.set_threshold(*_AS_PYTHON_DOES)
 
 
 def main() -> None:
     """Run the command line. Known errors end it with their exit code, unknown ones with 1; none shows a traceback."""
-    gc.set_threshold(*_GARBAGE_THRESHOLDS)
+    standard_files.make_ready()
+    gc.set_threshold(*_SELDOM)
     # At its end Python looks through all that is alive for garbage; the system takes it back anyway.
     atexit.register(gc.freeze)
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,16 @@ import click
 from backhaul.bundle.contents import contents_of, refuse_inside
 from backhaul.bundle.packing import Packed, pack
 from backhaul.cli.bundle_progress import progress
-from backhaul.cli.bundle_view import missing_json, show_missing, shown
+from backhaul.cli.bundle_view import missing_json, show_missing
+from backhaul.cli.document import print_document
 from backhaul.cli.failure import end_with
 from backhaul.cli.quantities import BYTES
-from backhaul.cli.render import STDERR, counted, size
+from backhaul.cli.render import STDERR, size
+from backhaul.cli.visible import shown
+from backhaul.counted import counted
 from backhaul.errors import BackhaulError, QuarantineError
 from backhaul.runs.find import find_runs
+from backhaul.runs.home import home
 from backhaul.sync.state_folder import state_folder
 
 
@@ -55,14 +58,14 @@ def command(
     try:
         directories = find_runs(paths, env=os.environ, cwd=Path.cwd())
         refuse_inside(output, directories)
-        contents = contents_of(directories, os.environ, Path.home(), references=not no_references)
+        contents = contents_of(directories, os.environ, home(), references=not no_references)
         with progress("packing") as on_progress:
             packed = pack(contents, output, state_folder(), split=split, level=level, on_progress=on_progress)
     except BackhaulError as error:
         end_with(error, as_json=as_json, runs=[])
     exit_code = QuarantineError.exit_code if any(item.needed for item in packed.manifest.missing) else 0
     if as_json:
-        print(json.dumps(_as_json(packed) | {"error": None, "exit_code": exit_code}))
+        print_document(_as_json(packed) | {"error": None, "exit_code": exit_code})
     _show(packed)
     ctx.exit(exit_code)
 
@@ -100,7 +103,7 @@ def _show(packed: Packed) -> None:
         soft_wrap=True,
     )
     if packed.kept:
-        STDERR.print(f"  {packed.kept} files were there already from an interrupted call")
+        STDERR.print(f"  there already from an interrupted call: {counted(packed.kept, 'file')}")
     STDERR.print(
         f"  signed with your key {packed.signer}; tell it to whoever is to check where this comes from", soft_wrap=True
     )

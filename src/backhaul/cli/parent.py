@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
+
+_STANDARD_INPUT = 0
 
 
 def end_with_parent() -> None:
@@ -14,5 +15,7 @@ def end_with_parent() -> None:
 
 
 def _wait() -> None:
-    sys.stdin.buffer.read()
+    # Not by `sys.stdin`, which this thread would hold: a Python that ends for another reason aborts over that.
+    while os.read(_STANDARD_INPUT, 1 << 16):
+        continue
     os.kill(os.getpid(), signal.SIGTERM)

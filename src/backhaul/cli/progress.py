@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 
 from backhaul.cli.progress_words import overall, waiting
+from backhaul.cli.visible import shown
 from backhaul.sync.event import Event, EventKind, OnEvent
 from backhaul.sync.tally import Tally
 
@@ -43,10 +43,10 @@ class ProgressLines:
         """Tell what happened, if it is time for it."""
         self._tally.take(event)
         if event.kind is EventKind.WAITING:
-            self._console.print(f"{escape(event.run_id)}: {escape(waiting(event, event.at))}")
+            self._console.print(f"{shown(event.run_id)}: {shown(waiting(event, event.at))}")
         elif event.kind is EventKind.FOLLOWING and event.path not in self._followed:
             self._followed.add(event.path)
-            self._console.print(f"{escape(event.run_id)}: what is whole was sent; following the log")
+            self._console.print(f"{shown(event.run_id)}: what is whole was sent; following the log")
         if self._last_line is None:
             self._last_line = event.at
         elif event.at - self._last_line >= _LINE_EVERY:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from backhaul.cli.render import duration, size
+from backhaul.counted import counted
 from backhaul.sync.event import Event, EventKind
 from backhaul.sync.tally import Course, Tally
 
@@ -17,7 +18,7 @@ _IN_WORDS = {
 
 def overall(tally: Tally) -> str:
     """How far all runs are together."""
-    return ", ".join([f"{tally.over} of {len(tally.courses)} runs done", *_figures(tally.whole)])
+    return ", ".join([f"{tally.over} of {counted(len(tally.courses), 'run')} done", *_figures(tally.whole)])
 
 
 def doing(event: Event, course: Course, now: float) -> str:
@@ -49,5 +50,5 @@ def _figures(course: Course) -> list[str]:
     parts = [f"{course.share:.0%}"]
     if course.seconds_left is not None:
         parts.append(f"{duration(course.seconds_left)} left")
-    parts += [f"{course.lines} lines", size(course.size)]
+    parts += [counted(course.lines, "line"), size(course.size)]
     return [*parts, f"{size(course.rate)}/s"] if course.rate is not None else parts

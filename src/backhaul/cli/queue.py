@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,7 +10,9 @@ from pathlib import Path
 
 import click
 
+from backhaul.cli.document import print_document
 from backhaul.cli.failure import end_with
+from backhaul.cli.pipe import end_with_the_reader
 from backhaul.cli.queue_view import show_changed, show_queue
 from backhaul.errors import BackhaulError, NoRunsFound
 from backhaul.runs.find import find_runs
@@ -61,6 +62,7 @@ def list_(where: str | None, show_all: bool, as_json: bool) -> None:
     """Show the runs with their states, attempts, next try, and the last error."""
     with _opened(where, as_json=as_json) as queue:
         items, workers, paused, now = queue.items(), queue.workers(), queue.paused, time.time()
+    end_with_the_reader()
     if as_json:
         document = {
             "paused": paused,
@@ -72,7 +74,7 @@ def list_(where: str | None, show_all: bool, as_json: bool) -> None:
             "runs": [item.as_json(now) for item in items if show_all or item.state in OPEN],
             "exit_code": 0,
         }  # fmt: skip
-        print(json.dumps(document, ensure_ascii=False))
+        print_document(document)
     else:
         show_queue(items, workers, now, paused=paused, show_all=show_all)
 
@@ -132,7 +134,7 @@ def rebuild(paths: tuple[Path, ...], where: str | None, as_json: bool, **target:
         done = rebuilt(queue, directories, Judge(destination, state_folder()))
     states = {str(state): sum(entry.state is state for entry in done.entries) for state in QueueState}
     if as_json:
-        print(json.dumps({"runs": len(done.entries), "gone": len(done.gone), "states": states, "exit_code": 0}))
+        print_document({"runs": len(done.entries), "gone": len(done.gone), "states": states, "exit_code": 0})
     else:
         show_changed(len(done.entries), "rebuilt", {state: count for state, count in states.items() if count})
 
@@ -158,7 +160,7 @@ def _change(
     with _opened(where, as_json=as_json) as queue:
         count = change(queue, _under(paths, queue.items()))
     if as_json:
-        print(json.dumps({"runs": count, "exit_code": 0}))
+        print_document({"runs": count, "exit_code": 0})
     else:
         show_changed(count, done)
 
@@ -175,11 +177,14 @@ def _under(paths: Sequence[Path], items: Sequence[Item]) -> Sequence[Item]:
     """Those that lie under one of the paths; all without paths. Raises NoRunsFound for a path that has none."""
     if not paths:
         return items
-    found: dict[Key, Item] = {}
-    for path in paths:
-        folder = path.resolve().parent if path.name == "files" else path.resolve()
-        below = {item.key: item for item in items if folder == item.entry.log or folder in item.entry.log.parents}
-        if not below:
+    asked = {path.resolve().parent if path.name == "files" else path.resolve(): path for path in paths}
+    hit: set[Path] = set()
+    found: list[Item] = []
+    for item in items:
+        if above := asked.keys() & {item.entry.log, *item.entry.log.parents}:
+            hit |= above
+            found.append(item)
+    for folder, path in asked.items():
+        if folder not in hit:
             raise NoRunsFound(f"No run of the queue lies under {path}.", next="See `backhaul queue list --all`.")
-        found.update(below)
-    return list(found.values())
+    return found

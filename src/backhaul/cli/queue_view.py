@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from rich.console import Console
-from rich.markup import escape
 
-from backhaul.cli.render import counted, duration
-from backhaul.cli.visible import visible
+from backhaul.cli.render import duration
+from backhaul.cli.visible import shown
+from backhaul.counted import counted
 from backhaul.unattended.queue.entry import WAITING, Item, QueueState, Worker
 
 _MOST_ROWS = 50
@@ -59,10 +59,10 @@ def show_changed(count: int, done: str, states: Mapping[str, int] | None = None)
 
 def _show_worker(worker: Worker, now: float, console: Console) -> None:
     seen = now - worker.seen_at
-    words = escape(worker.words)
+    words = shown(worker.words)
     if seen > _HEARD_OF_WITHIN:
         words = f"[red]not heard of for {duration(seen)}[/]; what it had in hand is taken up by others"
-    console.print(f"[dim]worker[/] {escape(worker.owner)}  {words}", soft_wrap=True)
+    console.print(f"[dim]worker[/] {shown(worker.owner)}  {words}", soft_wrap=True)
 
 
 def _show_group(state: QueueState, group: Sequence[Item], now: float, console: Console) -> None:
@@ -77,13 +77,13 @@ def _show_group(state: QueueState, group: Sequence[Item], now: float, console: C
 
 def _line(item: Item, now: float) -> str:
     entry = item.entry
-    facts = [f"{item.attempts} {'try' if item.attempts == 1 else 'tries'}"] if item.attempts else []
+    facts = [counted(item.attempts, "try", "tries")] if item.attempts else []
     if entry.state in WAITING and entry.due_at > now:
         facts.append(f"next in {duration(entry.due_at - now)}")
     if item.paused:
         facts.append("paused")
     if entry.host:
         facts.append(f"on {entry.host}")
-    reason = f"  [dim]{entry.reason.code}[/] {escape(visible(entry.reason.message))}" if entry.reason else ""
+    reason = f"  [dim]{entry.reason.code}[/] {shown(entry.reason.message)}" if entry.reason else ""
     told = f"  [dim]{', '.join(facts)}[/]" if facts else ""
-    return f"{duration(max(0.0, now - item.queued_at)):>7}  {escape(visible(str(entry.log.parent)))}{told}{reason}"
+    return f"{duration(max(0.0, now - item.queued_at)):>7}  {shown(entry.log.parent)}{told}{reason}"

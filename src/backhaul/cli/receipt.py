@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from backhaul.cli.bundle_view import shown
+from backhaul.cli.document import print_document
 from backhaul.cli.failure import end_with
-from backhaul.cli.render import STDERR, counted, show_error
+from backhaul.cli.render import STDERR, show_error
+from backhaul.cli.visible import shown
+from backhaul.counted import counted
 from backhaul.errors import BackhaulError, UsageError
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.find import find_runs
@@ -60,7 +61,7 @@ def import_(
     errors = [result for _, result in results if isinstance(result, BackhaulError)]
     exit_code = max((error.exit_code for error in errors), default=0)
     if as_json:
-        print(json.dumps({"receipts": [_as_json(*each) for each in results], "exit_code": exit_code}))
+        print_document({"receipts": [_as_json(*each) for each in results], "exit_code": exit_code})
     for _, result in results:
         if isinstance(result, BackhaulError):
             show_error(result)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from backhaul.cli.visible import shown
+from backhaul.counted import counted
 from backhaul.errors import BackhaulError, Interrupted
 from backhaul.runs.stream import NUMBERED, Stream
 from backhaul.sync.outcome import Outcome, RunState
@@ -31,15 +32,15 @@ _STREAM_NAMES = {Stream.HISTORY: "history", Stream.EVENTS: "system", Stream.OUTP
 def show_error(error: BackhaulError, console: Console = STDERR) -> None:
     """Print what happened, what is safe, and what to do next."""
     # Not folded by us: a path or a command that is cut into two lines cannot be copied.
-    console.print(f"[bold red]error[/] [dim]{error.code}[/]  {escape(error.message)}", soft_wrap=True)
-    console.print(f"  safe: {escape(error.safe)}", soft_wrap=True)
-    console.print(f"  next: {escape(error.next)}", soft_wrap=True)
+    console.print(f"[bold red]error[/] [dim]{error.code}[/]  {shown(error.message)}", soft_wrap=True)
+    console.print(f"  safe: {shown(error.safe)}", soft_wrap=True)
+    console.print(f"  next: {shown(error.next)}", soft_wrap=True)
 
 
 def show_warnings(warnings: Sequence[str], console: Console = STDERR) -> None:
     """Print what is wrong with a user's settings files."""
     for warning in warnings:
-        console.print(f"warning: {escape(warning)}", soft_wrap=True)
+        console.print(f"warning: {shown(warning)}", soft_wrap=True)
 
 
 def show_outcomes(outcomes: Sequence[Outcome], console: Console = STDERR) -> None:
@@ -47,19 +48,20 @@ def show_outcomes(outcomes: Sequence[Outcome], console: Console = STDERR) -> Non
 
     Of many runs that are verified, and so need nobody, the rest is a number.
     """
-    shown, verified = [], 0
+    rows, verified = [], 0
     for outcome in outcomes:
         verified += outcome.state is RunState.VERIFIED
         if outcome.state is not RunState.VERIFIED or verified <= _MOST_VERIFIED_SHOWN:
-            shown.append(outcome)
+            rows.append(outcome)
     if console.width < _TABLE_WIDTH:
-        for outcome in shown:
+        for outcome in rows:
             console.print(_lines_of(outcome), highlight=False, soft_wrap=True)
     else:
-        table = _table(shown, "/")
-        console.print(table if _fits(table, console) else _table(shown, "/\n"))
+        table = _table(rows, "/")
+        console.print(table if _fits(table, console) else _table(rows, "/\n"))
     if verified > _MOST_VERIFIED_SHOWN:
-        console.print(f"… and {verified - _MOST_VERIFIED_SHOWN} more runs, [green]verified[/] (see --json)")
+        rest = counted(verified - _MOST_VERIFIED_SHOWN, "more run")
+        console.print(f"… and {rest}, [green]verified[/] (see --json)")
     stopped: BackhaulError | None = None
     for outcome in outcomes:
         if isinstance(outcome.error, Interrupted):
@@ -87,11 +89,6 @@ def damage_line(damage: Damage) -> str:
         return place
     first, last = damage.numbers[0], damage.numbers[-1]
     return f"{place}: record {first} lost" if first == last else f"{place}: records {first} to {last} lost"
-
-
-def counted(number: int, what: str) -> str:
-    """`1 run`, `2 runs`."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def duration(seconds: float) -> str:
@@ -129,7 +126,7 @@ def _cells(outcome: Outcome, before_id: str) -> list[str]:
     where += f"  {outcome.name}" if outcome.name else ""
     colour = _COLOUR.get(outcome.state, "white")
     return [
-        escape(where),
+        shown(where),
         f"[{colour}]{outcome.state}[/]",
         *(_lines(outcome, stream) for stream in NUMBERED),
         f"{outcome.files_remote}/{outcome.files_local}",
@@ -154,14 +151,14 @@ def _lines(outcome: Outcome, stream: Stream) -> str:
 def _show_details(outcome: Outcome, console: Console) -> None:
     if outcome.error is None and not (outcome.quarantined or outcome.notes or outcome.left_out):
         return
-    console.print(f"\n[bold]{escape(outcome.run_id)}[/]  [dim]{escape(str(outcome.path))}[/]", soft_wrap=True)
+    console.print(f"\n[bold]{shown(outcome.run_id)}[/]  [dim]{shown(outcome.path)}[/]", soft_wrap=True)
     for note in outcome.notes:
-        console.print(f"  note: {escape(note)}", soft_wrap=True)
+        console.print(f"  note: {shown(note)}", soft_wrap=True)
     for name in outcome.left_out[:20]:
-        console.print(f"  left out {escape(name)}")
+        console.print(f"  left out {shown(name)}")
     for item in outcome.quarantined[:20]:
-        console.print(f"  [red]not delivered[/] {escape(item.what)}: {escape(item.reason)}", soft_wrap=True)
-        console.print(f"    next: {escape(item.next)}", soft_wrap=True)
+        console.print(f"  [red]not delivered[/] {shown(item.what)}: {shown(item.reason)}", soft_wrap=True)
+        console.print(f"    next: {shown(item.next)}", soft_wrap=True)
     if len(outcome.quarantined) > 20:
         console.print(f"  … and {len(outcome.quarantined) - 20} more (see --json)")
     if outcome.error is not None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
 import click
 
+from backhaul.cli.document import print_document
 from backhaul.cli.failure import end_with
 from backhaul.cli.repair_view import show_repair
 from backhaul.errors import BackhaulError
@@ -49,6 +49,6 @@ def command(
     except BackhaulError as error:
         end_with(error, as_json=as_json, path=str(path), output=None)
     if as_json:
-        print(json.dumps(report.as_json(), ensure_ascii=False))
+        print_document(report.as_json())
     show_repair(report)
     sys.exit(report.exit_code)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
+
 from rich.console import Console
-from rich.markup import escape
 
 from backhaul.cli.render import STDERR, damage_line
+from backhaul.cli.visible import shown
+from backhaul.counted import counted
 from backhaul.repair import RepairReport
 from backhaul.wandblog import LogEnd
 
@@ -21,27 +24,28 @@ _ENDS = {
 
 def show_repair(report: RepairReport, console: Console = STDERR) -> None:
     """Print what was kept, what was lost and why, what was changed, and what to do next."""
-    console.print(f"[bold]{escape(report.run_id)}[/]  [dim]{escape(str(report.path))}[/]", soft_wrap=True)
+    console.print(f"[bold]{shown(report.run_id)}[/]  [dim]{shown(report.path)}[/]", soft_wrap=True)
     console.print(f"  the log ends {_ENDS[report.end]}")
     _show_counts(report, console)
     _show_damage(report, console)
     for text in (*report.changes, *report.notes):
-        console.print(f"  note: {escape(text)}", soft_wrap=True)
-    console.print(f"  [green]written[/] {escape(str(report.output))}", soft_wrap=True)
+        console.print(f"  note: {shown(text)}", soft_wrap=True)
+    console.print(f"  [green]written[/] {shown(report.output)}", soft_wrap=True)
     console.print("  safe: the original is unchanged.")
     console.print("  next: sync the new run, and not the original as well:")
-    console.print(f"        backhaul sync '{escape(str(report.output))}'", soft_wrap=True)
+    console.print(f"        {shown(shlex.join(['backhaul', 'sync', str(report.output)]))}", soft_wrap=True)
 
 
 def _show_counts(report: RepairReport, console: Console) -> None:
     if report.missing:
-        console.print(f"  [red]the log holds nothing[/]; {report.kept} records were made from the run's other files")
-        console.print(f"  recovered: {escape(', '.join(report.recovered) or 'nothing')}")
-        console.print(f"  [red]missing[/]:   {escape(', '.join(report.missing))}")
+        made = counted(report.kept, "record")
+        console.print(f"  [red]the log holds nothing[/]; {made} made from the run's other files")
+        console.print(f"  recovered: {shown(', '.join(report.recovered) or 'nothing')}")
+        console.print(f"  [red]missing[/]:   {shown(', '.join(report.missing))}")
     else:
-        console.print(f"  {report.kept} records kept, {_lost(report)}")
+        console.print(f"  {counted(report.kept, 'record')} kept, {_lost(report)}")
     for reason, count in report.left_out.items():
-        console.print(f"  left out: {count} × {escape(reason)}")
+        console.print(f"  left out: {count} × {shown(reason)}")
 
 
 def _lost(report: RepairReport) -> str:

@@ -15,6 +15,7 @@ from rich.text import Text
 from backhaul.cli.render import damage_line, size
 from backhaul.cli.sparkline import sparkline
 from backhaul.cli.visible import visible
+from backhaul.counted import counted
 from backhaul.runs.curve import Curve
 from backhaul.runs.local_run import LocalRun
 from backhaul.wandblog import LogEnd
@@ -39,7 +40,7 @@ def show_run(run: LocalRun, console: Console, *, metrics: int, lines: int) -> No
         width = _SPARK_WIDTH if console.width >= _WIDE else _NARROW_SPARK_WIDTH
         _section(console, "metrics", _curves(glance.curves, metrics, width))
     if lines:
-        _section(console, f"console, last {lines} lines", _console_tail(glance.tail))
+        _section(console, f"console, last {counted(lines, 'line')}", _console_tail(glance.tail))
     _section(console, "files", _payloads(run))
     _section(console, "the log", _condition(run))
 
@@ -179,13 +180,13 @@ def _file_state(length: int | None, place: str) -> Text:
 
 
 def _artifact_state(entries: int, missing: int) -> Text:
-    text = Text(f"{entries} {'file' if entries == 1 else 'files'}")
+    text = Text(counted(entries, "file"))
     return text.append(f", {missing} missing", style="red") if missing else text
 
 
 def _condition(run: LocalRun) -> RenderableType:
     counts = run.line_counts
-    rows, console = _count(counts["history"], "row"), _count(counts["console"], "console line")
+    rows, console = counted(counts["history"], "row"), counted(counts["console"], "console line")
     lines: list[RenderableType] = [
         Text(f"{size(run.log.stat().st_size)}, {rows}, {counts['events']} of system metrics, {console}"),
         Text(f"end: {run.end}", style="" if run.end == "complete" else "yellow"),
@@ -194,11 +195,7 @@ def _condition(run: LocalRun) -> RenderableType:
     if run.end in (LogEnd.EMPTY, LogEnd.HEADER_ONLY):
         lines.append(Text("`backhaul repair` makes a log of what the run's other files still have", style="yellow"))
     if not run.is_complete:
-        lost = "" if run.lost_records is None else f", {_count(run.lost_records, 'record')} lost"
+        lost = "" if run.lost_records is None else f", {counted(run.lost_records, 'record')} lost"
         lines.append(Text(f"damaged{lost}; `backhaul repair` makes a new log of the rest", style="red"))
     lines += [Text(f"  {damage_line(damage)}", style="yellow") for damage in run.damage[:_MOST_FILES]]
     return Group(*lines, *_more(len(run.damage) - _MOST_FILES, "damaged places"))
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from pathlib import Path
 
 import click
 
+from backhaul.cli.document import print_document
 from backhaul.cli.failure import end_with
 from backhaul.cli.opened import bundles_json, opened
+from backhaul.cli.pipe import end_with_the_reader
 from backhaul.cli.status_view import show_standings
 from backhaul.errors import BackhaulError
 from backhaul.runs.find import find_runs
@@ -32,9 +33,10 @@ def command(ctx: click.Context, paths: tuple[Path, ...], as_json: bool) -> None:
             runs = list(standings(find_runs(visit.paths, env=os.environ, cwd=Path.cwd()), state_folder()))
     except BackhaulError as error:
         end_with(error, as_json=as_json, runs=[])
+    end_with_the_reader()
     if as_json:
         document = {"runs": [run.as_json() for run in runs], **bundles_json(visit), "exit_code": visit.exit_code(0)}
-        print(json.dumps(document, ensure_ascii=False))
+        print_document(document)
     else:
         show_standings(runs, time.time())
     ctx.exit(visit.exit_code(0))

@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
 
-from backhaul.cli.render import counted, duration, size
+from backhaul.cli.render import duration, size
 from backhaul.cli.visible import visible
+from backhaul.counted import counted
 from backhaul.sync.standing import Standing, Step
 from backhaul.wandblog import LogEnd
 

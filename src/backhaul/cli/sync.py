@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
+from backhaul.cli.document import print_document
 from backhaul.cli.left_out_options import left_out_options
 from backhaul.cli.line_options import bwlimit_option, timeout_option
 from backhaul.cli.live_options import live_options
@@ -122,7 +123,7 @@ def _teller(*, as_json: bool, as_lines: bool) -> Callable[[dict[str, Any]], None
 
     def tell(document: dict[str, Any]) -> None:
         if as_json:
-            print(json.dumps(document, ensure_ascii=False))
+            print_document(document)
         elif as_lines:
             _print_line({"event": "report", **document})
 
@@ -130,8 +131,9 @@ def _teller(*, as_json: bool, as_lines: bool) -> Callable[[dict[str, Any]], None
 
 
 def _print_line(document: dict[str, Any]) -> None:
-    # Flushed: whoever reads it wants to know now, and stdout is a pipe.
-    print(json.dumps(document, ensure_ascii=False), flush=True)
+    print_document(document)
+    # Whoever reads it wants to know now, and stdout is a pipe.
+    sys.stdout.flush()
 
 
 def _options(choices: dict[str, Any]) -> SyncOptions:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -11,9 +10,12 @@ from backhaul.bundle.opening import Bundle, open_bundle
 from backhaul.bundle.seal import check_signer
 from backhaul.bundle.unpacking import Unpacked, unpack
 from backhaul.cli.bundle_progress import progress
-from backhaul.cli.bundle_view import bundle_json, say_opened, show_damage, show_missing, shown
+from backhaul.cli.bundle_view import bundle_json, say_opened, show_damage, show_missing
+from backhaul.cli.document import print_document
 from backhaul.cli.failure import end_with
 from backhaul.cli.render import STDERR
+from backhaul.cli.visible import shown
+from backhaul.counted import counted
 from backhaul.errors import BackhaulError, BundleIncomplete
 
 
@@ -47,7 +49,7 @@ def command(ctx: click.Context, file: Path, folder: Path, signed_by: str | None,
             "present": len(unpacked.present),
         }
         told = error_found.as_json() if error_found else None
-        print(json.dumps(document | bundle_json(bundle, unpacked) | {"error": told, "exit_code": exit_code}))
+        print_document(document | bundle_json(bundle, unpacked) | {"error": told, "exit_code": exit_code})
     _show(bundle, folder, unpacked)
     ctx.exit(exit_code)
 
@@ -55,7 +57,7 @@ def command(ctx: click.Context, file: Path, folder: Path, signed_by: str | None,
 def _error(bundle: Bundle, unpacked: Unpacked) -> BackhaulError | None:
     if unpacked.error is None and not bundle.is_whole:
         return BundleIncomplete(
-            f"{bundle.path} ends before its end: {len(unpacked.written)} files were whole before that.",
+            f"{bundle.path} ends before its end; whole before that: {counted(len(unpacked.written), 'file')}.",
             safe="Each of them has the digest that it was packed with; what came behind them is not known.",
         )
     return unpacked.error
@@ -64,8 +66,8 @@ def _error(bundle: Bundle, unpacked: Unpacked) -> BackhaulError | None:
 def _show(bundle: Bundle, folder: Path, unpacked: Unpacked) -> None:
     say_opened(bundle)
     STDERR.print(
-        f"  {len(unpacked.written)} files written to {shown(str(folder))}"
-        + (f", {len(unpacked.present)} were there already" if unpacked.present else ""),
+        f"  {counted(len(unpacked.written), 'file')} written to {shown(str(folder))}"
+        + (f", there already: {len(unpacked.present)}" if unpacked.present else ""),
         soft_wrap=True,
     )
     show_missing(bundle.manifest.missing)

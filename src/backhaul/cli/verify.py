@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import click
 
+from backhaul.cli.document import print_document
 from backhaul.cli.failure import end_with
 from backhaul.cli.line_options import timeout_option
 from backhaul.cli.opened import bundles_json, opened
@@ -69,7 +69,7 @@ def command(
         end_with(error, as_json=as_json, runs=[])
     exit_code = visit.exit_code(report.exit_code)
     if as_json:
-        print(json.dumps(report.as_json() | bundles_json(visit) | {"exit_code": exit_code}, ensure_ascii=False))
+        print_document(report.as_json() | bundles_json(visit) | {"exit_code": exit_code})
     show_outcomes(report.runs)
     ctx.exit(exit_code)
 
@@ -99,7 +99,7 @@ def _check_receipt(path: Path, target: Target, *, as_json: bool) -> None:
     whose = "your key" if own else f"the key {receipt.signer}, which is not yours"
     if as_json:
         document = {"receipt": str(path), "run": str(receipt.address), "signer": receipt.signer, "own_key": own}
-        print(json.dumps({**document, "exit_code": 0}))
+        print_document({**document, "exit_code": 0})
     else:
         print(f"{receipt.address} is there as the receipt says; it was signed with {whose}.")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 import sys
 from pathlib import Path
@@ -17,6 +16,7 @@ from backhaul.cli.live_options import live_options
 from backhaul.cli.queue import queue_option
 from backhaul.cli.render import show_error
 from backhaul.errors import BackhaulError, Terminated
+from backhaul.runs.home import expanded
 from backhaul.sync.options import SyncOptions
 from backhaul.sync.policy import ArtifactPolicy
 from backhaul.sync.state_folder import state_folder
@@ -34,8 +34,6 @@ from backhaul.unattended.watch.service import Service
 from backhaul.wire.pace import Timetable
 
 _SECONDS = click.FloatRange(min=0)
-# Python's own. A watcher stays for months beside the jobs: what it holds counts for more than the time of looking.
-_GARBAGE_THRESHOLDS = (700, 10, 10)
 
 
 @click.command("watch")
@@ -129,7 +127,6 @@ def command(ctx: click.Context, /, folders: tuple[Path, ...], where: str | None,
     DIR is any folder above runs; it need not be there yet. What has to be done is in the queue, so that a watcher that
     was stopped, killed, or cut off from the network goes on where it was.
     """
-    gc.set_threshold(*_GARBAGE_THRESHOLDS)
     log = Log(choices["log_json"] or not sys.stderr.isatty())
     try:
         options = _options(folders, choices)
@@ -138,7 +135,7 @@ def command(ctx: click.Context, /, folders: tuple[Path, ...], where: str | None,
             if choices["metrics_port"] is not None:
                 port = metrics.serve(choices["metrics_address"], choices["metrics_port"])
                 log.tell("metrics", address=f"http://{choices['metrics_address']}:{port}/metrics")
-            commands = None if choices["no_osh"] else choices["commands"].expanduser()
+            commands = None if choices["no_osh"] else expanded(choices["commands"])
             guard = _disk_guard(queue, options, log, choices)
             service = Service(queue, options, log, metrics, choices["metrics_file"], commands, [guard])
             asyncio.run(_until_signalled(service))
@@ -156,6 +153,7 @@ def _disk_guard(queue: Queue, options: WatchOptions, log: Log, choices: dict[str
 
 def _options(folders: tuple[Path, ...], choices: dict[str, Any]) -> WatchOptions:
     if choices["bwlimit"] is not None:
+        # One that is wrong is told now, and not by the first run.
         Timetable.of(choices["bwlimit"])
     sync = SyncOptions(
         state_folder=state_folder(),

@@ -56,6 +56,7 @@ def _said(command: list[str], env: Mapping[str, str]) -> list[str]:
             env=dict(env),
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=_PATIENCE,
             check=False,
             stdin=subprocess.DEVNULL,

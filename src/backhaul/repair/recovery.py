@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 from google.protobuf import json_format
 
+from backhaul.counted import counted
 from backhaul.repair.debug_log import DebugLog, read_debug_log
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.payloads import MADE_FROM_LOG
@@ -135,7 +136,7 @@ def _tell(recovery: Recovery) -> None:
     recovery.found += [part for part, there in parts.items() if there]
     recovery.missing += ["history", "system metrics", *(part for part, there in parts.items() if not there)]
     if recovery.files:
-        recovery.found.append("1 saved file" if len(recovery.files) == 1 else f"{len(recovery.files)} saved files")
+        recovery.found.append(counted(len(recovery.files), "saved file"))
     recovery.missing.append("name, project, tags, notes")
     recovery.notes += dict.fromkeys(recovery.debug.unread)
 

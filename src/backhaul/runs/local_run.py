@@ -20,6 +20,7 @@ from backhaul.runs.events import event_lines
 from backhaul.runs.frames import history_frame, history_table
 from backhaul.runs.glance import Glance
 from backhaul.runs.history import HistoryRows
+from backhaul.runs.home import home
 from backhaul.runs.identity import RunIdentity
 from backhaul.runs.moment import moment
 from backhaul.runs.open_files import is_open_for_writing
@@ -154,7 +155,7 @@ class LocalRun:
     @property
     def artifacts(self) -> list[LoggedArtifact]:
         """The artifacts that the run logged (offline runs only: the log of an online run does not name them)."""
-        places = content_places(os.environ, Path.home(), self._directory.files)
+        places = content_places(os.environ, home(), self._directory.files)
         return [logged_artifact(record, places) for record in self._reading.artifacts]
 
     @property

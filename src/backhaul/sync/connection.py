@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from backhaul.runs.home import home
 from backhaul.sync.at_once import connections_at_once
 from backhaul.sync.depot_folder import default_data_folder
 from backhaul.sync.destination import Destination
@@ -79,13 +80,13 @@ def connected(target: Target) -> Iterator[Connection]:
             yield Connection(settings, destination_of(target, settings, depot.url), depot.api_key, target.timeout, pace)
         return
     there = destination_of(target, settings)
-    api_key = find_api_key(there.base_url, settings, os.environ, Path.home())
+    api_key = find_api_key(there.base_url, settings, os.environ, home())
     yield Connection(settings, there, api_key, target.timeout, pace)
 
 
 def user_settings() -> Settings:
     """What the user has set. Raises ConfigurationError."""
-    return load_settings(os.environ, Path.cwd(), Path.home())
+    return load_settings(os.environ, Path.cwd(), home())
 
 
 def destination_of(target: Target, settings: Settings, depot_url: str | None = None) -> Destination:

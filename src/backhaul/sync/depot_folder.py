@@ -7,6 +7,8 @@ from pathlib import Path
 
 import platformdirs
 
+from backhaul.runs.home import needing_home
+
 ADDRESS_FILE = "address"
 KEY_FILE = "api-key"
 DATABASE_VARIABLE = "BACKHAUL_DEPOT_DB"
@@ -15,5 +17,6 @@ LOG_FILE = "depot.log"
 
 
 def default_data_folder() -> Path:
-    """Where the user's own depot keeps its data, unless $BACKHAUL_DEPOT says otherwise."""
-    return Path(os.environ.get("BACKHAUL_DEPOT") or Path(platformdirs.user_data_dir("backhaul"), "depot"))
+    """Where the user's own depot keeps its data, unless $BACKHAUL_DEPOT says otherwise. Raises ConfigurationError."""
+    with needing_home():
+        return Path(os.environ.get("BACKHAUL_DEPOT") or Path(platformdirs.user_data_dir("backhaul"), "depot"))

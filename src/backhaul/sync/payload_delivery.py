@@ -7,11 +7,11 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from backhaul.errors import RefusedError
 from backhaul.runs.content_places import content_places
+from backhaul.runs.home import home
 from backhaul.runs.payloads import Digest
 from backhaul.runs.rows import Rows
 from backhaul.sync.artifact_delivery import ArtifactDelivery
@@ -55,7 +55,7 @@ class PayloadDelivery:
         sender = ArtifactDelivery(
             address,
             passage.server,
-            content_places(os.environ, Path.home(), passage.run.directory.files, options.roots),
+            content_places(os.environ, home(), passage.run.directory.files, options.roots),
             passage.retrier,
             passage.outcome,
             options.artifacts,

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from backhaul.counted import counted
 from backhaul.errors import LogDamaged, VerificationFailed
 from backhaul.sync.ledger import Ledger
 from backhaul.sync.marker import write_synced_marker
@@ -84,8 +85,8 @@ def _told(losses: Sequence[Damage]) -> str:
     """What was lost, in one sentence."""
     size = sum(damage.length for damage in losses)
     known = [len(damage.numbers) for damage in losses if damage.numbers is not None]
-    records = f"{sum(known)} records are lost" if len(known) == len(losses) else "records may be lost"
+    lost = f"{counted(sum(known), 'record')} {'is' if sum(known) == 1 else 'are'} lost"
+    records = lost if len(known) == len(losses) else "records may be lost"
     where = f"the first at byte {losses[0].offset} ({losses[0].kind})"
-    places = "1 place" if len(losses) == 1 else f"{len(losses)} places"
-    damaged = f"{size} bytes in {places} are damaged, {where}; " if size else ""
+    damaged = f"{size} bytes in {counted(len(losses), 'place')} are damaged, {where}; " if size else ""
     return f"{damaged}{records}; all that can be read was delivered."

@@ -94,8 +94,12 @@ def _read_key(text: str) -> Ed25519PrivateKey:
 
 
 def canonical(document: Mapping[str, Any]) -> bytes:
-    """The one way to write a document: JSON, UTF-8, members sorted, no spaces."""
-    return json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+    """The one way to write a document: JSON, UTF-8, members sorted, no spaces.
+
+    What is no Unicode, such as bytes of a path that are no UTF-8, stands there as JSON's escape, which UTF-8 has not.
+    """
+    text = json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return text.encode(errors="backslashreplace")
 
 
 def _signable(document: Mapping[str, Any]) -> bytes:

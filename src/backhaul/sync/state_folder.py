@@ -7,10 +7,13 @@ from pathlib import Path
 
 import platformdirs
 
+from backhaul.runs.home import needing_home
+
 
 def state_folder() -> Path:
-    """The user's state folder of Backhaul; it need not exist yet."""
-    return Path(platformdirs.user_state_dir("backhaul"))
+    """The user's state folder of Backhaul; it need not exist yet. Raises ConfigurationError."""
+    with needing_home():
+        return Path(platformdirs.user_state_dir("backhaul"))
 
 
 def unpacked_folder(state_folder: Path) -> Path:

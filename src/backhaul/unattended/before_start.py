@@ -9,7 +9,8 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from backhaul.errors import BackhaulError
+from backhaul.errors import BackhaulError, ConfigurationError
+from backhaul.runs.home import home
 from backhaul.sync.depot_folder import default_data_folder
 from backhaul.sync.state_folder import state_folder
 from backhaul.sync.target import OWN_DEPOT, Target
@@ -20,7 +21,12 @@ from backhaul.wire.settings import load_settings
 def warnings(roots: Sequence[Path], target: Target, env: Mapping[str, str], *, sync: bool) -> Iterator[str]:
     """What the user should know before the job writes into `roots` and its runs are sent to `target`."""
     yield from _mode(env)
-    for place in (*roots, state_folder()):
+    try:
+        kept = [state_folder()]
+    except ConfigurationError as error:
+        yield f"{error.message} {error.next}"
+        kept = []
+    for place in (*roots, *kept):
         there = next((folder for folder in (place, *place.parents) if folder.exists()), place)
         if not os.access(there, os.W_OK | os.X_OK):
             yield f"{place} cannot be written; {_of(place, roots)}"
@@ -42,10 +48,10 @@ def _mode(env: Mapping[str, str]) -> Iterator[str]:
 
 def _way_home(target: Target, env: Mapping[str, str]) -> Iterator[str]:
     try:
-        settings = load_settings(env, Path.cwd(), Path.home())
+        settings = load_settings(env, Path.cwd(), home())
         yield from settings.warnings
         if target.to != OWN_DEPOT:
-            find_api_key(target.to or settings.base_url, settings, env, Path.home())
+            find_api_key(target.to or settings.base_url, settings, env, home())
         elif not os.access(default_data_folder().parent, os.W_OK) and default_data_folder().parent.exists():
             yield f"the depot cannot keep anything in {default_data_folder()}"
     except (BackhaulError, OSError) as error:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import signal
 import time
 from collections.abc import Callable, Iterable, Sequence
 
+from backhaul.counted import counted
 from backhaul.errors import BackhaulError, DeadlineReached
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.open_files import files_open_for_writing
@@ -99,17 +101,14 @@ def _tell(report: Report, is_queued: bool) -> None:
     rest = [run for run in report.runs if run.state is not RunState.VERIFIED]
     if home:
         names = ", ".join(f"{run.entity or ''}/{run.project}/{run.run_id}".lstrip("/") for run in home[:_MOST_TOLD])
-        print(f"{_runs(len(home))} verified at the server: {names}{' …' if len(home) > _MOST_TOLD else ''}")
+        print(f"{counted(len(home), 'run')} verified at the server: {names}{' …' if len(home) > _MOST_TOLD else ''}")
     for run in rest[:_MOST_TOLD]:
         reason = run.error.message if run.error else "it was not read back"
         print(f"{run.path} stays here: {reason}")
     if rest:
         waits = "in the queue" if is_queued else "where they lie"
-        print(f"{_runs(len(rest))} not home yet: {waits}, nothing is lost. By hand: backhaul sync {_common(rest)}")
-
-
-def _runs(number: int) -> str:
-    return "1 run" if number == 1 else f"{number} runs"
+        by_hand = f"By hand: {shlex.join(['backhaul', 'sync', _common(rest)])}"
+        print(f"{counted(len(rest), 'run')} not home yet: {waits}, nothing is lost. {by_hand}")
 
 
 def _common(outcomes: Sequence[Outcome]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -181,8 +182,8 @@ class Errands:
     def _finished(self, errand: Errand) -> None:
         errand.finished(bytes(errand.output))
         if errand.status and errand.finished != _say_nothing:
-            folder = self._roots[0]
-            self._voice.say(f"{errand.name} {JobEnd.of(errand.status)}; nothing is lost. Later: backhaul sync {folder}")
+            later = shlex.join(["backhaul", "sync", os.fspath(self._roots[0])])
+            self._voice.say(f"{errand.name} {JobEnd.of(errand.status)}; nothing is lost. Later: {later}")
 
 
 def _say_nothing(output: bytes) -> None:

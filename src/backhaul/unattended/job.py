@@ -12,7 +12,7 @@ import os
 import resource
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, Self
@@ -81,13 +81,10 @@ class Job:
         """Send a signal to the whole job; nothing happens when it has ended."""
         if self.end is not None:
             return
-        try:
-            if self.group:
-                os.killpg(self.group, number)
-                return
-        except ProcessLookupError:
-            return
-        _send(number, self._processes_in_our_group())
+        if self.group:
+            _send(number, [self.group], os.killpg)
+        else:
+            _send(number, self._processes_in_our_group())
 
     def warn(self, number: int) -> bool:
         """Send a signal to those of its processes that catch it, and say whether any does.
@@ -144,10 +141,10 @@ def _started(command: Sequence[str], env: Mapping[str, str], own_group: bool) ->
         return subprocess.Popen(["/bin/sh", *command], env=dict(env), close_fds=False, process_group=group)
 
 
-def _send(number: int, processes: Sequence[int]) -> None:
+def _send(number: int, processes: Sequence[int], send: Callable[[int, int], None] = os.kill) -> None:
     for pid in processes:
         try:
-            os.kill(pid, number)
+            send(pid, number)
         except (ProcessLookupError, PermissionError):
             # It has ended, or has become another user's (a setuid program), who is not ours to signal.
             continue
@@ -177,15 +174,20 @@ def _group_of(pid: int) -> int | None:
 
 def _passes_on(pid: int) -> bool:
     try:
-        return (_PROCESSES / str(pid) / "comm").read_text().strip() in _LAUNCHERS
+        return _told(pid, "comm").strip() in _LAUNCHERS
     except OSError:
         return False
 
 
 def _catches(pid: int, number: int) -> bool:
     try:
-        lines = (_PROCESSES / str(pid) / "status").read_text().splitlines()
+        lines = _told(pid, "status").splitlines()
     except OSError:
         return False
     caught = next((line for line in lines if line.startswith("SigCgt:")), "SigCgt: 0")
     return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
+
+
+def _told(pid: int, what: str) -> str:
+    # The kernel cuts a program's name after 15 bytes, also in the middle of a letter.
+    return (_PROCESSES / str(pid) / what).read_text(encoding="utf-8", errors="replace")

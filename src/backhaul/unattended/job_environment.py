@@ -25,8 +25,8 @@ def _ancestors() -> list[int]:
     found, pid = [], os.getpid()
     while pid > 1:
         try:
-            # The name, in parentheses, may hold anything.
-            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+            # The name, in parentheses, may hold anything, half a letter too.
+            pid = int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[1])
         except OSError:
             break
         found.append(pid)

@@ -25,13 +25,13 @@ def rebuild(queue: Queue, directories: Iterable[RunDirectory], judge: Judge) -> 
     A row whose log is gone is taken out. Rows of other hosts' own disks stay as they are.
     """
     known = {item.entry.log: item for item in queue.items() if item.entry.host in ("", judge.host)}
-    gone = [item.key for item in known.values() if not item.entry.log.exists()]
+    gone = {item.key: None for item in known.values() if not item.entry.log.exists()}
     there = [item.entry.directory for item in known.values() if item.key not in gone]
     wanted = {directory.log: directory for directory in (*there, *directories)}
     entries = [_as_known(entry, known.get(entry.log)) for entry in judge.judged(wanted.values())]
     queue.forget(gone)
     queue.replace(entries)
-    return Rebuilt(entries, gone)
+    return Rebuilt(entries, list(gone))
 
 
 def _as_known(entry: Entry, item: Item | None) -> Entry:

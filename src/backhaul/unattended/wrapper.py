@@ -115,7 +115,7 @@ class _Wrapper:
         files: list[Any] = [self._signals, *self._errands.files]
         if self._lookout:
             files += [self._lookout.events, self._lookout.canary]
-        due = [time for time in (until, *self._pending.values(), *self._errands.due()) if time is not None]
+        due = [when for when in (until, *self._pending.values(), *self._errands.due()) if when is not None]
         ready = select.select(files, [], [], max(0.0, min(due) - now) if due else None)[0]
         now = time.monotonic()
         for number in self._signals.take() if self._signals in ready else ():

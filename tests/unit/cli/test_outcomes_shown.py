@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from backhaul.cli.render import counted, show_outcomes
+from backhaul.cli.render import show_outcomes
+from backhaul.counted import counted
 from backhaul.sync.outcome import Outcome, RunState
 
 

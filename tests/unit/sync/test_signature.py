@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
 
-from backhaul.sync.signature import own_fingerprint, signed, signer_of
+from backhaul.sync.signature import canonical, own_fingerprint, signed, signer_of
 
 
 def test_runs_that_end_at_the_same_time_make_one_key(tmp_path: Path) -> None:
@@ -33,3 +34,13 @@ def test_a_signature_is_of_the_content_alone(tmp_path: Path) -> None:
     assert signer_of({"receipt": 1, "signature": document["signature"]}) is None
     assert signer_of({"receipt": 1}) is None
     assert signer_of({**document, "signature": "nonsense"}) is None
+
+
+def test_what_is_no_unicode_can_be_signed_and_read_again(tmp_path: Path) -> None:
+    """A path may have any bytes, a value half of a surrogate pair; what is written is UTF-8 all the same."""
+    document = signed(
+        {"receipt": 1, "path": "/runs/\udcff", "config": {"half": "\ud83d", "text": "\\udcff ü"}}, tmp_path
+    )
+    written = canonical(document)
+    assert json.loads(written.decode()) == document
+    assert signer_of(json.loads(written)) == own_fingerprint(tmp_path)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from backhaul.counted import counted
 from backhaul.doctor.finding import Finding
 from backhaul.doctor.patient import Surroundings
 from backhaul.doctor.quota import quotas_of
@@ -70,9 +71,9 @@ def _forecast(folder: Path, recording: list[RunDirectory]) -> Iterator[Finding]:
     free = room_of(folder).free
     if pace <= 0 or free / pace > _SOON:
         return
-    runs = "1 run" if len(recording) == 1 else f"{len(recording)} runs"
     message = f"At the pace of what is being recorded here the file system is full in {free / pace / 3600:.1f} hours."
-    evidence = f"{runs} grow by {pace * 3600 / (1 << 20):.1f} MiB an hour; {_gigabytes(free)} are free at {folder}"
+    growth = f"{pace * 3600 / (1 << 20):.1f} MiB an hour by {counted(len(recording), 'run')}"
+    evidence = f"{growth}; {_gigabytes(free)} are free at {folder}"
     yield _filling(folder, message, evidence)
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from backhaul.counted import counted
 from backhaul.doctor.finding import Finding
 from backhaul.doctor.patient import Patient
 from backhaul.doctor.remedy import command, sync
@@ -69,16 +70,12 @@ def _damage(patient: Patient, path: str) -> Iterator[Finding]:
         "an unknown number of records is" if lost is None else "1 record is" if lost == 1 else f"{lost} records are"
     )
     evidence = "; ".join(map(_where, losses[:_DAMAGE_TOLD])) + (" …" if len(losses) > _DAMAGE_TOLD else "")
-    message = f"The log is damaged in {_places(len(losses))}; {records} lost, all else can be read and sent."
+    message = f"The log is damaged in {counted(len(losses), 'place')}; {records} lost, all else can be read and sent."
     yield Finding("log-damaged", message, f"{path}: {evidence}", sync(patient.directory.path), path)
 
 
 def _where(damage: Damage) -> str:
     return f"{damage.kind} at byte {damage.offset}, {damage.length} bytes"
-
-
-def _places(count: int) -> str:
-    return "1 place" if count == 1 else f"{count} places"
 
 
 def _end(patient: Patient, path: str) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from backhaul.errors import QueuePlace
+from backhaul.runs.home import expanded
 from backhaul.runs.mounts import MountTable
 from backhaul.sync.state_folder import state_folder
 from backhaul.unattended.queue.interface import Queue
@@ -34,6 +35,6 @@ def open_queue(where: str | None = None, mounts: MountTable | None = None) -> Qu
         return SqlQueue(PostgresDatabase(where))
     if "://" in where:
         raise QueuePlace(f"{where} is neither a file nor the address of a PostgreSQL database.")
-    path = Path(where).expanduser().absolute()
+    path = expanded(Path(where)).absolute()
     refuse_shared(path, mounts or MountTable.of_this_host())
     return SqlQueue(SqliteDatabase(path))

@@ -43,13 +43,16 @@ def refuse_shared(path: Path, mounts: MountTable) -> None:
 class SqliteDatabase:
     """The rows in the file `path`, which is made when it is not there.
 
-    `clock` gives Unix seconds. Raises QueuePlace for a file of a newer version, QueueUnavailable, DiskFull.
+    `clock` gives Unix seconds. Raises QueuePlace for a folder and for a file of a newer version, QueueUnavailable,
+    DiskFull.
     """
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
         self._path = path
         self._clock = clock
         with _told(path):
+            if path.is_dir():
+                raise QueuePlace(f"{path} is a folder, and the queue is a file.")
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             if self._is_damaged():
                 self._set_aside()
