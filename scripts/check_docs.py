@@ -40,7 +40,7 @@ _ASSIGNMENTS = re.compile(r"^(?:\w+=(?:\$\([^)]*\)|\S*) +)*")
 # Where a command ends for the shell, or for a reader: a pipe, a redirection, a comment, an ellipsis.
 _END_OF_COMMAND = re.compile(r"(\s[|&>#].*|\s2>.*|;.*|\s…$|\s\\$)", re.DOTALL)
 # A fragment's name; a bullet, which may go on in indented lines.
-_FRAGMENT = re.compile(r"[a-z0-9][a-z0-9.-]*\.(added|changed|deprecated|removed|fixed|security)\.md")
+_FRAGMENT = re.compile(r"[a-z0-9][a-z0-9.-]*\.(highlights|added|changed|deprecated|removed|fixed|security)\.md")
 _BULLETS = re.compile(r"(?:- \S.*\n(?:  \S.*\n)*)+")
 _FOREIGN_HOMES = re.compile(r"(?<![\w.])/(?:home|root|Users|tmp|private|work|workspace|builds|var/folders)/[\w.-]+")
 

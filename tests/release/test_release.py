@@ -28,12 +28,15 @@ def _commit(checkout: Path, name: str, text: str) -> None:
 
 
 def test_the_fragments_become_a_section_under_a_tag(repository: Path, tmp_path: Path) -> None:
-    """The newest section comes first, in it each kind of change once; what is built has the tag's version."""
+    """The newest section comes first, in it each kind of change once, the whole in short before all; what is built has
+    the tag's version.
+    """
     for path in (repository / "changelog.d").glob("*.*.md"):
         path.unlink()
     _commit(repository, "changelog.d/one.added.md", "- One\n  thing.\n- Another.\n")
     _commit(repository, "changelog.d/two.added.md", "- Two.\n")
     _commit(repository, "changelog.d/mend.fixed.md", "- Three.\n")
+    _commit(repository, "changelog.d/zero.highlights.md", "- All of it.\n")
     done = tool("shipping.release", "1.3.0", cwd=repository)
     assert done.returncode == 0, done.stderr
     text = (repository / "CHANGELOG.md").read_text()
@@ -43,7 +46,8 @@ def test_the_fragments_become_a_section_under_a_tag(repository: Path, tmp_path: 
     date, _, body = rest.partition("\n")
     assert len(date) == len("2026-01-01")
     assert body == (
-        "\n### Added\n\n- One\n  thing.\n- Another.\n- Two.\n\n### Fixed\n\n- Three.\n\n## [1.2.0]\n\nOld.\n"
+        "\n### In short\n\n- All of it.\n\n### Added\n\n- One\n  thing.\n- Another.\n- Two.\n\n### Fixed\n\n- Three.\n"
+        "\n## [1.2.0]\n\nOld.\n"
     )
     assert git(repository, "describe", "--exact-match").strip() == "v1.3.0"
     assert git(repository, "status", "--porcelain") == ""
