@@ -281,7 +281,7 @@ class QueueUnavailable(TemporaryError):
 
 
 class LedgerUnwritable(TemporaryError):
-    """The ledger can be written neither beside the log nor in the user's state folder."""
+    """The ledger can be written neither beside the log nor in the user's state folder, or the receipt not there."""
 
     code = "ledger-unwritable"
     next_by_default = "Make the run directory or your state folder writable, then run the same command again."

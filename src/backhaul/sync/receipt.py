@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backhaul.errors import DiskFull, UsageError
-from backhaul.runs.new_file import new_file
+from backhaul.errors import DiskFull, LedgerUnwritable, UsageError
+from backhaul.runs.new_file import FULL, new_file
 from backhaul.runs.stream import NUMBERED
 from backhaul.sync.outcome import Quarantined
-from backhaul.sync.signature import canonical, signed
+from backhaul.sync.signature import NotAKey, canonical, signed
 from backhaul.sync.verify import Expected, Remote, config_values, last_step_of, plain
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
@@ -65,12 +65,18 @@ class Receipt:
 
 
 def write_receipt(receipt: Receipt, state_folder: Path) -> Path:
-    """Keep a receipt, signed with the user's key, under `state_folder`; whole and durable then. Raises DiskFull."""
+    """Keep a receipt, signed with the user's key, under `state_folder`; whole and durable then.
+
+    Raises DiskFull and LedgerUnwritable.
+    """
     return keep_receipt(receipt.as_json(), state_folder)
 
 
 def keep_receipt(document: Mapping[str, Any], state_folder: Path, suffix: str = "") -> Path:
-    """Keep a receipt's content, signed with the user's key, at the place that belongs to it. Raises DiskFull."""
+    """Keep a receipt's content, signed with the user's key, at the place that belongs to it.
+
+    Raises DiskFull and LedgerUnwritable.
+    """
     there, digest = document["destination"], document["log"]["sha256"]
     host = _safe(there["url"].partition("://")[2])
     folder = state_folder / "receipts" / host / _safe(there["entity"]) / _safe(there["project"])
@@ -79,9 +85,13 @@ def keep_receipt(document: Mapping[str, Any], state_folder: Path, suffix: str = 
         folder.mkdir(parents=True, exist_ok=True)
         with new_file(path, replace=True) as file:
             file.write(canonical(signed(document, state_folder)) + b"\n")
-    except (OSError, UsageError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise DiskFull(f"The receipt {path} cannot be written: {reason}.") from error
+    except NotAKey as error:
+        raise LedgerUnwritable(f"The receipt {path} cannot be signed: {error.message}.", next=error.next) from error
+    except OSError as error:
+        message = f"The receipt {path} cannot be written: {error.strerror}."
+        raise (DiskFull(message) if error.errno in FULL else LedgerUnwritable(message)) from error
+    except UsageError as error:
+        raise LedgerUnwritable(f"The receipt cannot be kept: {error.message}") from error
     return path
 
 

@@ -26,6 +26,10 @@ _MEMBER = "signature"
 _KEY_FILE = "receipt-key"
 
 
+class NotAKey(UsageError):
+    """The file of the user's key holds none."""
+
+
 def signed(document: Mapping[str, Any], state_folder: Path) -> dict[str, Any]:
     """The document with the signature of this user's key.
 
@@ -71,7 +75,7 @@ def _key(path: Path) -> Ed25519PrivateKey:
     except FileNotFoundError:
         pass
     except ValueError as error:
-        raise UsageError(f"{path} holds no key", next="Move that file away; then a new key is made.") from error
+        raise NotAKey(f"{path} holds no key", next="Move that file away; then a new key is made.") from error
     key = Ed25519PrivateKey.generate()
     path.parent.mkdir(parents=True, exist_ok=True)
     try:

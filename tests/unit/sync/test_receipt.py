@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from backhaul.errors import TemporaryError
+from backhaul.errors import DiskFull, LedgerUnwritable, TemporaryError
 from backhaul.sync.progress import no_lines
 from backhaul.sync.receipt import Receipt, write_receipt
 from backhaul.sync.signature import signer_of
@@ -69,5 +69,19 @@ def test_whatever_call_fails_it_is_told_and_the_next_try_succeeds(tmp_path: Path
 def test_a_key_that_is_none_is_told(tmp_path: Path) -> None:
     """A file that was cut by a full disk of old: what to do with it, and no bug of ours."""
     (tmp_path / "receipt-key").write_text("zz")
-    with pytest.raises(TemporaryError, match="holds no key"):
+    with pytest.raises(LedgerUnwritable, match="holds no key") as told:
         write_receipt(_receipt(tmp_path), tmp_path)
+    assert told.value.next.startswith("Move that file away")
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"), [(errno.ENOSPC, DiskFull), (errno.EDQUOT, DiskFull), (errno.EROFS, LedgerUnwritable)]
+)
+def test_only_a_full_disk_is_told_as_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, kind: type[TemporaryError]
+) -> None:
+    """Whoever cannot write to the folder for another reason need not make room on it."""
+    _fail_at(1, code, monkeypatch)
+    with pytest.raises(TemporaryError) as told:
+        write_receipt(_receipt(tmp_path), tmp_path / "state")
+    assert type(told.value) is kind
