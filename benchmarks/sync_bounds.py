@@ -32,8 +32,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from depot_process import Depot
+from recording import environment_at, long_run
 from results import note
-from sync_one import _Depot, _environment, _recorded
 
 from backhaul.wandblog import LogReader, LogWriter
 from backhaul.wandblog.schema import HistoryRecord, Record
@@ -73,7 +74,7 @@ def main() -> None:
     arguments = _arguments()
     with tempfile.TemporaryDirectory(prefix="backhaul-benchmark-") as name:
         folder = Path(name)
-        with _Depot(folder / "depot") as depot:
+        with Depot(folder / "depot") as depot:
             arguments.work(Bench(folder, depot), arguments)
 
 
@@ -103,13 +104,13 @@ class Bench:
     """A folder of its own, and the depot that runs are sent to."""
 
     folder: Path
-    depot: _Depot
+    depot: Depot
 
     def recorded(self, *arguments: str) -> Path:
         """A run of one row, recorded with the SDK."""
         home = self.folder / "recording"
         shutil.rmtree(home, ignore_errors=True)
-        environment = _environment(home / "home") | {"WANDB_DATA_DIR": str(home)}
+        environment = environment_at(home / "home") | {"WANDB_DATA_DIR": str(home)}
         subprocess.run([sys.executable, "-c", _RECORD, *arguments], cwd=home, env=environment, check=True)
         return next(home.glob("wandb/offline-run-*"))
 
@@ -132,7 +133,7 @@ class Bench:
 
     def start(self, run: Path, project: str) -> subprocess.Popen[bytes]:
         """A sync of the run on its way."""
-        environment = _environment(self.folder / "home") | {"WANDB_API_KEY": self.depot.key}
+        environment = environment_at(self.folder / "home") | {"WANDB_API_KEY": self.depot.key}
         program = str(Path(sys.executable).with_name("backhaul"))
         command = [program, "sync", str(run), "--to", self.depot.url, "--project", project, "--json"]
         with (self.folder / "out").open("wb") as out:
@@ -189,7 +190,7 @@ def _resume(bench: Bench, arguments: argparse.Namespace) -> None:
     if arguments.rows_alone:
         run = bench.run_of("resumed", arguments.rows, metrics=arguments.metrics)
     else:
-        recorded = _recorded(bench.folder / "long", arguments)
+        recorded = long_run(bench.folder / "long", arguments)
         run = bench.folder / "resumed" / recorded.name
         shutil.copytree(recorded, run, ignore=shutil.ignore_patterns("logs", "*.synced", "*.backhaul*"))
     whole = bench.synced(run, "whole")
@@ -289,7 +290,7 @@ def _plain_upload(bench: Bench, content: Path) -> float:
     return time.perf_counter() - began
 
 
-def _asked(depot: _Depot, document: str) -> dict[str, dict[str, object]]:
+def _asked(depot: Depot, document: str) -> dict[str, dict[str, object]]:
     headers = {
         "Content-Type": "application/json",
         "Authorization": "Basic " + b64encode(f"api:{depot.key}".encode()).decode(),

@@ -23,20 +23,10 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from depot_process import Depot
+from recording import environment_at, small_runs
 from results import note
 from slow_line import slow_line
-from sync_one import _Depot, _environment
-
-from backhaul.wandblog import LogReader, LogWriter
-from backhaul.wandblog.schema import Record
-
-_RECORD = """
-import sys, wandb
-settings = wandb.Settings(x_disable_stats=True, console="off")
-with wandb.init(mode="offline", project="benchmark", id="small-0", settings=settings) as run:
-    for step in range(int(sys.argv[1])):
-        run.log({"loss": 1 / (step + 1), "epoch": step})
-"""
 
 
 @dataclass(frozen=True)
@@ -61,8 +51,8 @@ def main() -> None:
     chosen = [client for client in clients if arguments.only in client]
     with tempfile.TemporaryDirectory(prefix="backhaul-benchmark-") as name:
         folder = Path(name)
-        _record(folder / "runs", arguments.runs, arguments.rows)
-        with _Depot(folder / "depot") as depot:
+        small_runs(folder / "runs", arguments.runs, arguments.rows)
+        with Depot(folder / "depot") as depot:
             figures = {client: _measure(clients[client], folder, depot, arguments) for client in chosen}
     for client, found in figures.items():
         note(client, runs=arguments.runs, **asdict(found))
@@ -86,37 +76,14 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _record(home: Path, runs: int, rows: int) -> None:
-    home.mkdir(parents=True)
-    subprocess.run([sys.executable, "-c", _RECORD, str(rows)], cwd=home, env=_environment(home / "home"), check=True)
-    template = next(home.glob("wandb/offline-run-*"))
-    records = [record.data for record in LogReader(next(template.glob("*.wandb")))]
-    for number in range(1, runs):
-        run_id = f"small-{number}"
-        copy = Path(shutil.copytree(template, template.with_name(template.name.replace("small-0", run_id))))
-        next(copy.glob("*.wandb")).unlink()
-        with (copy / f"run-{run_id}.wandb").open("wb") as file:
-            writer = LogWriter(file)
-            for data in records:
-                writer.write(_renamed(data, run_id))
-
-
-def _renamed(data: bytes, run_id: str) -> bytes:
-    record = Record.FromString(data)
-    if record.WhichOneof("record_type") != "run":
-        return data
-    record.run.run_id = run_id
-    return bytes(record.SerializeToString())
-
-
-def _measure(command: list[str], folder: Path, depot: _Depot, arguments: argparse.Namespace) -> Figures:
+def _measure(command: list[str], folder: Path, depot: Depot, arguments: argparse.Namespace) -> Figures:
     project = command[0]
     copies = folder / project / "wandb"
     shutil.copytree(folder / "runs" / "wandb", copies)
     program = str(Path(sys.executable).with_name(command[0]))
     paths = sorted(map(str, copies.glob("offline-run-*")))
     with slow_line(depot.url, arguments.round_trip) as line, (folder / f"{project}.out").open("wb") as output:
-        environment = _environment(folder / f"home-{project}") | {
+        environment = environment_at(folder / f"home-{project}") | {
             "WANDB_BASE_URL": line.url,
             "WANDB_API_KEY": depot.key,
         }

