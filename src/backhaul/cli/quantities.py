@@ -6,7 +6,7 @@ import re
 
 import click
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:I?B)?", re.IGNORECASE)
+_SIZE = re.compile(r"(\d+)(?:\.(\d+))?\s*([KMGT]?)(?:I?B)?", re.IGNORECASE)
 _POWER = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 
 
@@ -21,7 +21,9 @@ class _Bytes(click.ParamType[int]):
         match = _SIZE.fullmatch(str(value).strip())
         if match is None:
             self.fail(f"{value!r} is no size; write 500K, 20M or 2G.", param, ctx)
-        return int(float(match[1]) * 1024 ** _POWER[match[2].upper()])
+        # In whole numbers: a size may have more digits than a floating point number holds.
+        whole, part = match[1], match[2] or ""
+        return int(whole + part) * 1024 ** _POWER[match[3].upper()] // 10 ** len(part)
 
 
 BYTES = _Bytes()

@@ -11,7 +11,15 @@ from backhaul.cli.render import size
 
 @pytest.mark.parametrize(
     ("text", "number"),
-    [("0", 0), ("17", 17), ("500K", 512_000), ("1.5 GiB", 1_610_612_736), ("2m", 2_097_152), ("3TB", 3 * 1024**4)],
+    [
+        ("0", 0),
+        ("17", 17),
+        ("500K", 512_000),
+        ("1.5 GiB", 1_610_612_736),
+        ("2m", 2_097_152),
+        ("3TB", 3 * 1024**4),
+        ("9" * 400, int("9" * 400)),
+    ],
 )
 def test_sizes_are_read_with_units_of_1024(text: str, number: int) -> None:
     """With or without a blank, an i, a B, in either case."""
