@@ -29,7 +29,7 @@ _EXIT_ROW = re.compile(r"^\| (\d+(?:, \d+)*) \|(.*)$", re.MULTILINE)
 _VARIABLE = re.compile(r"(?:WANDB|BACKHAUL|XDG|SLURM)_[A-Z0-9_]+[A-Z0-9]")
 _NAME = re.compile(r"[A-Z][A-Z0-9_]+")
 # What libraries of ours read.
-_BY_LIBRARIES = frozenset({"XDG_DATA_HOME", "XDG_STATE_HOME", "TMPDIR"})
+_BY_LIBRARIES = frozenset({"HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "TMPDIR"})
 # Sets variables for an SDK that it starts; they are no settings of ours.
 _SETS_FOR_OTHERS = "demo_runs.py"
 
