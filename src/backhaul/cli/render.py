@@ -1,4 +1,4 @@
-"""How outcomes and errors look in a terminal. Everything for people goes to stderr."""
+"""How outcomes and errors look in a terminal: on stderr, for they tell of the work and are not what was asked for."""
 
 from __future__ import annotations
 
