@@ -7,7 +7,7 @@ import re
 import click
 
 _SIZE = re.compile(r"(\d+)(?:\.(\d+))?\s*([KMGT]?)(?:I?B)?", re.IGNORECASE)
-_POWER = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
+_UNIT = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 class _Bytes(click.ParamType[int]):
@@ -23,7 +23,7 @@ class _Bytes(click.ParamType[int]):
             self.fail(f"{value!r} is no size; write 500K, 20M or 2G.", param, ctx)
         # In whole numbers: a size may have more digits than a floating point number holds.
         whole, part = match[1], match[2] or ""
-        return int(whole + part) * 1024 ** _POWER[match[3].upper()] // 10 ** len(part)
+        return int(whole + part) * _UNIT[match[3].upper()] // int("1" + "0" * len(part))
 
 
 BYTES = _Bytes()
