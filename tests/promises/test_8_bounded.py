@@ -82,7 +82,7 @@ def test_open_files_do_not_grow_with_the_runs(
     for number in range(30):
         run = copied(healthy_original, tmp_path / "many" / str(number))
         _rewritten(run, list(_with_id(run, f"run-{number}")))
-    done = backhaul.sync(tmp_path / "many", "-p", project, "-j", "8", timeout=150, prefix=("sh", "-c", _FEW_FILES, "-"))
+    done = backhaul.sync(tmp_path / "many", "-p", project, "-j", "8", timeout=500, prefix=("sh", "-c", _FEW_FILES, "-"))
     assert done.exit_code == 0, done.stderr
     assert {run["state"] for run in done.document["runs"]} == {"verified"}
     for number in range(30):
