@@ -353,3 +353,13 @@ def test_a_fork_is_rewound_behind_where_it_parted(client: Client, project: str) 
     _say(client, project, "b", 1, ["new"])
     assert _said(client, project, "b") == ["a0", "new"]
     assert _said(client, project, "a") == ["a0", "a1", "a2"]
+
+
+def test_there_are_no_reports_automations_and_integrations(client: Client, project: str) -> None:
+    """Lists of what the depot does not have are empty: the SDK takes a missing one for an answer that is broken."""
+    client.open_run(project, "r1")
+    text = """query($p: String!) { project(name: $p, entityName: "tester") { allViews { edges { node { id } } }
+        triggers { id name } } entity(name: "tester") { integrations { edges { node { __typename } } } } }"""
+    found = client.query(text, {"p": project}).json["data"]
+    assert found["project"] == {"allViews": {"edges": []}, "triggers": []}
+    assert found["entity"] == {"integrations": {"edges": []}}

@@ -63,6 +63,7 @@ PROJECT: Resolvers = {
     "run": _run,
     "bucket": _run,
     "allViews": _empty,
+    "triggers": lambda _p, _c, _a: [],
     **IN_PROJECT,
     **sweeps.IN_PROJECT,
 }

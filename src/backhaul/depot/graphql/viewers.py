@@ -74,6 +74,7 @@ def entity(name: str, user: User) -> dict[str, Any]:
         "storageBytes": 0,
         "entityType": "team" if team else "user",
         "members": [] if team else [_member(name)],
+        "integrations": connection([], {}),
     }
 
 
