@@ -356,10 +356,12 @@ def test_a_fork_is_rewound_behind_where_it_parted(client: Client, project: str) 
 
 
 def test_there_are_no_reports_automations_and_integrations(client: Client, project: str) -> None:
-    """Lists of what the depot does not have are empty: the SDK takes a missing one for an answer that is broken."""
+    """The SDK looks for them in the projects of who asks; it takes a missing list for an answer that is broken."""
     client.open_run(project, "r1")
     text = """query($p: String!) { project(name: $p, entityName: "tester") { allViews { edges { node { id } } }
-        triggers { id name } } entity(name: "tester") { integrations { edges { node { __typename } } } } }"""
+        triggers { id name } } entity(name: "tester") { integrations { edges { node { __typename } } } }
+        viewer { projects(first: 1000) { edges { node { name } } } } }"""
     found = client.query(text, {"p": project}).json["data"]
     assert found["project"] == {"allViews": {"edges": []}, "triggers": []}
     assert found["entity"] == {"integrations": {"edges": []}}
+    assert project in [edge["node"]["name"] for edge in found["viewer"]["projects"]["edges"]]

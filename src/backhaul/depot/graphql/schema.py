@@ -34,7 +34,7 @@ from backhaul.depot.graphql.queries import QUERY
 from backhaul.depot.graphql.runs import RUN
 from backhaul.depot.graphql.scalars import check_inputs
 from backhaul.depot.graphql.sweeps import AGENT, SWEEP, SWEEP_SCHEMA
-from backhaul.depot.graphql.viewers import ENTITY, SERVER_INFO
+from backhaul.depot.graphql.viewers import ENTITY, SERVER_INFO, USER
 from backhaul.depot.model import Run
 from backhaul.depot.refusal import Refused
 
@@ -45,6 +45,7 @@ RESOLVERS: dict[str, Resolvers] = {
     "Query": QUERY,
     "Mutation": MUTATION,
     "Entity": ENTITY,
+    "User": USER,
     "ServerInfo": SERVER_INFO,
     "Project": PROJECT,
     "Run": RUN,

@@ -99,6 +99,8 @@ def _entity_user(source: Any, _context: Context, _args: Args) -> Any:
 
 ENTITY: Resolvers = {"project": _entity_project, "projects": _entity_projects, "user": _entity_user}
 
+USER: Resolvers = {"projects": _entity_projects}
+
 SERVER_INFO: Resolvers = {
     "cliVersionInfo": lambda _s, _c, _a: {"min_cli_version": "0.8.0", "max_cli_version": "99.0.0"},
     "latestLocalVersionInfo": lambda _s, _c, _a: None,
