@@ -14,7 +14,7 @@ import pytest
 
 from backhaul.errors import DiskFull, LedgerUnwritable, TemporaryError
 from backhaul.sync.progress import no_lines
-from backhaul.sync.receipt import Receipt, write_receipt
+from backhaul.sync.receipt import Receipt, logs_with_receipts, write_receipt
 from backhaul.sync.signature import signer_of
 from backhaul.sync.verify import Expected, Remote
 
@@ -85,3 +85,22 @@ def test_only_a_full_disk_is_told_as_one(
     with pytest.raises(TemporaryError) as told:
         write_receipt(_receipt(tmp_path), tmp_path / "state")
     assert type(told.value) is kind
+
+
+def test_the_receipts_of_a_run_are_found_among_those_of_others(tmp_path: Path) -> None:
+    """From whatever server and entity; a run id that another one begins with, or in another case, is another run."""
+    names = ["a-0123456789ab.json", "a-0123456789ac-carried.json", "a-b-0123456789ab.json", "a-b-c-0123456789ab.json",
+             "A-0123456789ab.json", "ab-0123456789ab.json", "a-0123456789ab.json.tmp", "a-.json", "a"]  # fmt: skip
+    for place in ("one.example.org/ada", "two.example.org/bob"):
+        folder = tmp_path / "receipts" / place / "p"
+        folder.mkdir(parents=True)
+        for name in names:
+            (folder / name).write_text(json.dumps({"log": {"path": f"{place}/{name}"}}))
+
+    def found(*run_ids: str) -> list[str]:
+        return [str(log).rpartition("/")[2] for log in logs_with_receipts("p", run_ids, tmp_path)]
+
+    assert found("a") == names[:2] * 2
+    assert found("a-b") == names[2:3] * 2
+    assert found("a-b", "ab", "nobody") == [names[2], names[5]] * 2
+    assert found("nobody", "") == []
