@@ -102,6 +102,11 @@ class Numbering:
         """The ranges of the file that belong to another log, or to the head of this one again."""
         return self._foreign.found
 
+    def lacks(self, number: int) -> bool:
+        """Whether the record of this number is missing so far, while later ones were there."""
+        index = self._gap_before(number)
+        return index >= 0 and number in self._gaps[index].numbers
+
     def take_back(self, number: int) -> None:
         """The record of this number, the latest one, turned out not to be whole: as if it had not been there."""
         if number + 1 == self.expected:
@@ -156,9 +161,9 @@ class Numbering:
 
     def _fill(self, number: int) -> bool:
         """A missing record turned up after all, later in the file than it should be."""
-        index = bisect_right(self._gaps, number, key=lambda gap: gap.numbers.start) - 1
-        if index < 0 or number not in self._gaps[index].numbers:
+        if not self.lacks(number):
             return False
+        index = self._gap_before(number)
         if len(self._gaps) < MOST_GAPS:
             gap = self._gaps[index]
             self._gaps[index : index + 1] = [
@@ -167,6 +172,9 @@ class Numbering:
                 if numbers
             ]
         return True
+
+    def _gap_before(self, number: int) -> int:
+        return bisect_right(self._gaps, number, key=lambda gap: gap.numbers.start) - 1
 
     @property
     def _has_header_only(self) -> bool:

@@ -122,7 +122,7 @@ class Ownership:
                 record.offset,
                 number,
                 previous,
-                is_header=record.kind == "header",
+                is_header=record.kind == "header" and not self._is_late_beginning(number),
                 is_own_run=record.kind == "run" and record.data == self._run,
             )
         elif number:
@@ -138,6 +138,10 @@ class Ownership:
             self._held, self._held_end, self._before_held = record, end, previous
         else:
             yield record
+
+    def _is_late_beginning(self, number: int) -> bool:
+        """Whether a header is this log's own, behind others of its records: blocks of the file have changed places."""
+        return not self._run and self._numbering.lacks(number)
 
     def _release(self, following: LogRecord | None) -> Iterator[LogRecord]:
         """Give out a record that was put together from chunks, once the next one's number shows that it is whole.
