@@ -8,12 +8,15 @@ from pathlib import Path
 
 from backhaul.errors import NoRunsFound, UnreadableFile
 from backhaul.runs.directory import RunDirectory, is_run_directory_name
+from backhaul.runs.sight import is_folder
 
 # A `wandb` folder seldom lies deeper below a project; without a bound a home directory would be walked whole.
 _MAX_DEPTH = 12
 _PASSED_OVER = frozenset({".git", "node_modules", "__pycache__", ".venv", "site-packages"})
 # What `backhaul repair` makes is a second copy of a run: taken when it is named, never from above.
 _ONLY_WHEN_NAMED = "repaired"
+# What the SDK makes beside each log: by it a run directory is known that somebody has renamed.
+_BESIDE_A_LOG = "files"
 
 
 def find_runs(
@@ -22,7 +25,8 @@ def find_runs(
     """The run directories under `paths`, each once, ordered by name (which starts with the recording time).
 
     A path may be a run directory, its `files` folder, a `.wandb` file, `latest-run`, a `wandb` folder, or any folder
-    above one; without paths, `$WANDB_DIR` or `cwd` is taken. Online runs (`run-…`) are left out unless they are named
+    above one; without paths, `$WANDB_DIR` or `cwd` is taken. A run directory may have been renamed; a log that lies
+    alone in some folder counts when the folder or the log is named. Online runs (`run-…`) are left out unless they are named
     directly or `include_online` is set. Raises `NoRunsFound`, naming the path, and `UnreadableFile`.
     """
     found: dict[str, RunDirectory] = {}
@@ -57,7 +61,8 @@ def _under(path: Path, include_online: bool) -> Iterator[RunDirectory]:
     for folder in (path, path.parent) if path.name == "files" else (path,):
         if runs := _of_folder(folder):
             yield from runs
-            return
+            if _is_run_directory(folder.resolve()):
+                return
     for run in _walk(path.resolve(), _MAX_DEPTH):
         if run.offline or include_online:
             yield run
@@ -79,11 +84,19 @@ def _logs_in(home: Path) -> list[RunDirectory]:
     return [RunDirectory(home, Path(log)) for log in logs]
 
 
+def _is_run_directory(folder: Path) -> bool:
+    return is_run_directory_name(folder.name) or is_folder(folder / _BESIDE_A_LOG)
+
+
 def _walk(folder: Path, depth: int) -> Iterator[RunDirectory]:
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError:
         # A folder below the one asked for that cannot be listed is someone else's; the runs beside it still count.
+        return
+    logs = [entry.path for entry in entries if entry.name.startswith("run-") and entry.name.endswith(".wandb")]
+    if logs and any(entry.name == _BESIDE_A_LOG for entry in entries):
+        yield from (RunDirectory(folder, Path(log)) for log in logs)
         return
     for entry in entries:
         if not entry.is_dir(follow_symlinks=False) or entry.name in _PASSED_OVER or entry.name == _ONLY_WHEN_NAMED:

@@ -92,6 +92,21 @@ def test_a_log_in_any_folder_and_of_any_name_is_found_when_named(tmp_path: Path)
     assert _ids(tmp_path) == ["copy"]
 
 
+def test_a_run_directory_that_was_renamed_is_found_from_above(project: Path) -> None:
+    """By what the SDK puts into it: a log and the folder of its files. A log alone in a folder is none."""
+    _make(project / "best so far", "the one", "run-ddd.wandb")
+    (project / "run-eee.wandb").write_bytes(b"")
+    (project / "logs").mkdir()
+    (project / "logs" / "run-fff.wandb").write_bytes(b"")
+    assert _ids(project.parent) == ["bbb", "aaa", "ddd"]
+
+
+def test_a_log_that_lies_beside_run_directories_hides_none_of_them(project: Path) -> None:
+    """The folder was named: the log counts, and so do the runs below."""
+    (project / "wandb" / "run-eee.wandb").write_bytes(b"")
+    assert sorted(_ids(project / "wandb")) == ["aaa", "bbb", "eee"]
+
+
 def test_links_to_folders_are_not_followed_when_searching(project: Path, tmp_path: Path) -> None:
     """A link back up would never end."""
     (project / "wandb" / "up").symlink_to(tmp_path)
