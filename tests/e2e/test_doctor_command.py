@@ -124,6 +124,14 @@ def test_a_marker_without_a_proof_is_a_finding_until_the_run_is_verified(backhau
     assert "marked-not-proven" not in found_by(backhaul("doctor", "--offline", run, "--json"))
 
 
+def test_a_killed_run_that_is_home_is_no_finding_any_more(backhaul: Backhaul, tmp_path: Path) -> None:
+    """How it ended keeps nothing back, and a sync has nothing to do."""
+    run = copy_of("0.31.0-killed", tmp_path)
+    assert backhaul.sync(run, "-p", "killed").exit_code == 0
+    done = backhaul("doctor", "--offline", run, "--json")
+    assert (done.exit_code, {finding["severity"] for finding in done.document["findings"]}) == (0, {"note"})
+
+
 def test_switches_that_keep_runs_offline_or_lead_elsewhere_are_told(backhaul: Backhaul, tmp_path: Path) -> None:
     """What `wandb offline` leaves in the workspace, and a settings file that names another server than the user's."""
     run = copy_of("0.18.7", tmp_path)

@@ -79,7 +79,9 @@ def _where(damage: Damage) -> str:
 
 
 def _end(patient: Patient, path: str) -> Iterator[Finding]:
-    end, remedy = patient.run.end, sync(patient.directory.path)
+    remedy = sync(patient.directory.path)
+    # What is home needs no other end than the one it has.
+    end = None if patient.verified else patient.run.end
     if end is LogEnd.TORN:
         message = "The job was killed while it wrote: the last record is torn, all before it can be sent."
         yield Finding("log-torn", message, _told(patient, _tear(patient)), remedy, path)
