@@ -26,8 +26,8 @@ def find_runs(
 
     A path may be a run directory, its `files` folder, a `.wandb` file, `latest-run`, a `wandb` folder, or any folder
     above one; without paths, `$WANDB_DIR` or `cwd` is taken. A run directory may have been renamed; a log that lies
-    alone in some folder counts when the folder or the log is named. Online runs (`run-…`) are left out unless they are named
-    directly or `include_online` is set. Raises `NoRunsFound`, naming the path, and `UnreadableFile`.
+    alone in some folder counts when the folder or the log is named. Online runs (`run-…`) are left out unless they are
+    named directly or `include_online` is set. Raises `NoRunsFound`, naming the path, and `UnreadableFile`.
     """
     found: dict[str, RunDirectory] = {}
     for path in list(paths) or [default_path(env, cwd)]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from base64 import b64decode
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -46,7 +46,8 @@ class ArtifactDelivery:
 
     One that cannot be sent is quarantined with its reason; the others go on. Artifacts go to the same entity and
     project as their run (`address`), whatever their records say. One with a file of more than `max_file_size` bytes is
-    left out: without that file it would be another one.
+    left out: without that file it would be another one. For the same reason one that is logged in parts is finished
+    only when they have arrived.
     """
 
     address: RunAddress
@@ -57,6 +58,8 @@ class ArtifactDelivery:
     policy: ArtifactPolicy
     sender: ContentSender
     max_file_size: int | None = None
+    # Name and distributed id of those that lack a part.
+    _lacking: set[tuple[str, str]] = field(default_factory=set, init=False)
 
     async def deliver(self, records: Sequence[Any]) -> dict[str, str]:
         """Send what is wanted and the ledger does not know as committed.
@@ -80,7 +83,13 @@ class ArtifactDelivery:
         return there
 
     async def _try_one(self, record: Any) -> tuple[str, str] | None:
+        whole = (record.name, record.distributed_id)
         try:
+            if record.finalize and whole in self._lacking:
+                raise PayloadMissing(
+                    f"A part of the artifact {record.name} was not delivered, so that it is not finished.",
+                    next="What is to be done is told with that part; then run the same command again.",
+                )
             artifact = await asyncio.to_thread(artifact_of, record, self.places.whereabouts)
             if self.max_file_size is not None and (largest := artifact.largest_content) > self.max_file_size:
                 reason = f"it has a file of {largest} bytes, larger than the {self.max_file_size} allowed"
@@ -91,6 +100,8 @@ class ArtifactDelivery:
             if isinstance(error, PayloadMissing) and (held := await self._held(record)) is not None:
                 return held
             self._quarantine(record.name, error)
+            if record.distributed_id:
+                self._lacking.add(whole)
             return None
 
     async def _held(self, record: Any) -> tuple[str, str] | None:

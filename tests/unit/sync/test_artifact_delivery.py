@@ -53,6 +53,9 @@ class _Store:
     async def create_manifest(self, *_: object) -> tuple[str, UploadTarget | None]:
         return "manifest", None
 
+    async def update_manifest(self, *_: object) -> tuple[str, UploadTarget | None]:
+        return "manifest", None
+
     async def create_files(self, files: Sequence[Mapping[str, Any]]) -> list[ArtifactFileTarget]:
         self.uploads += 1
         count = self.parts_given or len(files[0]["uploadPartsInput"])
@@ -100,7 +103,7 @@ def _record(path: Path) -> ArtifactRecord:
 
 
 def _deliver(
-    store: _Store, tmp_path: Path, record: ArtifactRecord, max_file_size: int | None = None
+    store: _Store, tmp_path: Path, *records: ArtifactRecord, max_file_size: int | None = None
 ) -> tuple[dict[str, str], Outcome]:
     outcome = Outcome(tmp_path, "run-a")
 
@@ -116,7 +119,7 @@ def _deliver(
             delivery = ArtifactDelivery(
                 _HERE, server, places, retrier, outcome, ArtifactPolicy(), sender, max_file_size
             )
-            return await delivery.deliver([record])
+            return await delivery.deliver(records)
 
     return asyncio.run(work()), outcome
 
@@ -155,13 +158,27 @@ def test_another_number_of_addresses_than_of_parts_is_told(content: Path, tmp_pa
     assert "in 3 parts, and the server gave 2 addresses" in outcome.quarantined[0].reason
 
 
+@pytest.mark.parametrize(("path", "arrive"), [("a.bin", 2), ("gone.bin", 0)])
+def test_an_artifact_in_parts_is_finished_only_when_they_have_arrived(
+    content: Path, tmp_path: Path, path: str, arrive: int
+) -> None:
+    """Committed without a part it would be another one; the part and the end are both told."""
+    part, end = _record(content.with_name(path)), _record(content)
+    part.distributed_id = end.distributed_id = "together"
+    part.finalize = False
+    store = _Store()
+    _, outcome = _deliver(store, tmp_path, part, end)
+    assert store.uploads == arrive
+    assert [item.what for item in outcome.quarantined] == ["artifact model"] * (2 - arrive)
+
+
 @pytest.mark.parametrize(("most", "is_sent"), [(len(_CONTENT), True), (len(_CONTENT) - 1, False)])
 def test_an_artifact_with_a_larger_file_than_is_wanted_is_left_out(
     content: Path, tmp_path: Path, most: int, is_sent: bool
 ) -> None:
     """Nothing of it is sent; it is told with the size."""
     store = _Store()
-    there, outcome = _deliver(store, tmp_path, _record(content), most)
+    there, outcome = _deliver(store, tmp_path, _record(content), max_file_size=most)
     assert (bool(there), bool(store.uploads), outcome.quarantined) == (is_sent, is_sent, [])
     assert outcome.left_out == (
         [] if is_sent else ["artifact model: it has a file of 10 bytes, larger than the 9 allowed"]

@@ -237,9 +237,15 @@ def test_pages_in_the_wrong_order_lose_nothing_that_is_whole(record: Make, frame
 
 
 def test_the_first_page_in_another_place_is_no_second_log(record: Make, framed: Make, saved: Save) -> None:
-    """Blocks 0 and 2 swapped: the header comes late and fills a gap, so the run record and the rows with it are given."""
+    """Blocks 0 and 2 swapped: the header comes late and fills a gap, so that the records behind it are the log's."""
     log = _log_of(framed, record, 600)
-    reader = LogReader(saved(log[2 * _BLOCK : 3 * _BLOCK] + log[_BLOCK : 2 * _BLOCK] + log[:_BLOCK] + log[3 * _BLOCK :]))
+    first, second, third, rest = (
+        log[:_BLOCK],
+        log[_BLOCK : 2 * _BLOCK],
+        log[2 * _BLOCK : 3 * _BLOCK],
+        log[3 * _BLOCK :],
+    )
+    reader = LogReader(saved(third + second + first + rest))
     numbers = _numbers(reader)
     assert {1, 2} < set(numbers)
     assert len(set(numbers)) == len(numbers) >= 600 - 5
