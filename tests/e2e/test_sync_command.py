@@ -48,6 +48,17 @@ def test_a_run_that_is_still_written_is_sent_as_far_as_it_is_and_finished_later(
     assert done.only["url"] == f"{depot.url}/{done.only['entity']}/{project}/runs/{done.only['run_id']}"
 
 
+def test_a_run_whose_disk_was_full_is_not_told_as_a_kill(backhaul: Backhaul, tmp_path: Path, project: str) -> None:
+    """How much of it never reached the disk has no bound, and the user hears so."""
+    run = copy_of("0.31.0-killed", tmp_path)
+    (run / "logs").mkdir(exist_ok=True)
+    (run / "logs" / "debug-internal.log").write_text("write run-a.wandb: no space left on device")
+    done = backhaul.sync(run, "-p", project)
+    assert (done.exit_code, done.only["state"]) == (0, "verified"), done.stderr
+    told = [note.split(":")[0] for note in done.only["notes"]]
+    assert told == ["The disk was full while the run was recorded, as its logs/debug-internal.log says"]
+
+
 def test_a_log_that_grew_since_gets_its_new_rows_sent(
     backhaul: Backhaul, depot: DepotProcess, proxy: FaultProxy, healthy: Path, project: str
 ) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from backhaul.runs.full_disk import tear_note
 from backhaul.runs.identity import RunIdentity
 from backhaul.runs.rows import Rows
 from backhaul.runs.set_aside import SetAside
@@ -33,7 +34,7 @@ class Condition:
     @classmethod
     def of(cls, reader: LogReader) -> Condition:
         """The condition that `reader` found, when it has come to the end."""
-        notes = (*reader.notes, *([reader.tear.sentence] if reader.tear else []))
+        notes = (*reader.notes, *([tear_note(reader.tear, reader.path)] if reader.tear else []))
         return cls(reader.end, tuple(reader.damage), tuple(reader.losses), reader.lost_records, notes)
 
 

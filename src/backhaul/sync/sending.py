@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from backhaul.runs.full_disk import tear_note
 from backhaul.runs.stream import NUMBERED, Stream
 from backhaul.sync.batch import Batch, BatchMaker, End
 from backhaul.sync.checkpoints import Checkpoints
@@ -134,4 +135,4 @@ class Sending:
             # A newer Backhaul may know what they are.
             outcome.left_out.append(f"records of unknown kinds: {maker.rows.unknown}")
         if maker.reader.tear is not None and not maker.recording:
-            outcome.notes.append(maker.reader.tear.sentence)
+            outcome.notes.append(tear_note(maker.reader.tear, self.passage.run.directory.log))
