@@ -39,6 +39,12 @@ SCRIPT = """
     run.log({"x": 1})
     run.finish(exit_code=3)
 
+    piped = wandb.Settings(console="redirect", x_disable_stats=True)
+    with wandb.init(id="emptied", tags=["one"], notes="some", settings=piped) as run:
+        run.log({"x": 1})
+        run.tags, run.notes = (), ""
+        print("through a pipe", flush=True)
+
     # No more console from here on: what it holds is compared above, and it costs seconds.
     quiet = {"settings": wandb.Settings(console="off", x_disable_stats=True)}
     with wandb.init(id="empty", **quiet):

@@ -203,6 +203,15 @@ def test_a_summary_that_was_written_at_several_depths_is_what_the_script_saw(bot
     assert {key: pair.official.summary[key] for key in seen} != seen
 
 
+def test_what_the_script_emptied_is_empty_and_a_redirected_console_arrives(both_ways: BothWays) -> None:
+    """The official sync keeps tags and notes that were taken away, and drops the text of `console="redirect"`."""
+    pair = both_ways.pair("emptied")
+    # What the script printed before was still in its buffer, and went through the same pipe.
+    assert (pair.ours.run.tags, pair.ours.run.notes, pair.ours.console[-1:]) == ((), "", ["through a pipe"])
+    assert (pair.official.run.tags, pair.official.run.notes, pair.official.console) == (("one",), "some", [])
+    assert pair.ours.rows == pair.official.rows
+
+
 @pytest.mark.parametrize("run_id", _ALL)
 def test_the_files_are_the_same(both_ways: BothWays, run_id: str) -> None:
     """The same names with the same content; generated JSON and YAML is compared by value."""

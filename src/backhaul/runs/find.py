@@ -95,7 +95,8 @@ def _walk(folder: Path, depth: int) -> Iterator[RunDirectory]:
         # A folder below the one asked for that cannot be listed is someone else's; the runs beside it still count.
         return
     logs = [entry.path for entry in entries if entry.name.startswith("run-") and entry.name.endswith(".wandb")]
-    if logs and any(entry.name == _BESIDE_A_LOG for entry in entries):
+    # A hidden folder is not what a user calls a run: `backhaul clean` names so what it is about to delete.
+    if logs and not folder.name.startswith(".") and any(entry.name == _BESIDE_A_LOG for entry in entries):
         yield from (RunDirectory(folder, Path(log)) for log in logs)
         return
     for entry in entries:

@@ -95,6 +95,7 @@ def test_a_log_in_any_folder_and_of_any_name_is_found_when_named(tmp_path: Path)
 def test_a_run_directory_that_was_renamed_is_found_from_above(project: Path) -> None:
     """By what the SDK puts into it: a log and the folder of its files. A log alone in a folder is none."""
     _make(project / "best so far", "the one", "run-ddd.wandb")
+    _make(project, ".hidden", "run-ggg.wandb")
     (project / "run-eee.wandb").write_bytes(b"")
     (project / "logs").mkdir()
     (project / "logs" / "run-fff.wandb").write_bytes(b"")
