@@ -15,6 +15,8 @@ from backhaul.wire.server import Server
 
 _ROWS_AT_ONCE = 1000
 _MOST_DIFFERENCES = 5
+# Servers count steps in 64 bits, and are asked for those before a last one: rows from here on cannot be asked for.
+_STEPS = (1 << 63) - 1
 
 
 @dataclass(slots=True)
@@ -34,7 +36,10 @@ class RowComparison:
         for start in range(0, len(lines), _ROWS_AT_ONCE):
             if len(self.differences) >= _MOST_DIFFERENCES:
                 return
-            ours = [_row(line) for line in lines[start : start + _ROWS_AT_ONCE]]
+            rows = map(_row, lines[start : start + _ROWS_AT_ONCE])
+            ours = [row for row in rows if row["_step"] < _STEPS]
+            if not ours:
+                continue
             first, last = ours[0]["_step"], ours[-1]["_step"]
             page = partial(self.server.history_rows, self.address, first, last + 1, len(ours) + 1)
             theirs = [_row(line) for line in await self.retrier.run(page)]
