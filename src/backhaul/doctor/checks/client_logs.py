@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -147,7 +148,9 @@ _ANY = re.compile("|".join(f"(?:{known.pattern.pattern})" for known in KNOWN), r
 def check(surroundings: Surroundings) -> Iterator[Finding]:
     """One finding for each known message in each log, with the newest line that has it."""
     for folder in surroundings.folders:
-        for path in sorted({path for pattern in _LOGS for path in folder.glob(pattern)}):
+        found = sorted({path for pattern in _LOGS for path in folder.glob(pattern)})
+        # Each log once, though `latest-run` leads to one of them as well; by the folder's own name, which comes later.
+        for path in sorted({os.path.realpath(path): path for path in found}.values()):
             yield from _of_log(path)
 
 

@@ -93,3 +93,13 @@ def test_what_the_page_says_of_variables_holds_for_the_engine_that_is_installed(
     code = engine.read_bytes()
     names = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "WANDB_DEBUG")
     assert [name for name in names if name.encode() in code] == ["SSL_CERT_FILE", "SSL_CERT_DIR"]
+
+
+def test_a_log_to_which_a_link_leads_as_well_is_told_once(tmp_path: Path) -> None:
+    """`latest-run` is the run itself; the finding names its own folder."""
+    run = tmp_path / "wandb" / "offline-run-20260101_100000-aaa"
+    (run / "logs").mkdir(parents=True)
+    (run / "logs" / "debug-internal.log").write_text("write: no space left on device\n")
+    (tmp_path / "wandb" / "latest-run").symlink_to(run.name)
+    found = client_logs.check(Surroundings({}, tmp_path, tmp_path, (tmp_path / "wandb",), tmp_path))
+    assert [finding.path for finding in found] == [str(run / "logs" / "debug-internal.log")]
