@@ -67,3 +67,14 @@ def test_who_only_reads_ends_with_its_reader(env: dict[str, str], tmp_path: Path
         line = [sys.executable, "-m", "backhaul", *command, run]
         ended = subprocess.run(line, env=env, stdout=nobody, stderr=subprocess.PIPE, timeout=60, check=False)
     assert (ended.returncode, ended.stderr) == (-signal.SIGPIPE, b"")
+
+
+@pytest.mark.parametrize("command", [["status"], ["sync", "--dry-run"], ["show"], ["doctor", "--offline"]])
+def test_a_folder_that_is_gone_is_told(env: dict[str, str], tmp_path: Path, command: list[str]) -> None:
+    """A job's folder may be removed under whoever still is in it; that is no bug."""
+    run = copy_of("0.31.0", tmp_path)
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    line = ["bash", "-c", f'cd {gone} && rmdir {gone} && exec {sys.executable} -m backhaul "$@"', "bash", *command, run]
+    told = subprocess.run(line, env=env, capture_output=True, timeout=60, check=False)
+    assert (told.returncode, b"is not there any more" in told.stderr) == (4, True), told.stderr

@@ -23,6 +23,7 @@ from backhaul.counted import counted
 from backhaul.errors import BackhaulError, NoRunsFound, UsageError
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.find import default_path, find_runs
+from backhaul.runs.here import here
 from backhaul.sync.connection import Connection, connected
 from backhaul.sync.options import SyncOptions
 from backhaul.sync.reporter import Reporter
@@ -79,13 +80,13 @@ def command(
 
 def _folders(paths: Sequence[Path]) -> list[Path]:
     """Where an interrupted cleaning of the same paths may have left something."""
-    asked = [path.absolute() for path in paths or [default_path(os.environ, Path.cwd())]]
+    asked = [path.absolute() for path in paths or [default_path(os.environ, here())]]
     return [folder for path in asked for folder in (path, path / "wandb", path.parent)]
 
 
 def _found(paths: Sequence[Path], finished: Sequence[Path]) -> list[RunDirectory]:
     try:
-        return find_runs(paths, env=os.environ, cwd=Path.cwd())
+        return find_runs(paths, env=os.environ, cwd=here())
     except NoRunsFound:
         if finished:
             return []

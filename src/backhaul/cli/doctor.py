@@ -25,6 +25,7 @@ from backhaul.doctor.way import Step, Way
 from backhaul.errors import BackhaulError
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.find import find_runs
+from backhaul.runs.here import here
 from backhaul.runs.home import home
 from backhaul.runs.open_files import OpenFiles
 from backhaul.sync.connection import connected, destination_of, user_settings
@@ -72,7 +73,7 @@ def command(
     """
     try:
         visit = ctx.with_resource(opened(paths))
-        directories = find_runs(visit.paths, env=os.environ, cwd=Path.cwd())
+        directories = find_runs(visit.paths, env=os.environ, cwd=here())
         surroundings = _surroundings(directories, full_from / 100)
         way, steps, remote = _way(directories, Target(to, entity, project)), list[Step](), list[Finding]()
         if not offline:
@@ -87,7 +88,7 @@ def command(
 
 def _surroundings(directories: Sequence[RunDirectory], full_from: float) -> Surroundings:
     folders = tuple(dict.fromkeys(directory.path.parent for directory in directories))
-    return Surroundings(os.environ, Path.cwd(), home(), folders, state_folder(), full_from=full_from)
+    return Surroundings(os.environ, here(), home(), folders, state_folder(), full_from=full_from)
 
 
 def _way(directories: Sequence[RunDirectory], target: Target) -> Way:

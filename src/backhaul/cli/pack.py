@@ -20,6 +20,7 @@ from backhaul.cli.visible import shown
 from backhaul.counted import counted
 from backhaul.errors import BackhaulError, QuarantineError
 from backhaul.runs.find import find_runs
+from backhaul.runs.here import here
 from backhaul.runs.home import home
 from backhaul.sync.state_folder import state_folder
 
@@ -56,7 +57,7 @@ def command(
     interrupted one stopped.
     """
     try:
-        directories = find_runs(paths, env=os.environ, cwd=Path.cwd())
+        directories = find_runs(paths, env=os.environ, cwd=here())
         refuse_inside(output, directories)
         contents = contents_of(directories, os.environ, home(), references=not no_references)
         with progress("packing") as on_progress:

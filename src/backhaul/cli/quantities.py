@@ -23,7 +23,8 @@ class _Bytes(click.ParamType[int]):
             self.fail(f"{value!r} is no size; write 500K, 20M or 2G.", param, ctx)
         # In whole numbers: a size may have more digits than a floating point number holds.
         whole, part = match[1], match[2] or ""
-        return int(whole + part) * _UNIT[match[3].upper()] // int("1" + "0" * len(part))
+        scale: int = 10 ** len(part)
+        return int(whole + part) * _UNIT[match[3].upper()] // scale
 
 
 BYTES = _Bytes()

@@ -16,6 +16,7 @@ from backhaul.cli.pipe import end_with_the_reader
 from backhaul.cli.queue_view import show_changed, show_queue
 from backhaul.errors import BackhaulError, NoRunsFound
 from backhaul.runs.find import find_runs
+from backhaul.runs.here import here
 from backhaul.sync.connection import destination_of, user_settings
 from backhaul.sync.state_folder import state_folder
 from backhaul.sync.target import Target
@@ -129,7 +130,7 @@ def resume(paths: tuple[Path, ...], where: str | None, as_json: bool) -> None:
 def rebuild(paths: tuple[Path, ...], where: str | None, as_json: bool, **target: str | None) -> None:
     """Make the queue anew of the runs under PATH and their ledgers, and of those that it knows. No network."""
     with _opened(where, as_json=as_json) as queue:
-        directories = find_runs(paths, env=os.environ, cwd=Path.cwd()) if paths else []
+        directories = find_runs(paths, env=os.environ, cwd=here()) if paths else []
         destination = destination_of(Target(target["to"], target["entity"], target["project"]), user_settings())
         done = rebuilt(queue, directories, Judge(destination, state_folder()))
     states = {str(state): sum(entry.state is state for entry in done.entries) for state in QueueState}

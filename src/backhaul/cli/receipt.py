@@ -16,6 +16,7 @@ from backhaul.counted import counted
 from backhaul.errors import BackhaulError, UsageError
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.find import find_runs
+from backhaul.runs.here import here
 from backhaul.sync.carried import Imported, RunNotHere, import_receipt, receipts_in
 from backhaul.sync.mishap import told
 from backhaul.sync.signature import made_fingerprint
@@ -49,7 +50,7 @@ def import_(
     FILE is a receipt, or a folder with receipts. A receipt that is about anything else is refused with the reason.
     """
     try:
-        directories = find_runs(runs, env=os.environ, cwd=Path.cwd(), include_online=True)
+        directories = find_runs(runs, env=os.environ, cwd=here(), include_online=True)
         paths = receipts_in(files)
         if not paths:
             raise UsageError(f"There is no receipt in {files[0]}.")

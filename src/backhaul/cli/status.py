@@ -15,6 +15,7 @@ from backhaul.cli.pipe import end_with_the_reader
 from backhaul.cli.status_view import show_standings
 from backhaul.errors import BackhaulError
 from backhaul.runs.find import find_runs
+from backhaul.runs.here import here
 from backhaul.sync.standing import standings
 from backhaul.sync.state_folder import state_folder
 
@@ -30,7 +31,7 @@ def command(ctx: click.Context, paths: tuple[Path, ...], as_json: bool) -> None:
     """
     try:
         with opened(paths) as visit:
-            runs = list(standings(find_runs(visit.paths, env=os.environ, cwd=Path.cwd()), state_folder()))
+            runs = list(standings(find_runs(visit.paths, env=os.environ, cwd=here()), state_folder()))
     except BackhaulError as error:
         end_with(error, as_json=as_json, runs=[])
     end_with_the_reader()

@@ -6,8 +6,8 @@ import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
+from backhaul.runs.here import here
 from backhaul.runs.home import home
 from backhaul.sync.at_once import connections_at_once
 from backhaul.sync.depot_folder import default_data_folder
@@ -86,7 +86,7 @@ def connected(target: Target) -> Iterator[Connection]:
 
 def user_settings() -> Settings:
     """What the user has set. Raises ConfigurationError."""
-    return load_settings(os.environ, Path.cwd(), home())
+    return load_settings(os.environ, here(), home())
 
 
 def destination_of(target: Target, settings: Settings, depot_url: str | None = None) -> Destination:

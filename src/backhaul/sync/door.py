@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from backhaul.errors import BackhaulError, Interrupted, UsageError
 from backhaul.runs.directory import RunDirectory
 from backhaul.runs.find import find_runs
+from backhaul.runs.here import here
 from backhaul.runs.roots import AS_RECORDED, Roots, roots_of
 from backhaul.sync.at_once import MOST_RUNS
 from backhaul.sync.audit import audit_runs
@@ -111,7 +112,7 @@ def wanted_runs(
 ) -> list[RunDirectory]:
     """The runs under `paths`. Raises NoRunsFound; UsageError when several are to go under one `run_id`."""
     listed = [Path(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
-    directories = find_runs(listed, env=os.environ, cwd=Path.cwd(), include_online=include_online)
+    directories = find_runs(listed, env=os.environ, cwd=here(), include_online=include_online)
     if run_id and len(directories) > 1:
         raise UsageError("--id is for one run, and there are more under this path.")
     return directories

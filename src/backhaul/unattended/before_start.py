@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from backhaul.errors import BackhaulError, ConfigurationError
+from backhaul.runs.here import here
 from backhaul.runs.home import home
 from backhaul.sync.depot_folder import default_data_folder
 from backhaul.sync.state_folder import state_folder
@@ -48,7 +49,7 @@ def _mode(env: Mapping[str, str]) -> Iterator[str]:
 
 def _way_home(target: Target, env: Mapping[str, str]) -> Iterator[str]:
     try:
-        settings = load_settings(env, Path.cwd(), home())
+        settings = load_settings(env, here(), home())
         yield from settings.warnings
         if target.to != OWN_DEPOT:
             find_api_key(target.to or settings.base_url, settings, env, home())
