@@ -187,7 +187,7 @@ class _Handler(BaseHTTPRequestHandler):
         wanted = asked.headers.get("x-amz-copy-source-if-match")
         if wanted is None or not self.server.door.heeds_copy_conditions:  # type: ignore[attr-defined]
             return None
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.moto, timeout=30)  # type: ignore[attr-defined]
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.moto, timeout=120)  # type: ignore[attr-defined]
         shown = {"Authorization": asked.headers["authorization"]}  # moto lets nobody look without
         connection.request("HEAD", f"/{asked.headers['x-amz-copy-source']}", headers=shown)
         answer = connection.getresponse()
@@ -196,7 +196,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _forwarded(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
         port: int = self.server.moto  # type: ignore[attr-defined]
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
         unheeded = set() if self.server.door.heeds_write_conditions else {"if-none-match"}  # type: ignore[attr-defined]
         dropped = _OF_THE_CONNECTION | unheeded
         headers = {name: value for name, value in self.headers.items() if name.lower() not in dropped}
@@ -269,7 +269,7 @@ def moto_port() -> Iterator[int]:
         port = server.get_host_and_port()[1]
         region = f"<LocationConstraint>{KEYS['AWS_DEFAULT_REGION']}</LocationConstraint>"
         asked = f"<CreateBucketConfiguration>{region}</CreateBucketConfiguration>"
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
         connection.request("PUT", f"/{BUCKET}", asked, {"Content-Type": "application/xml"})
         assert connection.getresponse().status == 200
         connection.close()

@@ -134,7 +134,7 @@ def _log_artifact(depot: DepotProcess, project: str, name: str, files: dict[str,
         return dict(post(depot, "/graphql", {"query": text, "variables": {"i": variables}})["data"][field])
 
     def put(address: object, data: bytes) -> None:
-        with urllib.request.urlopen(urllib.request.Request(str(address), data, method="PUT"), timeout=30) as reply:
+        with urllib.request.urlopen(urllib.request.Request(str(address), data, method="PUT"), timeout=120) as reply:
             assert reply.status == 200
 
     place = {"entityName": "tester", "projectName": project, "runName": "r1"}

@@ -107,6 +107,7 @@ def test_a_listener_that_fails_costs_no_run_its_delivery(backhaul: Backhaul, hea
 _INTERRUPTED = """
 import json, os, signal, sys, threading
 import backhaul
+signal.signal(signal.SIGINT, signal.default_int_handler)  # also where Ctrl-C is ignored, as behind `&` in a script
 def on_event(event):
     if event.kind is backhaul.EventKind.LINES:
         os.kill(os.getpid(), signal.SIGINT)

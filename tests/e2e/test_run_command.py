@@ -22,16 +22,24 @@ from ..small_disk import small_disk
 from ..waiting import until
 
 _KILLED = """
-    import os, pathlib, sys, time, wandb
-    run = wandb.init(project=sys.argv[1], id="killed", dir=sys.argv[2])
+    import os, pathlib, signal, sys, time, wandb
+    folder = pathlib.Path(sys.argv[2])
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+
+    def wait_for(what, seconds):
+        until = time.monotonic() + seconds
+        while not what() and time.monotonic() < until:
+            time.sleep(0.05)
+
+    run = wandb.init(project=sys.argv[1], id="killed", dir=str(folder))
     for step in range(20):
         run.log({"step": step})
+    print("ready", flush=True)
+    wait_for((folder / "go on").exists, 150)
     run.log({"step": 20, "the last one": True})
     # It is on the disk a second later; left to itself, the SDK would take fifteen.
-    until = time.monotonic() + 12
-    (log,) = pathlib.Path(sys.argv[2]).glob("wandb/offline-run-*/*.wandb")
-    while b"the last one" not in log.read_bytes() and time.monotonic() < until:
-        time.sleep(0.05)
+    (log,) = folder.glob("wandb/offline-run-*/*.wandb")
+    wait_for(lambda: b"the last one" in log.read_bytes(), 12)
     os.kill(os.getpid(), 9)
 """
 # Logs until it is told to stop, and says when it has begun.
@@ -88,7 +96,13 @@ def test_a_job_that_was_killed_is_home_when_the_command_ends(
 ) -> None:
     """Its run was made in a folder that nobody named; all that it logged a second before its death is there."""
     (tmp_path / "elsewhere").mkdir()
-    done = backhaul("run", "--", *_python(_KILLED, project, tmp_path / "elsewhere"))
+    started = backhaul.start("run", "--", *_python(_KILLED, project, tmp_path / "elsewhere"), new_session=True)
+    assert "ready" in _line(started)
+    # What the job writes is looked at now and then: when its first rows are sent, it has been seen.
+    started.send_signal(signal.SIGUSR1)
+    _wait_for_rows(depot, project, "killed")
+    (tmp_path / "elsewhere" / "go on").touch()
+    done = end(started)
     assert done.exit_code == -signal.SIGKILL
     assert f"1 run verified at the server: tester/{project}/killed" in done.stderr
     assert _rows(depot, project, "killed") == list(range(21))
