@@ -182,14 +182,15 @@ _ALERTS = """
 """
 
 
+@pytest.mark.parametrize("status", [400, 500])
 def test_a_server_without_alerts_gets_the_rest_of_the_run(
-    backhaul: Backhaul, depot: DepotProcess, proxy: FaultProxy, tmp_path: Path, project: str
+    backhaul: Backhaul, depot: DepotProcess, proxy: FaultProxy, tmp_path: Path, project: str, status: int
 ) -> None:
     """What is refused is named; the run arrives and ends; a later sync sends the alerts, each once."""
     home = tmp_path / "home"
     (run,) = record(_ALERTS, home, bare_env(home))
     through = backhaul.to(proxy.url)
-    proxy.always("NotifyScriptableRunAlert", refusal(400, "Cannot query field notifyScriptableRunAlert"))
+    proxy.always("NotifyScriptableRunAlert", refusal(status, "Cannot query field notifyScriptableRunAlert"))
     done = through.sync(run, "-p", project)
     assert (done.exit_code, done.only["state"]) == (6, "quarantined"), done.stderr
     assert [item["what"] for item in done.only["quarantined"]] == ["alert first", "alert second"]

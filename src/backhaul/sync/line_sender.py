@@ -11,6 +11,7 @@ from backhaul.runs.rows import Rows
 from backhaul.runs.stream import NUMBERED, Stream
 from backhaul.sync.batch import Batch, BatchMaker, End
 from backhaul.sync.checkpoints import Checkpoints
+from backhaul.sync.failures import Failures, is_failure
 from backhaul.sync.ledger import Ledger
 from backhaul.sync.outcome import Quarantined
 from backhaul.sync.passage import Passage
@@ -174,9 +175,9 @@ class LineSender:
     async def _refusal_of(self, batch: Batch, body: bytes, tries: int = _SUSPECT_AFTER) -> BackhaulError | None:
         """Send; why the content is refused, or may be the cause of `tries` failures of the server, if it is so."""
         try:
-            await self._post(batch, body, _Failures(tries).are_enough)
+            await self._post(batch, body, Failures(tries).are_enough)
         except BackhaulError as error:
-            if not isinstance(error, _CONTENT_REFUSED) and not _is_failure(error):
+            if not isinstance(error, _CONTENT_REFUSED) and not is_failure(error):
                 raise
             if isinstance(error, TooLarge):
                 self.limit.learn(len(body))
@@ -204,24 +205,6 @@ class LineSender:
 async def _made(batch: Batch, body: Callable[[], bytes]) -> bytes:
     """The body of a request with these lines: of many it is made in a thread, so that other runs go on meanwhile."""
     return body() if batch.is_short else await asyncio.to_thread(body)
-
-
-@dataclass(slots=True)
-class _Failures:
-    """Counts how often in a row a server fails at a request."""
-
-    enough: int
-    count: int = 0
-
-    def are_enough(self, error: BackhaulError) -> bool:
-        """Take one more error; whether the server has failed often enough."""
-        self.count = self.count + 1 if _is_failure(error) else 0
-        return self.count >= self.enough
-
-
-def _is_failure(error: BackhaulError) -> bool:
-    """Whether the server failed, and did not say for how long it will."""
-    return isinstance(error, ServerUnavailable) and error.retry_after is None
 
 
 def _no_lines() -> Batch:
