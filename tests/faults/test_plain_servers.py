@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ..command import Backhaul, bare_env, copied, marker_of, record
 from ..conftest import DepotProcess
 from ..depot_contents import held, held_or_none
-from ..fault_proxy import Fault, FaultProxy, Seen, answer, refusal, when
+from ..fault_proxy import Fault, FaultProxy, Seen, answer, lying, refusal, when
 
 _UNKNOWN = refusal(400, 'Cannot query field "files" on type "Run".')
 
@@ -180,6 +181,24 @@ _ALERTS = """
     run.alert("second", "text")
     run.finish()
 """
+
+
+def _ten_rows(answer: Any) -> Any:
+    run = answer["data"]["project"]["run"]
+    run["history"] = run["history"][:10]
+    return answer
+
+
+def test_rows_are_read_back_in_as_many_pages_as_a_server_makes_of_them(
+    backhaul: Backhaul, proxy: FaultProxy, healthy: Path, project: str
+) -> None:
+    """A server that gives ten rows at once, however many are asked for, lacks none of them."""
+    through = backhaul.to(proxy.url)
+    assert through.sync(healthy, "-p", project).exit_code == 0
+    proxy.always("HistoryPage", lying(_ten_rows))
+    done = through("verify", healthy, "--deep", "--json", "-p", project)
+    assert (done.exit_code, done.only["state"]) == (0, "verified"), done.stderr
+    assert len(proxy.of("HistoryPage")) == 30
 
 
 @pytest.mark.parametrize("status", [400, 500])

@@ -38,12 +38,19 @@ class RowComparison:
                 return
             rows = map(_row, lines[start : start + _ROWS_AT_ONCE])
             ours = [row for row in rows if row["_step"] < _STEPS]
-            if not ours:
-                continue
-            first, last = ours[0]["_step"], ours[-1]["_step"]
-            page = partial(self.server.history_rows, self.address, first, last + 1, len(ours) + 1)
-            theirs = [_row(line) for line in await self.retrier.run(page)]
-            self._compare({row["_step"]: row for row in ours}, {row.get("_step"): row for row in theirs})
+            self._compare({row["_step"]: row for row in ours}, await self._read([row["_step"] for row in ours]))
+
+    async def _read(self, steps: list[int]) -> dict[Any, dict[str, Any]]:
+        """The destination's rows of these steps, by step. A server may give fewer rows at once than it is asked for."""
+        found: dict[Any, dict[str, Any]] = {}
+        while steps:
+            page = partial(self.server.history_rows, self.address, steps[0], steps[-1] + 1, len(steps) + 1)
+            found |= {row.get("_step"): row for row in map(_row, await self.retrier.run(page))}
+            missing = [step for step in steps if step not in found]
+            if len(missing) == len(steps):
+                break
+            steps = missing
+        return found
 
     def _compare(self, ours: dict[int, dict[str, Any]], theirs: dict[Any, dict[str, Any]]) -> None:
         for step, row in ours.items():
