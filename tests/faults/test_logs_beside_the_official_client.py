@@ -6,9 +6,12 @@ Each row of the failure tables that is about a log, or about a server that is no
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,7 @@ import pytest
 from backhaul.wandblog import LogReader, LogWriter
 from backhaul.wandblog.schema import Record
 
-from ..command import Backhaul, bare_env, copied, copy_of, log_of, marker_of
+from ..command import Backhaul, bare_env, copied, copy_of, ledger_of, log_of, marker_of
 from ..conftest import DepotProcess
 from ..depot_contents import Held, held
 from ..official import Official, OfficialEnd
@@ -65,6 +68,14 @@ def _field(number: int) -> bytes:
     """A record of one empty message under a field that our schema need not know."""
     tag = number << 3 | 2
     return bytes([tag & 0x7F | 0x80, tag >> 7, 0])
+
+
+def _written(text: str) -> bytes:
+    """What the program wrote to its standard output, as a record."""
+    record = Record()
+    record.output_raw.output_type = 1
+    record.output_raw.line = text
+    return record.SerializeToString()
 
 
 def _exit_again(_: Path) -> bytes:
@@ -201,6 +212,42 @@ def test_a_run_that_is_synced_while_it_is_recorded_comes_home_whole(
     assert len(held(depot.data, f"{project}-theirs", "healthy").rows) < 300
     assert ours.sync(healthy, "-p", project).exit_code == 0
     assert [row["_step"] for row in held(depot.data, project, "healthy").rows] == list(range(300))
+
+
+def test_a_whole_copy_of_a_torn_log_mends_the_console(
+    env: dict[str, str], depot: DepotProcess, healthy: Path, tmp_path: Path, project: str
+) -> None:
+    """A log that was copied in the middle of a progress bar: with the whole log its last lines are sent once more."""
+    backhaul, log = Backhaul(env, tmp_path), log_of(healthy)
+    log.write_bytes(_with_before_the_end(log, _written("epoch 1:  50%")))
+    torn = next(record.offset for record in LogReader(log) if record.kind == "exit")
+    log.write_bytes(_with_before_the_end(log, _written("\repoch 1: 100%\nsaved\n")))
+    whole = log.read_bytes()
+    log.write_bytes(whole[:torn])
+    assert backhaul.sync(healthy, "-p", project).only["state"] == "verified"
+    assert _console(depot, project)[-1].endswith(" epoch 1:  50%")
+    # Another time of change, and the same log: all of it counts as acknowledged.
+    os.utime(log)
+    assert backhaul.sync(healthy, "-p", project).only["state"] == "verified"
+    assert _times_that_lines_count_no_more(healthy) == 0
+    log.write_bytes(whole)
+    assert backhaul.sync(healthy, "-p", project).only["state"] == "verified"
+    assert backhaul.sync(healthy, "-p", f"{project}-afresh").only["state"] == "verified"
+    assert _console(depot, project) == _console(depot, f"{project}-afresh")
+    os.utime(log)
+    assert backhaul.sync(healthy, "-p", project).only["state"] == "verified"
+    assert _times_that_lines_count_no_more(healthy) == 1
+
+
+def _times_that_lines_count_no_more(run: Path) -> int:
+    """How often the ledger took acknowledged lines of the console back."""
+    entries = [json.loads(line[9:]) for line in ledger_of(run).read_text().rstrip("\0").splitlines()]
+    counts = [entry["lines"]["output"] for entry in entries if entry["what"] == "lines"]
+    return sum(after < before for before, after in pairwise(counts))
+
+
+def _console(depot: DepotProcess, project: str) -> list[str]:
+    return list(held(depot.data, project, "healthy").output.values())
 
 
 def test_following_a_run_whose_process_is_gone_comes_to_an_end(

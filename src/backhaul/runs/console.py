@@ -111,10 +111,12 @@ class Console:
         taken, self.final = self.final, []
         return (line.shown() for line in taken)
 
-    def finish(self) -> None:
-        """Nothing more will come: all lines are final."""
+    def finish(self) -> int:
+        """Nothing more will come: all lines are final. How many of them were not until now."""
         self.final.extend(self._window)
+        ended = len(self._window)
         self._window = []
+        return ended
 
     def new_line(self, level: str) -> ConsoleLine:
         """Begin the next line of the shared numbering."""

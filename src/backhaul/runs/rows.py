@@ -108,6 +108,8 @@ class Rows:
         # Records of kinds that were added to the format since.
         self.unknown = 0
         self.recorded_by_python_engine = True
+        # Console lines that only the end of a torn log made final: a whole copy of it may say more.
+        self.provisional_lines = 0
         self.output_text: list[str] = []
         self._structured = structured_console
         self._summary = Summary()
@@ -188,7 +190,8 @@ class Rows:
     def finish(self, *, recording: bool = False) -> None:
         """There are no more records: a missing summary is computed, and console lines are final, unless `recording`."""
         if not recording:
-            self._console.finish()
+            ended = self._console.finish()
+            self.provisional_lines = 0 if self.exit else ended
         self._take_console_lines()
         if not self._summary.from_records and self._summary_of_history is not None:
             self._summary_of_history.fill(self._summary, self.metrics)

@@ -22,7 +22,7 @@ from backhaul.sync.numbering import Numbering
 from backhaul.sync.outcome import Outcome, RunState
 from backhaul.sync.passage import Passage
 from backhaul.sync.payload_delivery import PayloadDelivery
-from backhaul.sync.progress import LogStamp, Progress, no_lines
+from backhaul.sync.progress import LogStamp, Progress, lines_entry, no_lines
 from backhaul.sync.proof import prove
 from backhaul.sync.sending import Sending
 from backhaul.sync.size_limit import SizeLimit
@@ -114,13 +114,15 @@ class Delivery:
         ahead = self._look_ahead(ledger, checkpoints)
         status = await numbering.status()
         progress = await numbering.begin(ledger, status)
+        if (standing := progress.standing(stamp.size)) != progress.lines:
+            progress = ledger.record(passage.key, lines_entry(standing))
         self.outcome.remote = progress.lines
         await ahead
         start = await asyncio.to_thread(checkpoints.load, progress) if checkpoints.is_worth_a_look else None
         end = await numbering.overtaken_at(status, progress, start)
         maker = self._maker(progress, checkpoints.console_text, start, recording=life.goes_on and end is None)
         uploader = Uploader(passage, self.digests, status.files if status is not None else ())
-        sending = Sending(passage, ledger, maker, PayloadDelivery(passage, ledger, uploader))
+        sending = Sending(passage, ledger, maker, PayloadDelivery(passage, ledger, uploader), stamp.size)
         if end is not None:
             address, expected = await sending.overtaken(progress, end)
         else:

@@ -40,15 +40,24 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class Provisional:
+    """Console lines, from the fragment's line `first` on, that only the end of a log of `size` bytes made final."""
+
+    first: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """A fragment's progress at one destination.
 
     `begun` says that numbering is settled: line n of the fragment is line `base` + n on the server, steps start at
     `starting_step`, console lines are JSON if `structured`. `lines` are acknowledged lines of the fragment per stream,
-    `refused` those of them that are stand-ins, by stream and number; `files` the acknowledged files, `artifacts` the
-    committed ones (number in the log → id there, digest), `parts` what arrived of contents that go in parts, by their
-    MD5; `alerts` how many were sent; `completed` that the end of the run was acknowledged. `verified` is the log that
-    was read back whole, with the path of the receipt and the entity and project under which the server has the run.
+    `refused` those of them that are stand-ins, by stream and number, `provisional` those that hold only as long as the
+    log is no longer; `files` the acknowledged files, `artifacts` the committed ones (number in the log → id there,
+    digest), `parts` what arrived of contents that go in parts, by their MD5; `alerts` how many were sent; `completed`
+    that the end of the run was acknowledged. `verified` is the log that was read back whole, with the path of the
+    receipt and the entity and project under which the server has the run.
     """
 
     begun: bool = False
@@ -57,6 +66,7 @@ class Progress:
     structured: bool = False
     lines: Mapping[Stream, int] = field(default_factory=no_lines)
     refused: Mapping[tuple[Stream, int], Refusal] = field(default_factory=dict)
+    provisional: Provisional | None = None
     files: Mapping[str, Digest] = field(default_factory=dict)
     artifacts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     alerts: int = 0
@@ -79,6 +89,7 @@ class Progress:
                     starting_step=int(entry["starting_step"]),
                     structured=bool(entry["structured"]),
                     refused={},
+                    provisional=None,
                     completed=False,
                 )
             case "forgotten":
@@ -87,6 +98,8 @@ class Progress:
             case "lines":
                 lines = _lines(entry["lines"])
                 return replace(self, lines=lines, refused=_refused_before(self.refused, lines))
+            case "provisional":
+                return replace(self, provisional=_provisional(entry["lines"]))
             case "refused" | "taken":
                 return replace(self, refused=_refused_after(self.refused, entry))
             case "files" | "part" | "whole" | "artifact" | "alerts":
@@ -113,11 +126,19 @@ class Progress:
             case _:
                 return replace(self, alerts=int(entry["count"]))
 
+    def standing(self, size: int) -> Mapping[Stream, int]:
+        """The acknowledged lines per stream that hold for a log of `size` bytes."""
+        if self.provisional is None or self.provisional.size == size:
+            return self.lines
+        return {**self.lines, Stream.OUTPUT: min(self.lines[Stream.OUTPUT], self.provisional.first)}
+
     def entries(self) -> list[dict[str, Any]]:
         """The fewest entries that give this progress again."""
         entries: list[dict[str, Any]] = []
         if self.begun:
             entries.append(begin_entry(self.base, self.lines, self.starting_step, self.structured))
+        if self.provisional is not None:
+            entries.append(provisional_entry(self.provisional))
         entries += [refused_entry(*place, why) for place, why in self.refused.items()]
         if self.files:
             entries.append(files_entry(self.files))
@@ -156,6 +177,11 @@ def lines_entry(lines: Mapping[Stream, int]) -> dict[str, Any]:
     return {"what": "lines", "lines": _names(lines)}
 
 
+def provisional_entry(provisional: Provisional | None) -> dict[str, Any]:
+    """From this line on the console's lines hold for a log of this size only; or, with None, all hold for good."""
+    return {"what": "provisional", "lines": provisional and [provisional.first, provisional.size]}
+
+
 def refused_entry(stream: Stream, number: int, refusal: Refusal) -> dict[str, Any]:
     """A stand-in was acknowledged in the place of the fragment's line `number`."""
     place = {"stream": stream.name.lower(), "line": number}
@@ -191,6 +217,13 @@ def verified_entry(log: LogStamp, receipt: str, entity: str | None, project: str
 def unproven_entry() -> dict[str, Any]:
     """The run was read back again, and is no longer there as it was."""
     return {"what": "unproven"}
+
+
+def _provisional(told: Any) -> Provisional | None:
+    if told is None:
+        return None
+    first, size = told
+    return Provisional(int(first), int(size))
 
 
 def _refused_before(

@@ -14,7 +14,7 @@ from backhaul.sync.ledger import Ledger
 from backhaul.sync.line_sender import LineSender, quarantined, set_aside
 from backhaul.sync.passage import Passage
 from backhaul.sync.payload_delivery import PayloadDelivery
-from backhaul.sync.progress import Progress, lines_entry
+from backhaul.sync.progress import Progress, Provisional, lines_entry, provisional_entry
 from backhaul.sync.server_tail import TailCheck
 from backhaul.sync.size_limit import SizeLimit
 from backhaul.sync.upserts import upsert_of
@@ -29,7 +29,7 @@ _EXIT_CODE_OF_A_KILLED_RUN = 1
 
 @dataclass(slots=True)
 class Sending:
-    """Sends what `maker` reads of a fragment, and the `payloads` that belong to it.
+    """Sends what `maker` reads of a fragment, whose log has `size` bytes, and the `payloads` that belong to it.
 
     Every acknowledgement is in the ledger before the next thing happens. What comes back from either way of sending is
     where the run is, and what the destination must then hold.
@@ -39,6 +39,7 @@ class Sending:
     ledger: Ledger
     maker: BatchMaker
     payloads: PayloadDelivery
+    size: int
 
     async def overtaken(self, progress: Progress, end: Mapping[Stream, int]) -> tuple[RunAddress, Expected]:
         """Send what is only this fragment's, which ends at `end`, before lines of later ones.
@@ -70,6 +71,7 @@ class Sending:
         last = await sender.send_all_but_the_last(batch, maker)
         if last is not batch:
             address, targets = await self._open(await asyncio.to_thread(self._prepared))
+        await self._note_provisional()
         sending = asyncio.create_task(self.payloads.send(address, maker.rows, targets))
         try:
             await asyncio.wait([sending], timeout=_A_MOMENT)
@@ -95,6 +97,14 @@ class Sending:
             # Lines of a later fragment that was sent first may be behind ours; it comes next, and moves them.
             followed=bool(passage.later),
         )
+
+    async def _note_provisional(self) -> None:
+        """Keep, before they are acknowledged, which lines a longer copy of a torn log may have otherwise."""
+        count, key = self.maker.rows.provisional_lines, self.passage.key
+        first = self.passage.outcome.local[Stream.OUTPUT] - count
+        provisional = Provisional(first, self.size) if count else None
+        if self.ledger.progress(key).provisional != provisional:
+            await asyncio.to_thread(self.ledger.record, key, provisional_entry(provisional))
 
     def _first(self) -> tuple[Batch, list[str]]:
         """The first lines; when they are all, the names of the files too: many a short run needs one thread once."""
