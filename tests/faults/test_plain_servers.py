@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ..command import Backhaul, bare_env, copied, marker_of, record
+from ..command import Backhaul, another_second_than, bare_env, copied, marker_of, record
 from ..conftest import DepotProcess
 from ..depot_contents import held, held_or_none
 from ..fault_proxy import Fault, FaultProxy, Seen, answer, lying, refusal, when
@@ -218,3 +218,31 @@ def test_a_server_without_alerts_gets_the_rest_of_the_run(
     again = through.sync(run, "-p", project)
     assert (again.exit_code, again.only["state"]) == (0, "verified"), again.stderr
     assert held(depot.data, project, "alerts").alerts == 2
+
+
+_PART = """
+    import wandb
+    run = wandb.init(project="recorded", id="parts", resume="allow")
+    print("a line of the part")
+    run.log({"loss": 1})
+    run.finish()
+"""
+
+
+@pytest.mark.parametrize("status", [400, 500])
+def test_a_server_that_answers_no_question_beside_the_official_clients_gets_all_parts(
+    backhaul: Backhaul, depot: DepotProcess, proxy: FaultProxy, tmp_path: Path, project: str, status: int
+) -> None:
+    """Some fail at a question that they do not know, each time: no reason to wait for them for ever."""
+    (first,) = record(_PART, tmp_path / "home", bare_env(tmp_path / "home"))
+    another_second_than(first)
+    (second,) = record(_PART, tmp_path / "home", bare_env(tmp_path / "home"))
+    for kind in ("ServerFeaturesQuery", "RunConsoleLogTail", "HistoryPage"):
+        proxy.always(kind, refusal(status, "KeyError"))
+    done = backhaul.to(proxy.url).sync(first.parent, "-p", project)
+    states = {run["path"]: run["state"] for run in done.document["runs"]}
+    assert (done.exit_code, states) == (0, {str(first): "verified", str(second): "verified"}), done.stderr
+    assert proxy.of("RunConsoleLogTail")
+    there = held(depot.data, project, "parts")
+    assert [row["_step"] for row in there.rows] == [0, 1]
+    assert [line.endswith("a line of the part") for line in there.output.values()].count(True) == 2

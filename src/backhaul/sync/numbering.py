@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from backhaul.errors import BadRequest, NotFound, RefusedError, RemoteConflict, UnexpectedAnswer
+from backhaul.errors import BackhaulError, BadRequest, NotFound, RemoteConflict, UnexpectedAnswer
 from backhaul.runs.inspect import Inspection
 from backhaul.runs.stream import NUMBERED, Stream
 from backhaul.sync.batch import Batch, BatchMaker
 from backhaul.sync.checkpoint import Checkpoint
 from backhaul.sync.console_tail import LINES_ASKED
 from backhaul.sync.console_text import ConsoleText
+from backhaul.sync.failures import Answer, answer_or_failure
 from backhaul.sync.first_contact import counts_of, overlaps, settle, still_held
 from backhaul.sync.ledger import Ledger
 from backhaul.sync.passage import Passage
@@ -74,7 +75,7 @@ class Numbering:
         if progress.begun and not overlaps(progress, self.passage.after):
             held = no_lines() if self.passage.options.force else still_held(progress, status)
             return progress if held == dict(progress.lines) else ledger.record(key, lines_entry(held))
-        features = await self.passage.retrier.run(self.passage.server.features)
+        features = await self._optional(self.passage.server.features) or frozenset()
         structured = "STRUCTURED_CONSOLE_LOGS" in features
         try:
             return await asyncio.to_thread(self._settle, ledger, status, structured, await self._console(status))
@@ -90,10 +91,7 @@ class Numbering:
         if status is None or not status.output_lines or not is_asked:
             return None
         address = await self.passage.addressed(Progress())
-        try:
-            return await self.passage.retrier.run(lambda: self.passage.server.console_tail(address, LINES_ASKED))
-        except RefusedError:
-            return None
+        return await self._optional(lambda: self.passage.server.console_tail(address, LINES_ASKED))
 
     def _settle(
         self, ledger: Ledger, status: RunStatus | None, structured: bool, console: ConsoleTail | None
@@ -179,12 +177,13 @@ class Numbering:
             return False
         address = await self.passage.addressed(Progress())
         step = step_of(last)
-        try:
-            rows = await self.passage.retrier.run(lambda: self.passage.server.history_rows(address, step, step + 1, 2))
-        except RefusedError:
-            # A server that does not answer such questions.
-            return False
+        rows = await self._optional(lambda: self.passage.server.history_rows(address, step, step + 1, 2)) or []
         return any(is_same(members_of(last), members_of(row)) for row in rows)
+
+    async def _optional(self, question: Callable[[], Awaitable[Answer]]) -> Answer | None:
+        """The answer; None of a server that does not answer such questions, though it says what it holds."""
+        answer = await answer_or_failure(self.passage.retrier, question, self.asked)
+        return None if isinstance(answer, BackhaulError) else answer
 
     def _own_lines(self, stream: Stream) -> Iterator[str]:
         for batch in self._batches(self.passage.run):

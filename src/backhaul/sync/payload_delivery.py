@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from backhaul.errors import BackhaulError, RefusedError, ServerUnavailable
 from backhaul.runs.content_places import content_places
 from backhaul.runs.home import home
 from backhaul.runs.payloads import Digest
@@ -18,15 +16,12 @@ from backhaul.runs.rows import Rows
 from backhaul.sync.artifact_delivery import ArtifactDelivery
 from backhaul.sync.console_text import ConsoleText
 from backhaul.sync.content_sender import ContentSender
-from backhaul.sync.failures import Failures, is_failure
+from backhaul.sync.failures import answer_or_failure
 from backhaul.sync.ledger import Ledger
 from backhaul.sync.outcome import Quarantined
 from backhaul.sync.passage import Passage
 from backhaul.sync.upload import Uploader
-from backhaul.wire.remote import RunAddress, UploadTarget
-
-# How often a server may fail at an alert before it is asked something else, to tell this from an outage.
-_TRIES_OF_AN_ALERT = 3
+from backhaul.wire.remote import RunAddress, RunStatus, UploadTarget
 
 
 @dataclass(slots=True)
@@ -80,31 +75,12 @@ class PayloadDelivery:
         for number, alert in enumerate(alerts[told:], start=told):
             level = alert.level or "INFO"
             send = partial(passage.server.send_alert, address, alert.title, alert.text, level, alert.wait_duration)
-            error = await self._failure_of(send, _TRIES_OF_AN_ALERT)
-            if isinstance(error, ServerUnavailable):
-                await self._wait_for_an_answer(address)
-                error = await self._failure_of(send, 1)
+            error = await answer_or_failure(passage.retrier, send, partial(self._status_of, address))
             if error is not None:
                 waiting = (f"alert {each.title}" for each in alerts[number:])
                 passage.outcome.quarantined += [Quarantined(what, error.message, error.next) for what in waiting]
                 return
             await asyncio.to_thread(self.ledger.record, passage.key, {"what": "alerts", "count": number + 1})
 
-    async def _failure_of(self, send: Callable[[], Awaitable[None]], tries: int) -> BackhaulError | None:
-        """Send; why it is refused, or the last of `tries` failures of the server at it."""
-        try:
-            await self.passage.retrier.run(send, Failures(tries).are_enough)
-        except RefusedError as error:
-            return error
-        except ServerUnavailable as error:
-            if not is_failure(error):
-                raise
-            return error
-        return None
-
-    async def _wait_for_an_answer(self, address: RunAddress) -> None:
-        """Return once the server answers a question that it answered before: an outage is over then."""
-        with suppress(RefusedError):
-            await self.passage.retrier.run(
-                lambda: self.passage.server.run_status(address.entity, address.project, address.run_id)
-            )
+    async def _status_of(self, address: RunAddress) -> RunStatus | None:
+        return await self.passage.server.run_status(address.entity, address.project, address.run_id)
