@@ -20,15 +20,14 @@ class Alone:
         self._changed = threading.Condition()
 
     @contextmanager
-    def on(self, number: int) -> Iterator[bool]:
-        """Waits until nobody else is on it; whether somebody was. Refused with 503 when that takes long."""
+    def on(self, number: int) -> Iterator[None]:
+        """Waits until nobody else is on it. Refused with 503 when that takes long."""
         with self._changed:
-            waited = number in self._busy
             if not self._changed.wait_for(lambda: number not in self._busy, _PATIENCE):
                 raise Refused(self._words, 503)
             self._busy.add(number)
         try:
-            yield waited
+            yield
         finally:
             with self._changed:
                 self._busy.discard(number)

@@ -78,8 +78,9 @@ class RunUploads:
             return all(list(threads.map(lambda brought: self._take(files[brought.name], brought), new)))
 
     def _take(self, file: Awaited, brought: Brought) -> bool:
-        with self._alone.on(file.id) as somebody_was:  # two would copy the same
-            return not somebody_was and self._copy(file, brought)
+        with self._alone.on(file.id):
+            # Two would copy the same: whoever comes second knows it from before the first one's copy.
+            return file in self._awaited.still(file.run_id, {file.name}) and self._copy(file, brought)
 
     def _copy(self, file: Awaited, brought: Brought) -> bool:
         blob = self._mailboxes.copied(brought)
