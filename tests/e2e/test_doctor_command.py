@@ -96,6 +96,16 @@ def test_missing_empty_and_changed_files_are_named(backhaul: Backhaul, sdk_env: 
     assert "14 bytes" in found["payload-changed"]["evidence"]
 
 
+def test_files_that_old_sdks_wrote_themselves_have_not_changed_since_they_were_sent(
+    backhaul: Backhaul, tmp_path: Path
+) -> None:
+    """The console's text is sent as the log has it; the Python engine wrote it in another way into the folder."""
+    runs = [copy_of(version, tmp_path / version) for version in ("0.10.33", "0.12.21", "0.17.9")]
+    assert backhaul.sync(tmp_path).exit_code == 0
+    done = backhaul("doctor", "--offline", *runs, "--json")
+    assert (done.exit_code, set(found_by(done))) == (0, {"can-be-cleaned"})
+
+
 def test_what_a_server_refuses_is_found_before_it_is_sent(
     backhaul: Backhaul, sdk_env: dict[str, str], tmp_path: Path
 ) -> None:
