@@ -251,6 +251,8 @@ _SWEEP = """
                       "runs": sorted(run.summary["loss"] for run in found.runs),
                       "best": found.best_run().summary["loss"],
                       "filtered": len(wandb.Api().runs(project, filters={"sweep": sweep}))}), flush=True)
+    if hasattr(wandb, "teardown"):
+        wandb.teardown()  # else the process behind the SDK keeps standard output open
     os._exit(0)  # the agent leaves threads behind, on which the interpreter may break down at its end
 """
 
