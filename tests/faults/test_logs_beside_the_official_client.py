@@ -31,22 +31,24 @@ pytestmark = pytest.mark.timeout(500)
 _WAIT = 5.0
 
 
-def _torn(log: Path) -> bytes:
-    """Cut off in the middle of a record, at a third of the log."""
-    records = list(LogReader(log))
-    start, end = (records[len(records) // 3 + later].offset for later in (0, 1))
-    return log.read_bytes()[: (start + end) // 2]
-
-
-def _flipped(log: Path) -> bytes:
-    """One bit changed in the middle of a record's data, at a quarter of the log.
+def _inside_a_record(log: Path, part: int) -> int:
+    """The middle of a record's data, at this part of the log's records.
 
     Not in the record's header: a wrong length or type costs nothing, as the checksum still proves the data.
     """
-    content = log.read_bytes()
     records = list(LogReader(log))
-    start, end = (records[len(records) // 4 + later].offset for later in (0, 1))
-    place = (start + end) // 2
+    start, end = (records[len(records) // part + later].offset for later in (0, 1))
+    return (start + end) // 2
+
+
+def _torn(log: Path) -> bytes:
+    """Cut off in the middle of a record, at a third of the log."""
+    return log.read_bytes()[: _inside_a_record(log, 3)]
+
+
+def _flipped(log: Path) -> bytes:
+    """One bit changed in a record's data, at a quarter of the log."""
+    content, place = log.read_bytes(), _inside_a_record(log, 4)
     return content[:place] + bytes([content[place] ^ 0x40]) + content[place + 1 :]
 
 

@@ -42,7 +42,7 @@ def say_opened(bundle: Bundle) -> None:
     made = f"packed at {manifest.made_at} on {manifest.host}" if bundle.is_whole else "without its end"
     runs = counted(len(manifest.runs), "run")
     STDERR.print(
-        f"{shown(str(bundle.path))}: {runs}, {counted(len(manifest.members), 'file')}, {size(manifest.size)}, {made}",
+        f"{shown(bundle.path)}: {runs}, {counted(len(manifest.members), 'file')}, {size(manifest.size)}, {made}",
         soft_wrap=True,
     )
     STDERR.print(f"  {signer_told(bundle.signer)}", soft_wrap=True)

@@ -68,7 +68,7 @@ def import_(
             show_error(result)
         else:
             STDERR.print(
-                f"{shown(result.run)}  [green]verified[/]  {shown(str(result.directory.path))}: read back by the key "
+                f"{shown(result.run)}  [green]verified[/]  {shown(result.directory.path)}: read back by the key "
                 f"{result.signer}",
                 soft_wrap=True,
             )

@@ -66,7 +66,7 @@ def _error(bundle: Bundle, unpacked: Unpacked) -> BackhaulError | None:
 def _show(bundle: Bundle, folder: Path, unpacked: Unpacked) -> None:
     say_opened(bundle)
     STDERR.print(
-        f"  {counted(len(unpacked.written), 'file')} written to {shown(str(folder))}"
+        f"  {counted(len(unpacked.written), 'file')} written to {shown(folder)}"
         + (f", there already: {len(unpacked.present)}" if unpacked.present else ""),
         soft_wrap=True,
     )

@@ -21,7 +21,7 @@ from backhaul.sync.ledger import Ledger
 from backhaul.sync.outcome import Quarantined
 from backhaul.sync.passage import Passage
 from backhaul.sync.upload import Uploader
-from backhaul.wire.remote import RunAddress, RunStatus, UploadTarget
+from backhaul.wire.remote import RunAddress, UploadTarget
 
 
 @dataclass(slots=True)
@@ -72,15 +72,13 @@ class PayloadDelivery:
         """
         passage = self.passage
         told = self.ledger.progress(passage.key).alerts
+        is_there = partial(passage.server.run_status, address.entity, address.project, address.run_id)
         for number, alert in enumerate(alerts[told:], start=told):
             level = alert.level or "INFO"
             send = partial(passage.server.send_alert, address, alert.title, alert.text, level, alert.wait_duration)
-            error = await answer_or_failure(passage.retrier, send, partial(self._status_of, address))
+            error = await answer_or_failure(passage.retrier, send, is_there)
             if error is not None:
                 waiting = (f"alert {each.title}" for each in alerts[number:])
                 passage.outcome.quarantined += [Quarantined(what, error.message, error.next) for what in waiting]
                 return
             await asyncio.to_thread(self.ledger.record, passage.key, {"what": "alerts", "count": number + 1})
-
-    async def _status_of(self, address: RunAddress) -> RunStatus | None:
-        return await self.passage.server.run_status(address.entity, address.project, address.run_id)

@@ -209,7 +209,9 @@ class Uploader:
             try:
                 await self.passage.server.put_file(target, body, version.md5)
             except Forbidden as error:
-                raise (outdated(error) if is_old else error) from error
+                if is_old:
+                    raise outdated(error) from error
+                raise
 
         try:
             async with self._slots:
